@@ -1,0 +1,152 @@
+# Rebeco: `make` builds it, `make check` tests it, `make demo` shows it. `make help` lists the rest.
+#
+#   CC=clang       another compiler          SAN=asan   with AddressSanitizer and UBSan
+#   BUILD=folder   where to build            CI=1       warnings are errors
+#   V=1            show the commands         PREFIX, DESTDIR  where `make install` puts things
+#   TESTS=unit K=word   of `make check` only this part, and of that only what matches
+
+BUILD ?= build
+SAN ?=
+V ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(filter $(SAN),asan),$(SAN))
+else
+$(error SAN is "asan" or empty, not "$(SAN)")
+endif
+
+OUT := $(BUILD)$(if $(SAN),/$(SAN))
+GEN := $(BUILD)/gen
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings \
+    -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+# libev's watchers are structs that share their first members; it asks for no strict aliasing.
+CODEGEN := -std=gnu11 -g -fno-strict-aliasing
+ifeq ($(SAN),asan)
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CODEGEN += -O1 -fno-omit-frame-pointer $(SANFLAGS)
+LINKFLAGS := $(SANFLAGS)
+else
+# With a sanitizer's own branches in the code, this one warns of paths that do not exist.
+WARNINGS += -Wnull-dereference
+CODEGEN += -O2 $(HARDENING)
+LINKFLAGS := -pie -Wl,-z,relro,-z,now
+endif
+ifneq ($(filter-out 0,$(CI)),)
+WARNINGS += -Werror
+endif
+
+PQ_INCLUDE := $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
+PQ_LIB := $(shell pg_config --libdir 2>/dev/null)
+INCLUDES := -isystem $(PQ_INCLUDE) $(shell pkg-config --cflags jansson yaml-0.1 2>/dev/null)
+LIBS := $(if $(PQ_LIB),-L$(PQ_LIB)) -lpq -lev \
+    $(or $(shell pkg-config --libs jansson yaml-0.1 2>/dev/null),-ljansson -lyaml)
+
+# CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the caller's.
+ALL_CPPFLAGS := -D_GNU_SOURCE -DREBECO_VERSION='"$(VERSION)"' -Ireplicator -I$(GEN) $(INCLUDES) $(CPPFLAGS)
+ALL_CFLAGS := $(CODEGEN) $(WARNINGS) $(CFLAGS)
+COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
+LINK = $(CC) $(ALL_CFLAGS) $(LINKFLAGS) $(LDFLAGS)
+
+SOURCES := $(sort $(wildcard replicator/*.c))
+OBJECTS := $(SOURCES:replicator/%.c=$(OUT)/obj/%.o) $(OUT)/obj/sql_list.o
+PARTS := $(filter-out $(OUT)/obj/main.o,$(OBJECTS))
+SQL_FILES := $(sort $(wildcard sql/*.sql)) $(sort $(wildcard schema/*.sql))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all objects unit check demo setup install format clean help FORCE
+
+all: $(OUT)/rebeco
+
+objects: $(OBJECTS)
+
+unit: $(UNIT_TESTS)
+
+$(OUT)/rebeco: $(OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $(OBJECTS) $(LIBS) $(LDLIBS)
+
+# Everything but main, as an archive: a unit test takes from it only what it calls.
+$(OUT)/parts.a: $(PARTS)
+	$(Q)rm -f $@; ar rcs $@ $(PARTS)
+
+$(OUT)/obj/%.o: replicator/%.c $(OUT)/flags | $(GEN)/sql_list.h $(BUILD)/has-libraries
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(OUT)/obj/sql_list.o: $(GEN)/sql_list.c $(GEN)/sql_list.h $(OUT)/flags
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(OUT)/unit/%: tests/unit/%.c $(OUT)/parts.a
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -MF $@.d -Itests/unit $(LINKFLAGS) $(LDFLAGS) -o $@ $< $(OUT)/parts.a $(LIBS) -lcmocka $(LDLIBS)
+
+# Generated anew whenever a file of sql/ or schema/ comes, goes or changes; the header is touched
+# only when the set of statements changes, so that editing one statement compiles one file.
+$(GEN)/sql_list.c: sql/sql2c.awk $(SQL_FILES) $(GEN)/sql_files
+	$(call say,SQL,$@)
+	$(Q)for f in $(SQL_FILES); do test -s "$$f" || { echo "$$f: this file is empty" >&2; exit 1; }; done
+	$(Q)LC_ALL=C awk -v header=$(GEN)/sql_list.h.new -v source=$@ -f sql/sql2c.awk $(SQL_FILES) </dev/null
+	$(Q)cmp -s $(GEN)/sql_list.h.new $(GEN)/sql_list.h 2>/dev/null || cp $(GEN)/sql_list.h.new $(GEN)/sql_list.h
+
+$(GEN)/sql_list.h: $(GEN)/sql_list.c
+	$(Q)test -f $@ || cp $(GEN)/sql_list.h.new $@
+
+$(GEN)/sql_files: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(SQL_FILES)' | cmp -s - $@ || echo '$(SQL_FILES)' > $@
+
+# Other flags or another compiler: everything is compiled again.
+$(OUT)/flags: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(subst ','"'"',$(COMPILE) $(LINKFLAGS))' | cmp -s - $@ || echo '$(subst ','"'"',$(COMPILE) $(LINKFLAGS))' > $@
+
+$(BUILD)/has-libraries:
+	$(Q)mkdir -p $(@D)
+	$(Q)for h in libpq-fe.h ev.h jansson.h yaml.h; do \
+	    echo "#include <$$h>" | $(CC) $(ALL_CPPFLAGS) -E -x c - >/dev/null 2>&1 || \
+	    { echo "$$h is not installed: \`make setup\` installs what is needed (on Debian)" >&2; exit 1; }; done
+	$(Q)touch $@
+
+setup:
+	@tests/setup
+
+check:
+	@tests/setup
+	@BUILD='$(BUILD)' TESTS='$(TESTS)' K='$(K)' tests/run
+
+demo:
+	@tests/setup
+	$(Q)$(MAKE) --no-print-directory all
+	@REBECO='$(OUT)/rebeco' tests/demo/run
+
+install: all
+	install -D -m 755 $(OUT)/rebeco '$(DESTDIR)$(PREFIX)/bin/rebeco'
+	test ! -f conf/rebeco.1 || install -D -m 644 conf/rebeco.1 '$(DESTDIR)$(PREFIX)/share/man/man1/rebeco.1'
+
+format:
+	clang-format -i replicator/*.[ch] $(wildcard tests/unit/*.[ch])
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n 's/^# \?//p;/^$$/q' Makefile
+	@echo 'Targets: all objects unit check demo setup install format clean'
+
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)
