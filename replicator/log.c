@@ -1,0 +1,298 @@
+/* The log: one line per event on standard error.
+ *
+ * A line is a time and a body. Bodies written within the last minute are remembered; the same body
+ * again is counted instead of written, and the count is written with the body when the minute has
+ * passed (at the next event of any kind) or when its place is needed for another.
+ *
+ * Always true: a line is valid UTF-8 without control characters, so that hostile names can neither
+ * fake a second line nor speak to a terminal. */
+#include "log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "buf.h"
+#include "mem.h"
+
+enum { LOG_REMEMBERED = 64, LOG_MINUTE_S = 60, LOG_NUMBERS = 8 };
+
+/* A body that was written less than a minute ago; body is NULL in an unused one. */
+struct log_seen {
+    char *body;
+    time_t written_at; /* monotonic */
+    unsigned long repeated;
+};
+
+static struct {
+    enum log_format format;
+    enum log_level level;
+    struct log_seen seen[LOG_REMEMBERED];
+} settings = {.format = LOG_TEXT, .level = LOG_INFO};
+
+static const char *const level_names[] = {
+    [LOG_DEBUG] = "debug",     [LOG_INFO] = "info",   [LOG_NOTICE] = "notice",
+    [LOG_WARNING] = "warning", [LOG_ERROR] = "error",
+};
+
+/* The bytes of the character at `s` and its code; 1 and -1 when it is not valid UTF-8. */
+static int decode(const unsigned char *s, long *code)
+{
+    static const long lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+    int n = s[0] < 0x80 ? 1 : s[0] < 0xC0 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+    *code = -1;
+    if (n == 0 || s[0] >= 0xF8)
+        return 1;
+    long c = n == 1 ? s[0] : s[0] & (0x7F >> n);
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80)
+            return 1;
+        c = c << 6 | (s[i] & 0x3F);
+    }
+    bool is_surrogate = c >= 0xD800 && c <= 0xDFFF;
+    if (c < lowest[n] || c > 0x10FFFF || is_surrogate)
+        return 1;
+    *code = c;
+    return n;
+}
+
+/* Appends `s` as a JSON string. */
+static void append_quoted(struct buf *b, const char *s)
+{
+    buf_text(b, "\"");
+    const unsigned char *p = (const unsigned char *)s;
+    while (*p != '\0') {
+        long c;
+        int n = decode(p, &c);
+        if (c < 0)
+            buf_text(b, "\\ufffd");
+        else if (c == '"' || c == '\\')
+            buf_printf(b, "\\%c", (int)c);
+        else if (c == '\n')
+            buf_text(b, "\\n");
+        else if (c < 0x20 || (c >= 0x7F && c < 0xA0))
+            buf_printf(b, "\\u%04lx", (unsigned long)c);
+        else
+            buf_append(b, p, (size_t)n);
+        p += n;
+    }
+    buf_text(b, "\"");
+}
+
+/* Whether a value can stand in a text line without quotes. */
+static bool is_plain(const char *s)
+{
+    if (*s == '\0')
+        return false;
+    for (; *s != '\0'; s++) {
+        bool is_special = *s <= ' ' || *s >= 0x7F || *s == '"' || *s == '=' || *s == '\\';
+        if (is_special)
+            return false;
+    }
+    return true;
+}
+
+static void append_pair(struct buf *b, const char *key, const char *value)
+{
+    if (value == NULL)
+        return;
+    bool is_json = settings.format == LOG_JSON;
+    if (is_json) {
+        buf_text(b, ",");
+        append_quoted(b, key);
+        buf_text(b, ":");
+    } else {
+        buf_printf(b, " %s=", key);
+    }
+    if (is_json || !is_plain(value))
+        append_quoted(b, value);
+    else
+        buf_text(b, value);
+}
+
+static void append_pairs(struct buf *b, va_list args)
+{
+    for (const char *key; (key = va_arg(args, const char *)) != NULL;)
+        append_pair(b, key, va_arg(args, const char *));
+}
+
+static void append_part(struct buf *b, const char *key, const char *text)
+{
+    append_pair(b, key, text[0] != '\0' ? text : NULL);
+}
+
+static void append_error(struct buf *b, const struct error *e)
+{
+    append_part(b, "error", e->what);
+    append_part(b, "detail", e->detail);
+    append_part(b, "hint", e->hint);
+    append_part(b, "place", e->place);
+    append_part(b, "sqlstate", e->sqlstate);
+}
+
+/* The time by which minutes are counted: it never jumps. */
+static time_t monotonic_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+static void append_time(struct buf *b)
+{
+    struct timespec t;
+    struct tm tm;
+    char text[32];
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &tm);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    buf_printf(b, "%s.%03ldZ", text, t.tv_nsec / 1000000);
+}
+
+/* One line in one call, so that lines of several processes do not mix. */
+static void write_line(const char *body, unsigned long repeated)
+{
+    bool is_json = settings.format == LOG_JSON;
+    struct buf line;
+    buf_init(&line);
+    buf_text(&line, is_json ? "{\"time\":\"" : "time=");
+    append_time(&line);
+    buf_text(&line, is_json ? "\"" : "");
+    buf_text(&line, body);
+    if (repeated > 0)
+        buf_printf(&line, is_json ? ",\"repeated\":%lu" : " repeated=%lu", repeated);
+    buf_text(&line, is_json ? "}\n" : "\n");
+    fwrite(line.data, 1, line.len, stderr);
+    fflush(stderr);
+    buf_fini(&line);
+}
+
+/* Forgets a body; says how often it came again, if it did. */
+static void forget(struct log_seen *s)
+{
+    if (s->repeated > 0)
+        write_line(s->body, s->repeated);
+    free(s->body);
+    memset(s, 0, sizeof *s);
+}
+
+static void forget_old(time_t now)
+{
+    for (int i = 0; i < LOG_REMEMBERED; i++) {
+        struct log_seen *s = &settings.seen[i];
+        if (s->body != NULL && now - s->written_at >= LOG_MINUTE_S)
+            forget(s);
+    }
+}
+
+static struct log_seen *find_seen(const char *body)
+{
+    for (int i = 0; i < LOG_REMEMBERED; i++) {
+        struct log_seen *s = &settings.seen[i];
+        if (s->body != NULL && strcmp(s->body, body) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* An unused place, or the one that was written longest ago. */
+static struct log_seen *oldest_seen(void)
+{
+    struct log_seen *oldest = &settings.seen[0];
+    for (int i = 0; i < LOG_REMEMBERED && oldest->body != NULL; i++) {
+        struct log_seen *s = &settings.seen[i];
+        if (s->body == NULL || s->written_at < oldest->written_at)
+            oldest = s;
+    }
+    return oldest;
+}
+
+/* Writes or counts a body. */
+static void put(const char *body)
+{
+    time_t now = monotonic_s();
+    forget_old(now);
+    struct log_seen *s = find_seen(body);
+    if (s != NULL) {
+        s->repeated++;
+        return;
+    }
+    s = oldest_seen();
+    forget(s);
+    s->body = mem_strdup(body);
+    s->written_at = now;
+    write_line(body, 0);
+}
+
+static void start_body(struct buf *b, enum log_level level, const char *event)
+{
+    buf_init(b);
+    append_pair(b, "level", level_names[level]);
+    append_pair(b, "event", event);
+}
+
+void log_setup(enum log_format format, enum log_level level)
+{
+    for (int i = 0; i < LOG_REMEMBERED; i++)
+        forget(&settings.seen[i]);
+    settings.format = format;
+    settings.level = level;
+}
+
+void log_event(enum log_level level, const char *event, ...)
+{
+    if (level < settings.level)
+        return;
+    struct buf body;
+    start_body(&body, level, event);
+    va_list args;
+    va_start(args, event);
+    append_pairs(&body, args);
+    va_end(args);
+    put(body.data);
+    buf_fini(&body);
+}
+
+void log_error(enum log_level level, const char *event, const struct error *e, ...)
+{
+    if (level < settings.level)
+        return;
+    struct buf body;
+    start_body(&body, level, event);
+    va_list args;
+    va_start(args, e);
+    append_pairs(&body, args);
+    va_end(args);
+    append_error(&body, e);
+    put(body.data);
+    buf_fini(&body);
+}
+
+/* The next of a few places that are used in turn. */
+static char *number_place(size_t *size)
+{
+    static char places[LOG_NUMBERS][32];
+    static unsigned next;
+    *size = sizeof places[0];
+    return places[next++ % LOG_NUMBERS];
+}
+
+const char *log_int(int64_t n)
+{
+    size_t size;
+    char *s = number_place(&size);
+    snprintf(s, size, "%" PRId64, n);
+    return s;
+}
+
+const char *log_seconds(double s)
+{
+    size_t size;
+    char *text = number_place(&size);
+    snprintf(text, size, "%.3f", s);
+    return text;
+}
