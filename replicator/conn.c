@@ -1,0 +1,720 @@
+/* One PostgreSQL connection on the loop: the only file that calls libpq's asynchronous functions.
+ *
+ * What is always true:
+ * - the handler is called from the loop's callbacks only (on_readable, on_writable, on_later,
+ *   on_deadline), and after each call the generation tells whether the connection was closed in it;
+ * - `pending` mirrors what the server still owes us, so that the end of every statement and of
+ *   every sync point is noticed, also in an aborted pipeline, where libpq makes up the results by
+ *   itself and the socket never wakes: after each send in a pipeline we look once more, later;
+ * - a turn of the loop delivers a bounded number of messages; the rest follows in the next turn. */
+#include "conn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "list.h"
+#include "mem.h"
+
+enum {
+    TURN_MESSAGES = 2000,     /* delivered per turn and connection */
+    FLUSH_BYTES = 128 * 1024, /* COPY data gathered before asking whether the socket took it */
+    PARAMETERS_MAX = 64       /* of a connection string, ours included */
+};
+
+static void on_readable(struct ev_loop *loop, struct ev_io *w, int events);
+static void on_writable(struct ev_loop *loop, struct ev_io *w, int events);
+static void on_deadline(struct ev_loop *loop, struct ev_timer *w, int events);
+static void on_later(struct ev_loop *loop, struct ev_timer *w, int events);
+
+/* ------------------------------------------------------------------ events and time */
+
+/* Tells the owner. False when the connection was closed or lost meanwhile. */
+static bool tell(struct conn *c, const struct conn_message *m)
+{
+    unsigned generation = c->generation;
+
+    c->handler(c, m);
+    return c->generation == generation && !c->is_lost;
+}
+
+static bool tell_event(struct conn *c, enum conn_event event)
+{
+    struct conn_message m = {.event = event};
+
+    return tell(c, &m);
+}
+
+static void look_later(struct conn *c)
+{
+    if (!ev_is_active(&c->later)) {
+        ev_timer_set(&c->later, 0., 0.);
+        ev_timer_start(c->loop, &c->later);
+    }
+}
+
+/* Starts the deadline anew, or stops it when nothing is awaited. */
+static void renew_deadline(struct conn *c)
+{
+    ev_timer_stop(c->loop, &c->deadline);
+    if (c->timeout_s <= 0 || c->reading_paused || c->copying_in)
+        return;
+    if (c->state == CONN_OPEN && c->pending_count == 0)
+        return;
+    ev_timer_set(&c->deadline, c->timeout_s, 0.);
+    ev_timer_start(c->loop, &c->deadline);
+}
+
+/* The connection is of no more use: the owner hears of it from the loop. */
+static void lose(struct conn *c, const char *what)
+{
+    const char *said = c->pg ? PQerrorMessage(c->pg) : "";
+    size_t len = strcspn(said, "\n");
+
+    if (c->is_lost || c->state == CONN_CLOSED)
+        return;
+    error_clear(&c->error);
+    error_set(&c->error, "%s: %s", c->label, what);
+    if (len > 0)
+        error_detail(&c->error, "%.*s", (int)len, said);
+    c->is_lost = true;
+    ev_io_stop(c->loop, &c->readable);
+    ev_io_stop(c->loop, &c->writable);
+    ev_timer_stop(c->loop, &c->deadline);
+    look_later(c);
+}
+
+static void deliver_loss(struct conn *c)
+{
+    struct error e = c->error;
+    struct conn_message m = {.event = CONN_LOST, .error = &e};
+
+    conn_close(c);
+    c->handler(c, &m);
+}
+
+/* ------------------------------------------------------------------ what is awaited */
+
+static void pending_push(struct conn *c, enum conn_pending what)
+{
+    if (c->pending_count == c->pending_size) {
+        int size = c->pending_size ? 2 * c->pending_size : 16;
+        enum conn_pending *bigger = mem_alloc(sizeof *bigger * (size_t)size);
+
+        for (int i = 0; i < c->pending_count; i++)
+            bigger[i] = c->pending[(c->pending_head + i) % c->pending_size];
+        free(c->pending);
+        c->pending = bigger;
+        c->pending_size = size;
+        c->pending_head = 0;
+    }
+    c->pending[(c->pending_head + c->pending_count) % c->pending_size] = what;
+    c->pending_count++;
+}
+
+static enum conn_pending pending_first(const struct conn *c)
+{
+    return c->pending[c->pending_head];
+}
+
+static void pending_pop(struct conn *c)
+{
+    c->pending_head = (c->pending_head + 1) % c->pending_size;
+    c->pending_count--;
+    c->head_has_result = false;
+}
+
+/* ------------------------------------------------------------------ sending */
+
+static void flush_output(struct conn *c)
+{
+    int rc;
+
+    c->unflushed = 0;
+    rc = PQflush(c->pg);
+    if (rc < 0)
+        lose(c, "the connection broke while sending");
+    else if (rc == 0)
+        ev_io_stop(c->loop, &c->writable);
+    else
+        ev_io_start(c->loop, &c->writable);
+}
+
+/* After a statement was given to libpq. */
+static void sent(struct conn *c, bool ok, enum conn_rows rows, double timeout_s)
+{
+    bool by_row = rows == CONN_ROWS_TEXT || rows == CONN_ROWS_BINARY;
+
+    if (!ok) {
+        lose(c, "a statement could not be sent");
+        return;
+    }
+    pending_push(c, by_row ? CONN_PENDING_ROWS : CONN_PENDING_STATEMENT);
+    if (by_row && c->pending_count == 1)
+        PQsetSingleRowMode(c->pg);
+    c->timeout_s = timeout_s;
+    renew_deadline(c);
+    if (!c->in_pipeline)
+        flush_output(c);
+}
+
+static int result_format(enum conn_rows rows)
+{
+    return rows == CONN_BINARY || rows == CONN_ROWS_BINARY;
+}
+
+static bool can_send(const struct conn *c)
+{
+    return c->state == CONN_OPEN && !c->is_lost;
+}
+
+void conn_query(struct conn *c, const char *text, const struct params *p, enum conn_rows rows,
+                double timeout_s)
+{
+    int ok;
+
+    if (!can_send(c))
+        return;
+    if (p == NULL && !c->in_pipeline && !result_format(rows))
+        ok = PQsendQuery(c->pg, text); /* may hold several statements */
+    else
+        ok = PQsendQueryParams(c->pg, text, p ? p->count : 0, p ? p->types : NULL,
+                               p ? p->values : NULL, p ? p->lengths : NULL, p ? p->formats : NULL,
+                               result_format(rows));
+    sent(c, ok == 1, rows, timeout_s);
+}
+
+void conn_prepare(struct conn *c, const char *name, const char *text, const struct params *types)
+{
+    if (!can_send(c))
+        return;
+    sent(c, PQsendPrepare(c->pg, name, text, types ? types->count : 0, types ? types->types : NULL),
+         CONN_TEXT, c->timeout_s);
+}
+
+void conn_execute_name(struct conn *c, const char *name, const struct params *p,
+                       enum conn_rows rows, double timeout_s)
+{
+    if (!can_send(c))
+        return;
+    sent(c,
+         PQsendQueryPrepared(c->pg, name, p ? p->count : 0, p ? p->values : NULL,
+                             p ? p->lengths : NULL, p ? p->formats : NULL, result_format(rows)),
+         rows, timeout_s);
+}
+
+void conn_sync(struct conn *c)
+{
+    if (!can_send(c))
+        return;
+    if (!PQpipelineSync(c->pg)) {
+        lose(c, "a sync point could not be sent");
+        return;
+    }
+    pending_push(c, CONN_PENDING_SYNC);
+    renew_deadline(c);
+    flush_output(c);
+    look_later(c);
+}
+
+void conn_flush(struct conn *c)
+{
+    if (!can_send(c))
+        return;
+    if (c->in_pipeline && PQsendFlushRequest(c->pg) != 1) {
+        lose(c, "a flush could not be asked for");
+        return;
+    }
+    flush_output(c);
+    look_later(c);
+}
+
+void conn_pipeline_begin(struct conn *c)
+{
+    if (can_send(c) && PQenterPipelineMode(c->pg))
+        c->in_pipeline = true;
+    else
+        lose(c, "pipeline mode could not be entered");
+}
+
+void conn_pipeline_end(struct conn *c)
+{
+    if (can_send(c) && PQexitPipelineMode(c->pg))
+        c->in_pipeline = false;
+    else
+        lose(c, "pipeline mode could not be left");
+}
+
+void conn_copy_put(struct conn *c, const char *data, int len)
+{
+    if (!can_send(c) || !c->copying_in)
+        return;
+    if (PQputCopyData(c->pg, data, len) != 1) {
+        lose(c, "COPY data could not be sent");
+        return;
+    }
+    c->bytes_out += (uint64_t)len;
+    c->unflushed += (size_t)len;
+    if (c->unflushed >= FLUSH_BYTES)
+        flush_output(c);
+}
+
+void conn_copy_end(struct conn *c, const char *abort_reason)
+{
+    if (!can_send(c) || !c->copying_in)
+        return;
+    c->copying_in = false;
+    if (PQputCopyEnd(c->pg, abort_reason) != 1) {
+        lose(c, "the end of COPY could not be sent");
+        return;
+    }
+    renew_deadline(c);
+    flush_output(c);
+    look_later(c);
+}
+
+bool conn_is_full(struct conn *c)
+{
+    if (!can_send(c))
+        return false;
+    if (ev_is_active(&c->writable))
+        c->owes_room = true;
+    return c->owes_room;
+}
+
+/* ------------------------------------------------------------------ receiving */
+
+/* COPY OUT: hands over the rows that have arrived. True when the COPY has ended. */
+static bool take_copy_data(struct conn *c, int *budget)
+{
+    while (*budget > 0 && !c->reading_paused) {
+        char *row;
+        int len = PQgetCopyData(c->pg, &row, 1);
+        struct conn_message m = {.event = CONN_COPY_DATA, .len = len};
+        bool alive;
+
+        if (len == 0)
+            return false;
+        if (len < 0) {
+            c->copying_out = false;
+            return true;
+        }
+        m.data = row;
+        c->bytes_in += (uint64_t)len;
+        --*budget;
+        alive = tell(c, &m);
+        PQfreemem(row);
+        if (!alive)
+            return false;
+    }
+    return false;
+}
+
+/* PQgetResult gave NULL: a statement has ended, or nothing. False to stop looking. */
+static bool statement_ended(struct conn *c)
+{
+    if (c->pending_count == 0 || !c->head_has_result)
+        return false;
+    pending_pop(c);
+    if (c->in_pipeline) {
+        if (c->pending_count > 0 && pending_first(c) == CONN_PENDING_ROWS)
+            PQsetSingleRowMode(c->pg);
+        return true;
+    }
+    renew_deadline(c);
+    tell_event(c, CONN_DONE);
+    return false;
+}
+
+/* The server has reached a sync point. */
+static bool sync_reached(struct conn *c)
+{
+    pending_pop(c);
+    if (c->pending_count > 0 && pending_first(c) == CONN_PENDING_ROWS)
+        PQsetSingleRowMode(c->pg);
+    renew_deadline(c);
+    return tell_event(c, CONN_DONE);
+}
+
+/* Hands over one result; false to stop looking for now. */
+static bool take_result(struct conn *c, PGresult *r)
+{
+    struct conn_message m = {.event = CONN_RESULT, .result = r};
+
+    c->head_has_result = true;
+    switch (PQresultStatus(r)) {
+    case PGRES_PIPELINE_SYNC:
+        return sync_reached(c);
+    case PGRES_COPY_IN:
+        c->copying_in = true;
+        renew_deadline(c);
+        tell_event(c, CONN_COPY_IN);
+        return false;
+    case PGRES_COPY_OUT:
+        c->copying_out = true;
+        return tell_event(c, CONN_COPY_OUT);
+    default:
+        return tell(c, &m);
+    }
+}
+
+/* One thing that has arrived, whatever it is. False when there is nothing more to take now. */
+static bool take_one(struct conn *c, int *budget)
+{
+    PGresult *r;
+    bool more;
+
+    if (c->copying_out && !take_copy_data(c, budget))
+        return false;
+    if (c->copying_in || c->pending_count == 0 || PQisBusy(c->pg))
+        return false;
+    r = PQgetResult(c->pg);
+    --*budget;
+    if (r == NULL)
+        return statement_ended(c) || (c->in_pipeline && c->pending_count > 0 && !PQisBusy(c->pg));
+    more = take_result(c, r);
+    PQclear(r);
+    return more;
+}
+
+static void take_notifications(struct conn *c)
+{
+    PGnotify *n;
+
+    while ((n = PQnotifies(c->pg)) != NULL) {
+        struct conn_message m = {.event = CONN_NOTIFY, .channel = n->relname, .payload = n->extra};
+        bool alive = tell(c, &m);
+
+        PQfreemem(n);
+        if (!alive)
+            return;
+    }
+}
+
+/* Hands over what has arrived, as much as one turn may. */
+static void take_all(struct conn *c)
+{
+    unsigned generation = c->generation;
+    int budget = TURN_MESSAGES;
+
+    while (c->generation == generation && !c->is_lost && !c->reading_paused && budget > 0 &&
+           take_one(c, &budget))
+        ;
+    if (c->generation != generation || c->is_lost)
+        return;
+    if (budget <= 0)
+        look_later(c);
+    take_notifications(c);
+}
+
+/* ------------------------------------------------------------------ connecting */
+
+static void watch_socket(struct conn *c, int events)
+{
+    int fd = PQsocket(c->pg);
+
+    ev_io_stop(c->loop, &c->readable);
+    ev_io_stop(c->loop, &c->writable);
+    ev_io_set(&c->readable, fd, EV_READ);
+    ev_io_set(&c->writable, fd, EV_WRITE);
+    if (events & EV_READ)
+        ev_io_start(c->loop, &c->readable);
+    if (events & EV_WRITE)
+        ev_io_start(c->loop, &c->writable);
+}
+
+static void ignore_notice(void *arg, const PGresult *r)
+{
+    (void)arg;
+    (void)r;
+}
+
+static void connected(struct conn *c)
+{
+    c->state = CONN_OPEN;
+    c->timeout_s = 0;
+    renew_deadline(c);
+    if (PQsetnonblocking(c->pg, 1) != 0) {
+        lose(c, "the connection cannot be used without blocking");
+        return;
+    }
+    watch_socket(c, EV_READ);
+    tell_event(c, CONN_READY);
+}
+
+static void poll_connecting(struct conn *c)
+{
+    switch (PQconnectPoll(c->pg)) {
+    case PGRES_POLLING_READING:
+        watch_socket(c, EV_READ);
+        break;
+    case PGRES_POLLING_WRITING:
+        watch_socket(c, EV_WRITE);
+        break;
+    case PGRES_POLLING_OK:
+        connected(c);
+        break;
+    case PGRES_POLLING_FAILED:
+        lose(c, "cannot connect");
+        break;
+    case PGRES_POLLING_ACTIVE:
+        break;
+    }
+}
+
+struct parameters {
+    int count;
+    const char *keywords[PARAMETERS_MAX + 1];
+    const char *values[PARAMETERS_MAX + 1];
+};
+
+/* Ours unless the user's string has it. */
+static void add_parameter(struct parameters *p, const char *keyword, const char *value)
+{
+    for (int i = 0; i < p->count; i++)
+        if (strcmp(p->keywords[i], keyword) == 0)
+            return;
+    if (p->count < PARAMETERS_MAX) {
+        p->keywords[p->count] = keyword;
+        p->values[p->count++] = value;
+    }
+}
+
+static PGconn *start_connecting(const char *url, const char *password, double timeout_s)
+{
+    struct parameters p = {0};
+    char idle[16], interval[16], user_ms[16];
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    PGconn *pg;
+
+    if (options == NULL) /* let libpq say what is wrong with it */
+        return PQconnectStart(url);
+    snprintf(idle, sizeof idle, "%d", timeout_s >= 3 ? (int)(timeout_s / 3) : 1);
+    snprintf(interval, sizeof interval, "%d", timeout_s >= 6 ? (int)(timeout_s / 6) : 1);
+    snprintf(user_ms, sizeof user_ms, "%d", (int)(timeout_s * 1000));
+    if (password)
+        add_parameter(&p, "password", password);
+    for (PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val)
+            add_parameter(&p, o->keyword, o->val);
+    add_parameter(&p, "keepalives", "1");
+    add_parameter(&p, "keepalives_idle", idle);
+    add_parameter(&p, "keepalives_interval", interval);
+    add_parameter(&p, "keepalives_count", "4");
+    add_parameter(&p, "tcp_user_timeout", user_ms);
+    add_parameter(&p, "fallback_application_name", "rebeco");
+    add_parameter(&p, "client_encoding", "UTF8");
+    pg = PQconnectStartParams(p.keywords, p.values, 0);
+    PQconninfoFree(options);
+    return pg;
+}
+
+void conn_open(struct conn *c, const char *url, const char *password, double network_timeout_s)
+{
+    c->state = CONN_CONNECTING;
+    c->is_lost = false;
+    c->pg = start_connecting(url, password, network_timeout_s);
+    if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
+        lose(c, "cannot connect");
+        return;
+    }
+    PQsetNoticeReceiver(c->pg, ignore_notice, NULL);
+    c->timeout_s = network_timeout_s;
+    renew_deadline(c);
+    watch_socket(c, EV_WRITE);
+}
+
+/* ------------------------------------------------------------------ the loop's callbacks */
+
+static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
+{
+    struct conn *c = container_of(w, struct conn, readable);
+
+    (void)loop;
+    (void)events;
+    if (c->state == CONN_CONNECTING) {
+        poll_connecting(c);
+        return;
+    }
+    if (!PQconsumeInput(c->pg)) {
+        lose(c, "the connection broke");
+        return;
+    }
+    renew_deadline(c);
+    take_all(c);
+}
+
+static void on_writable(struct ev_loop *loop, struct ev_io *w, int events)
+{
+    struct conn *c = container_of(w, struct conn, writable);
+
+    (void)loop;
+    (void)events;
+    if (c->state == CONN_CONNECTING) {
+        poll_connecting(c);
+        return;
+    }
+    flush_output(c);
+    if (!c->is_lost && !ev_is_active(&c->writable) && c->owes_room) {
+        c->owes_room = false;
+        tell_event(c, CONN_ROOM);
+    }
+}
+
+static void on_deadline(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct conn *c = container_of(w, struct conn, deadline);
+
+    (void)loop;
+    (void)events;
+    lose(c, c->state == CONN_CONNECTING ? "no answer while connecting"
+                                        : "no answer within the time limit");
+}
+
+static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct conn *c = container_of(w, struct conn, later);
+
+    (void)loop;
+    (void)events;
+    if (c->is_lost)
+        deliver_loss(c);
+    else if (c->state == CONN_OPEN)
+        take_all(c);
+}
+
+/* ------------------------------------------------------------------ life */
+
+void conn_init(struct conn *c, struct ev_loop *loop, const char *label, conn_handler *handler,
+               void *owner)
+{
+    memset(c, 0, sizeof *c);
+    c->loop = loop;
+    c->label = label;
+    c->handler = handler;
+    c->owner = owner;
+    ev_init(&c->readable, on_readable);
+    ev_init(&c->writable, on_writable);
+    ev_init(&c->deadline, on_deadline);
+    ev_init(&c->later, on_later);
+}
+
+void conn_close(struct conn *c)
+{
+    ev_io_stop(c->loop, &c->readable);
+    ev_io_stop(c->loop, &c->writable);
+    ev_timer_stop(c->loop, &c->deadline);
+    ev_timer_stop(c->loop, &c->later);
+    if (c->pg)
+        PQfinish(c->pg);
+    c->pg = NULL;
+    c->state = CONN_CLOSED;
+    c->generation++;
+    c->is_lost = false;
+    c->in_pipeline = false;
+    c->reading_paused = false;
+    c->owes_room = false;
+    c->copying_in = false;
+    c->copying_out = false;
+    c->head_has_result = false;
+    c->timeout_s = 0;
+    c->unflushed = 0;
+    c->bytes_in = 0;
+    c->bytes_out = 0;
+    c->pending_head = 0;
+    c->pending_count = 0;
+    c->prepared_count = 0;
+}
+
+void conn_fini(struct conn *c)
+{
+    conn_close(c);
+    free(c->pending);
+    free(c->prepared);
+    c->pending = NULL;
+    c->prepared = NULL;
+    c->pending_size = 0;
+    c->prepared_size = 0;
+}
+
+bool conn_is_open(const struct conn *c)
+{
+    return c->state == CONN_OPEN && !c->is_lost;
+}
+
+bool conn_is_idle(const struct conn *c)
+{
+    return conn_is_open(c) && c->pending_count == 0;
+}
+
+void conn_pause_reading(struct conn *c)
+{
+    c->reading_paused = true;
+    ev_io_stop(c->loop, &c->readable);
+    renew_deadline(c);
+}
+
+void conn_resume_reading(struct conn *c)
+{
+    if (!c->reading_paused)
+        return;
+    c->reading_paused = false;
+    if (!conn_is_open(c))
+        return;
+    ev_io_start(c->loop, &c->readable);
+    renew_deadline(c);
+    look_later(c); /* some may have arrived in libpq's buffer already */
+}
+
+/* ------------------------------------------------------------------ prepared files of sql/ */
+
+static bool is_prepared(const struct conn *c, const struct sql *sql)
+{
+    for (int i = 0; i < c->prepared_count; i++)
+        if (c->prepared[i] == sql)
+            return true;
+    return false;
+}
+
+static void remember_prepared(struct conn *c, const struct sql *sql)
+{
+    if (c->prepared_count == c->prepared_size) {
+        c->prepared_size = c->prepared_size ? 2 * c->prepared_size : 16;
+        c->prepared = mem_realloc(c->prepared, sizeof *c->prepared * (size_t)c->prepared_size);
+    }
+    c->prepared[c->prepared_count++] = sql;
+}
+
+void conn_execute(struct conn *c, const struct sql *sql, const struct params *p,
+                  enum conn_rows rows, double timeout_s)
+{
+    if (!c->in_pipeline) {
+        struct params none = {0};
+
+        conn_query(c, sql->text, p ? p : &none, rows, timeout_s);
+        return;
+    }
+    if (!is_prepared(c, sql)) {
+        conn_prepare(c, sql->name, sql->text, p);
+        remember_prepared(c, sql);
+    }
+    conn_execute_name(c, sql->name, p, rows, timeout_s);
+}
+
+void conn_result_error(const struct conn *c, const PGresult *r, struct error *e)
+{
+    const char *what = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
+    const char *context = PQresultErrorField(r, PG_DIAG_CONTEXT);
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+    error_clear(e);
+    error_set(e, "%s: %s", c->label, what ? what : PQresultErrorMessage(r));
+    if (detail || context)
+        error_detail(e, "%s%s%s", detail ? detail : "", detail && context ? "; " : "",
+                     context ? context : "");
+    if (hint)
+        error_hint(e, "%s", hint);
+    if (state)
+        snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
+}

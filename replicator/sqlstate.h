@@ -1,0 +1,19 @@
+/* What an SQLSTATE means for us: one table, asked after every failure. */
+#ifndef SQLSTATE_H
+#define SQLSTATE_H
+
+enum sqlstate_action {
+    SQLSTATE_RETRY,     /* the same again soon: deadlock, serialization, lock timeout, cancelled */
+    SQLSTATE_RECONNECT, /* the connection or the server is gone: back off, then again */
+    SQLSTATE_CONFLICT,  /* the row collides with another: unique or exclusion violation */
+    SQLSTATE_DATA,      /* this table's data or definition does not fit: stop the table */
+    SQLSTATE_STOP       /* nothing will change without a person: privileges, password, disk full */
+};
+
+/* The action for a five-letter SQLSTATE; an empty one (no server spoke) is SQLSTATE_RECONNECT, an
+ * unknown one SQLSTATE_DATA. */
+enum sqlstate_action sqlstate_action(const char *sqlstate);
+/* A short name for the log: "deadlock detected", "disk full"; "" when there is none. */
+const char *sqlstate_name(const char *sqlstate);
+
+#endif

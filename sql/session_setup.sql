@@ -1,0 +1,27 @@
+-- Makes a session ours: names resolve in pg_catalog only, values read and write the same text
+-- everywhere, nothing times out by itself, and a row security policy is an error and never a row
+-- that is silently missing. A setting that this server does not have is passed over.
+-- Result: one row per setting, of no interest. Lowest server version: 10.
+SELECT pg_catalog.set_config(s.name, v.value, false)
+  FROM (VALUES ('search_path', 'pg_catalog'),
+               ('datestyle', 'ISO, YMD'),
+               ('intervalstyle', 'postgres'),
+               ('timezone', 'UTC'),
+               ('extra_float_digits', '3'),
+               ('bytea_output', 'hex'),
+               ('xmloption', 'content'),
+               ('standard_conforming_strings', 'on'),
+               ('row_security', 'off'),
+               ('default_transaction_isolation', 'read committed'),
+               ('default_transaction_read_only', 'off'),
+               ('synchronous_commit', 'on'),
+               ('statement_timeout', '0'),
+               ('lock_timeout', '0'),
+               ('idle_in_transaction_session_timeout', '0'),
+               ('idle_session_timeout', '0'),
+               ('transaction_timeout', '0'),
+               ('default_tablespace', ''),
+               ('jit', 'off'),
+               ('max_parallel_workers_per_gather', '0'),
+               ('client_min_messages', 'error')) v (name, value)
+  JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = v.name
