@@ -1,0 +1,130 @@
+"""Fixtures and habits of the tests on real servers; the classes behind them are in integration/rig.py."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "integration"))
+import rig  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): how long this test may take (default 120)")
+    config.addinivalue_line("markers", "long: runs only with REBECO_LONG=1")
+
+
+def pytest_collection_modifyitems(config, items):
+    items[:] = [i for i in items if rig.LONG or not i.get_closest_marker("long")]
+
+
+def pytest_unconfigure(config):
+    rig.sweep()
+
+
+@pytest.fixture
+def servers():
+    """Makes servers: servers(name, owner, version=None, **settings). They end with the test."""
+    made = []
+
+    def make(name, owner, version=None, **settings):
+        made.append(rig.Server(name, owner, version, **settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.drop()
+
+
+@pytest.fixture
+def source(servers):
+    """A hosted source: Rebeco has no more than the role `app`, the owner of its database."""
+    return servers("source", "app", os.environ.get("REBECO_PG_SOURCE"))
+
+
+@pytest.fixture
+def target(servers):
+    """A hosted target: Rebeco has the role `rds`, which may set session_replication_role (15+)."""
+    return servers("target", "rds", os.environ.get("REBECO_PG_TARGET"))
+
+
+@pytest.fixture
+def plain_target(servers):
+    """A target whose role may not even set session_replication_role, as at Heroku."""
+    return servers("target", "plain", os.environ.get("REBECO_PG_TARGET"))
+
+
+@pytest.fixture
+def rebecos():
+    """Makes Rebeco objects: rebecos(source, target, config=None, env=None, binary=None)."""
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(rig.Rebeco(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for r in made:
+        if r.process is not None and r.process.poll() is None:
+            r.process.send_signal(signal.SIGTERM)
+            try:
+                r.wait_exit(10)
+            except AssertionError:
+                r.sweep()
+                raise
+        r.check_log()
+
+
+@pytest.fixture
+def rebeco(source, target, rebecos):
+    """A Rebeco between source and target, configured by --source and --target; not started."""
+    return rebecos(source, target)
+
+
+@pytest.fixture
+def proxy():
+    """Makes a Proxy in front of a server."""
+    made = []
+
+    def make(server):
+        made.append(rig.Proxy(server))
+        return made[-1]
+
+    yield make
+    for p in made:
+        p.sweep()
+
+
+class _TooLong(Exception):
+    pass
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    marker = item.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else 120
+
+    def expire(*_):
+        raise _TooLong(f"the test took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(int(seconds))
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the daemon and the servers said last."""
+    outcome = yield
+    report = outcome.get_result()
+    if not report.failed:
+        return
+    for thing in rig._running:
+        if isinstance(thing, (rig.Rebeco, rig.Server)):
+            try:
+                report.sections.append((f"log of {getattr(thing, 'name', 'rebeco')}", thing.log_tail()))
+            except OSError:
+                pass
