@@ -1,7 +1,7 @@
 /* The configuration: a table of options, read from YAML, from the environment and from the command
  * line into these structs. All of it lives in one arena and is replaced whole on reload.
  *
- * Every option is a row of a table in config.c: name, type, default, unit, help. The sample
+ * Every option is a row of a table in config_option.c: name, type, default, unit, help. The sample
  * configuration, the JSON Schema and the manual page are printed from the rows. */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -17,9 +17,8 @@
 struct config_database {
     struct list in_config;
     const char *name;
-    const char *url;              /* any libpq URL or conninfo; holds secrets, never printed */
-    const char *password_command; /* NULL: none */
-    const char *schema;           /* the schema that holds our objects: "rebeco" */
+    const char *url;    /* any libpq URL or conninfo; holds secrets, never printed */
+    const char *schema; /* the schema that holds our objects: "rebeco" */
 };
 
 /* A list of patterns "schema.table" with * and ?; names that need it are written in SQL quotes. */
@@ -29,33 +28,36 @@ struct config_patterns {
     const char **places; /* file:line:column of each, for errors */
 };
 
+enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY }; /* two-way is refused for now */
 enum config_schema { CONFIG_SCHEMA_AUTO, CONFIG_SCHEMA_EXPECT, CONFIG_SCHEMA_COPY };
 enum config_until { CONFIG_UNTIL_STOPPED, CONFIG_UNTIL_COPIED, CONFIG_UNTIL_IN_SYNC };
 
 struct config_sync {
     struct list in_config;
     const char *name;
+    const char *place; /* file:line:column, for errors; NULL when no file says it */
     struct config_database *source;
     struct config_database *target;
+    enum config_mode mode;
     enum config_schema schema;
     struct config_patterns include; /* default: everything that is the user's */
     struct config_patterns exclude;
-    bool new_tables;               /* take in tables that appear later; default true */
-    const char *capture;           /* "auto", "row" or "statement" */
-    double lock_timeout_s;         /* for installing capture, at a time; default 0.2 */
-    int64_t log_limit_bytes;       /* warn when the change logs hold more; default 1 GB */
-    int64_t sequence_headroom;     /* default 1000 */
-    double sequence_interval_s;    /* default 5 */
-    bool matview_initial;          /* refresh after the first consistent state; default true */
-    bool matview_on_change;        /* when tables below have changed; default false */
-    double matview_every_s;        /* 0: never; the schedule, and the least time between on-change */
-    int copy_streams;              /* default 4 */
-    int64_t copy_split_bytes;      /* default 256 MB */
-    const char *follower_url;      /* NULL: read from the source */
-    int64_t copy_max_rate;         /* bytes per second, 0: no limit */
-    int64_t apply_batch_bytes;     /* rows of a batch in memory at a time; default 16 MB */
-    double network_timeout_s;      /* how long a silent network is believed; default 15 */
-    double poll_s;                 /* shortest time between two batches; default 0.01 */
+    bool new_tables;            /* take in tables that appear later; default true */
+    const char *capture;        /* "auto", "row" or "statement" */
+    double lock_timeout_s;      /* for installing capture, at a time; default 0.2 */
+    int64_t log_limit_bytes;    /* warn when the change logs hold more; default 1 GB */
+    int64_t sequence_headroom;  /* default 1000 */
+    double sequence_interval_s; /* default 5 */
+    bool matview_initial;       /* refresh after the first consistent state; default true */
+    bool matview_on_change;     /* when tables below have changed; default false */
+    double matview_every_s;     /* 0: never; the schedule, and the least time between on-change */
+    int copy_streams;           /* default 4 */
+    int64_t copy_split_bytes;   /* default 256 MB */
+    const char *follower_url;   /* NULL: read from the source */
+    int64_t copy_max_rate;      /* bytes per second, 0: no limit */
+    int64_t apply_batch_bytes;  /* rows of a batch in memory at a time; default 16 MB */
+    double network_timeout_s;   /* how long a silent network is believed; default 15 */
+    double poll_s;              /* shortest time between two batches; default 0.01 */
 };
 
 struct config {
@@ -83,6 +85,8 @@ struct config_arguments {
  * "default". Free with config_free(). */
 struct config *config_load(const struct config_arguments *args, struct error *e);
 void config_free(struct config *c);
+/* An empty configuration with its defaults: no databases, no syncs. */
+struct config *config_new(void);
 /* The sync of that name; with NULL the only one. NULL and the error when there is none. */
 struct config_sync *config_sync_find(struct config *c, const char *name, struct error *e);
 /* Prints the effective configuration as YAML (passwords replaced by ***), or the commented sample
@@ -91,7 +95,7 @@ void config_print(const struct config *c);
 void config_print_sample(void);
 void config_print_json_schema(void);
 /* True when `schema`.`table` matches one of the patterns (an empty list matches nothing). Sets
- * bit i of `used` (may be NULL) when pattern i matched, so that patterns matching nothing can be
+ * used[i] (`used` may be NULL) when pattern i matched, so that patterns matching nothing can be
  * reported. */
 bool config_patterns_match(const struct config_patterns *p, const char *schema, const char *table,
                            bool *used);

@@ -1,0 +1,352 @@
+/* The table of options. Adding one: a field in config.h and a row here; the loader, the sample, the
+ * JSON Schema and the manual page follow. */
+#include "config_option.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "config_value.h"
+
+enum { KEY_MAX = 64 };
+
+#define KILOBYTE 1024.0
+#define MEGABYTE (1024.0 * 1024)
+#define GIGABYTE (1024.0 * 1024 * 1024)
+#define DAY_S 86400.0
+
+static const char *const mode_words[] = {"one-way", "two-way", NULL};
+static const char *const schema_words[] = {"auto", "expect", "copy", NULL};
+static const char *const capture_words[] = {"auto", "row", "statement", NULL};
+static const char *const refresh_words[] = {"initial", "on-change", NULL};
+static const char *const our_schema_words[] = {"rebeco", NULL};
+static const char *const format_words[] = {"text", "json", NULL};
+static const char *const level_words[] = {"debug", "info", "notice", "warning", "error", NULL};
+
+const struct config_option config_options[] = {
+    {.path = "databases.*",
+     .type = OPTION_DATABASES,
+     .help = "The databases, each under a name of your choice that the syncs use. Without any, "
+             "--source and --target (or REBECO_SOURCE and REBECO_TARGET) say which."},
+    {.path = "databases.*.url",
+     .type = OPTION_URL,
+     .offset = offsetof(struct config_database, url),
+     .example = "${SOURCE_URL}",
+     .required = true,
+     .help = "Where the database is: any libpq URL or conninfo string, with TLS options, service "
+             "and password files. ${VAR} is replaced from the environment and ${file:/path} from a "
+             "file, in any value; $${ stands for a plain ${."},
+    {.path = "databases.*.schema",
+     .type = OPTION_WORD,
+     .offset = offsetof(struct config_database, schema),
+     .standard = "rebeco",
+     .words = our_schema_words,
+     .help = "The schema that holds Rebeco's own objects there. This version knows only rebeco."},
+    {.path = "syncs[]",
+     .type = OPTION_SYNCS,
+     .help = "What is kept in sync: each entry is one source, one target and a set of tables."},
+    {.path = "syncs[].name",
+     .type = OPTION_NAME,
+     .offset = offsetof(struct config_sync, name),
+     .standard = "default",
+     .help = "Names the sync in commands, logs and status: letters, digits, \"_\", \"-\" and "
+             "\".\", up to 63 of them."},
+    {.path = "syncs[].source",
+     .type = OPTION_DATABASE,
+     .offset = offsetof(struct config_sync, source),
+     .example = "source",
+     .help = "The database that takes the writes, by its name above. --source replaces it."},
+    {.path = "syncs[].target",
+     .type = OPTION_DATABASE,
+     .offset = offsetof(struct config_sync, target),
+     .example = "target",
+     .help = "The database that becomes the copy, by its name above. --target replaces it."},
+    {.path = "syncs[].mode",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct config_sync, mode),
+     .standard = "one-way",
+     .words = mode_words,
+     .later = "two-way",
+     .help = "one-way: changes travel from source to target. Two-way is not in this version yet."},
+    {.path = "syncs[].schema",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct config_sync, schema),
+     .standard = "auto",
+     .words = schema_words,
+     .help = "auto: copy the schema (tables, indexes, functions and so on) when the target has "
+             "none of it; copy: copy it in any case, and report what is there already; expect: "
+             "never, the target must have it."},
+    {.path = "syncs[].tables",
+     .type = OPTION_GROUP,
+     .help = "Which tables. Patterns are schema.table with * and ?; \"quoted\" parts are taken "
+             "literally."},
+    {.path = "syncs[].tables.include",
+     .type = OPTION_PATTERNS,
+     .offset = offsetof(struct config_sync, include),
+     .standard = "*.*",
+     .help = "Tables to take; the default is everything that is yours."},
+    {.path = "syncs[].tables.exclude",
+     .type = OPTION_PATTERNS,
+     .offset = offsetof(struct config_sync, exclude),
+     .standard = "",
+     .help = "Tables to leave out of these."},
+    {.path = "syncs[].new_tables",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct config_sync, new_tables),
+     .standard = "true",
+     .help = "Take in tables that appear at both ends later and match the patterns."},
+    {.path = "syncs[].capture",
+     .type = OPTION_WORD,
+     .offset = offsetof(struct config_sync, capture),
+     .standard = "auto",
+     .words = capture_words,
+     .help = "How changes are captured: by row triggers, by statement triggers (cheaper in bulk "
+             "statements), or auto: what fits each table best."},
+    {.path = "syncs[].lock_timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config_sync, lock_timeout_s),
+     .standard = "200ms",
+     .min = 0.001,
+     .max = 60,
+     .help = "How long installing capture waits for the lock on a table at a time, which is also "
+             "how long it can make other writers wait. It tries again until it gets it."},
+    {.path = "syncs[].log_limit",
+     .type = OPTION_BYTES,
+     .offset = offsetof(struct config_sync, log_limit_bytes),
+     .standard = "1GB",
+     .min = MEGABYTE,
+     .max = 1024 * 1024 * GIGABYTE,
+     .help = "Warn when the change logs at the source hold more than this, because the target does "
+             "not keep up or is away."},
+    {.path = "syncs[].sequences",
+     .type = OPTION_GROUP,
+     .help = "Sequences are kept ahead at the target."},
+    {.path = "syncs[].sequences.headroom",
+     .type = OPTION_COUNT,
+     .offset = offsetof(struct config_sync, sequence_headroom),
+     .standard = "1000",
+     .min = 0,
+     .max = 1e12,
+     .help = "How many values the target's sequences stay ahead of the source's."},
+    {.path = "syncs[].sequences.interval",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config_sync, sequence_interval_s),
+     .standard = "5s",
+     .min = 0.1,
+     .max = DAY_S,
+     .help = "How often sequences are read."},
+    {.path = "syncs[].materialized_views",
+     .type = OPTION_GROUP,
+     .help = "Materialized views are refreshed at the target, in the order of their dependencies."},
+    {.path = "syncs[].materialized_views.refresh[]",
+     .type = OPTION_REFRESH,
+     .standard = "initial",
+     .words = refresh_words,
+     .help = "When: initial (once the copy is consistent), on-change (when tables below have "
+             "changed), and {every: 10m} for a schedule; with on-change that is the least time "
+             "between two refreshes. An empty list: never."},
+    {.path = "syncs[].materialized_views.refresh[].every",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config_sync, matview_every_s),
+     .example = "10m",
+     .required = true,
+     .min = 1,
+     .max = 365 * DAY_S,
+     .help = "The schedule: an entry {every: 10m} of the list."},
+    {.path = "syncs[].copy", .type = OPTION_GROUP, .help = "The initial copy."},
+    {.path = "syncs[].copy.streams",
+     .type = OPTION_INT,
+     .offset = offsetof(struct config_sync, copy_streams),
+     .standard = "4",
+     .min = 1,
+     .max = 64,
+     .help = "How many tables, or parts of large tables, are copied at the same time; each takes "
+             "one connection at either end."},
+    {.path = "syncs[].copy.split_size",
+     .type = OPTION_BYTES,
+     .offset = offsetof(struct config_sync, copy_split_bytes),
+     .standard = "256MB",
+     .min = 64 * KILOBYTE,
+     .max = 1024 * GIGABYTE,
+     .help = "Larger tables are copied in parts of about this size; a part that is done is never "
+             "copied again."},
+    {.path = "syncs[].copy.follower",
+     .type = OPTION_URL,
+     .offset = offsetof(struct config_sync, follower_url),
+     .example = "${FOLLOWER_URL}",
+     .help = "A standby of the source to read the copy from."},
+    {.path = "syncs[].copy.max_rate",
+     .type = OPTION_RATE,
+     .offset = offsetof(struct config_sync, copy_max_rate),
+     .standard = "0",
+     .min = 0,
+     .max = 1024 * GIGABYTE,
+     .help = "Limit of the copy, all streams together, such as 50MB/s; 0 is no limit."},
+    {.path = "syncs[].apply", .type = OPTION_GROUP, .help = "Applying changes at the target."},
+    {.path = "syncs[].apply.batch_bytes",
+     .type = OPTION_BYTES,
+     .offset = offsetof(struct config_sync, apply_batch_bytes),
+     .standard = "16MB",
+     .min = 64 * KILOBYTE,
+     .max = GIGABYTE,
+     .help = "How much of a batch is held in memory at a time. A batch may be larger."},
+    {.path = "syncs[].network_timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config_sync, network_timeout_s),
+     .standard = "15s",
+     .min = 1,
+     .max = 3600,
+     .help =
+         "How long a silent network or server is believed before the connection is opened anew."},
+    {.path = "syncs[].poll",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config_sync, poll_s),
+     .standard = "10ms",
+     .min = 0.001,
+     .max = 60,
+     .help = "The shortest time between two batches. An idle source is not polled: it wakes the "
+             "daemon."},
+    {.path = "log", .type = OPTION_GROUP, .help = "The log, on standard error."},
+    {.path = "log.format",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct config, log_format),
+     .standard = "text",
+     .words = format_words,
+     .help = "text: key=value; json: one object a line. --log-format replaces it."},
+    {.path = "log.level",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct config, log_level),
+     .standard = "info",
+     .words = level_words,
+     .help = "The least level that is written. --log-level replaces it."},
+    {.path = NULL},
+};
+
+_Static_assert(sizeof config_options / sizeof config_options[0] <= 65,
+               "the loader has one bit for each row");
+
+/* The length of a path without the mark of a list or of a mapping with free names. */
+static size_t bare_length(const char *path)
+{
+    size_t n = strlen(path);
+    bool is_marked = n > 2 && (strcmp(path + n - 2, "[]") == 0 || strcmp(path + n - 2, ".*") == 0);
+    return is_marked ? n - 2 : n;
+}
+
+const char *config_option_key(const struct config_option *o, size_t *len)
+{
+    size_t end = bare_length(o->path);
+    size_t start = end;
+    while (start > 0 && o->path[start - 1] != '.')
+        start--;
+    *len = end - start;
+    return o->path + start;
+}
+
+bool config_option_is_child(const struct config_option *o, const struct config_option *parent)
+{
+    size_t len;
+    size_t start = (size_t)(config_option_key(o, &len) - o->path);
+    if (parent == NULL)
+        return start == 0;
+    size_t parent_len = strlen(parent->path);
+    return start == parent_len + 1 && memcmp(o->path, parent->path, parent_len) == 0;
+}
+
+const struct config_option *config_option_find(const struct config_option *parent, const char *key)
+{
+    for (const struct config_option *o = config_options; o->path != NULL; o++) {
+        size_t len;
+        const char *k = config_option_key(o, &len);
+        bool is_it = strlen(key) == len && memcmp(k, key, len) == 0;
+        if (is_it && config_option_is_child(o, parent))
+            return o;
+    }
+    return NULL;
+}
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* How many insertions, deletions, replacements and swaps of neighbours lead from a to b. */
+static int edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    int d[KEY_MAX + 1][KEY_MAX + 1];
+    for (size_t i = 0; i <= a_len; i++) {
+        for (size_t j = 0; j <= b_len; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (int)(i + j);
+                continue;
+            }
+            int change = a[i - 1] == b[j - 1] ? 0 : 1;
+            d[i][j] = least(d[i - 1][j - 1] + change, least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[a_len][b_len];
+}
+
+/* The key in the mapping of `parent` that was probably meant; NULL when none is near. */
+static const struct config_option *find_near(const struct config_option *parent, const char *key)
+{
+    const struct config_option *nearest = NULL;
+    size_t key_len = strlen(key);
+    int limit = key_len < 5 ? 2 : 3; /* a distance below this is a slip of the finger */
+    if (key_len > KEY_MAX)
+        return NULL;
+    for (const struct config_option *o = config_options; o->path != NULL; o++) {
+        if (!config_option_is_child(o, parent))
+            continue;
+        size_t len;
+        const char *k = config_option_key(o, &len);
+        int distance = edit_distance(key, key_len, k, len);
+        if (distance < limit) {
+            limit = distance;
+            nearest = o;
+        }
+    }
+    return nearest;
+}
+
+/* A row with exactly this key that stands elsewhere. */
+static const struct config_option *find_elsewhere(const char *key)
+{
+    for (const struct config_option *o = config_options; o->path != NULL; o++) {
+        size_t len;
+        const char *k = config_option_key(o, &len);
+        if (strlen(key) == len && memcmp(k, key, len) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+void config_option_unknown(const struct config_option *parent, const char *key, struct error *e)
+{
+    const char *where = parent != NULL ? parent->path : "the file";
+    error_set(e, "there is no option \"%s\" in %s", key, where);
+    const struct config_option *near = find_near(parent, key);
+    const struct config_option *elsewhere = find_elsewhere(key);
+    if (near != NULL) {
+        size_t len;
+        const char *k = config_option_key(near, &len);
+        error_hint(e, "Did you mean \"%.*s\"?", (int)len, k);
+    } else if (elsewhere != NULL) {
+        error_hint(e, "It stands elsewhere: %s.", elsewhere->path);
+    } else {
+        error_hint(e, "`rebeco config sample` prints every option with its meaning.");
+    }
+}
+
+void config_option_defaults(const struct config_option *parent, void *base, struct arena *a)
+{
+    for (const struct config_option *o = config_options; o->path != NULL; o++) {
+        if (!config_option_is_child(o, parent))
+            continue;
+        if (o->type == OPTION_GROUP)
+            config_option_defaults(o, base, a);
+        else if (o->standard != NULL)
+            config_value_default(o, base, a);
+    }
+}
