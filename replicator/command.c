@@ -1,0 +1,307 @@
+/* The command line: parsing, and the table of commands.
+ *
+ * Global options may stand before or after the command, a command's own options anywhere too; which
+ * of them the command takes is known when the command is. */
+#include "command.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "help.h"
+#include "mem.h"
+
+enum { COMMAND_OPTIONS_MAX = 64 };
+
+const struct command_option command_globals[] = {
+    {"config", "FILE", offsetof(struct config_arguments, file), "the configuration file"},
+    {"source", "URL", offsetof(struct config_arguments, source),
+     "the source's URL or conninfo, instead of the one in the file"},
+    {"target", "URL", offsetof(struct config_arguments, target),
+     "the target's URL or conninfo, instead of the one in the file"},
+    {"sync", "NAME", offsetof(struct config_arguments, sync),
+     "which sync, when the file has several"},
+    {"log-format", "FORMAT", offsetof(struct config_arguments, log_format), "text or json"},
+    {"log-level", "LEVEL", offsetof(struct config_arguments, log_level),
+     "debug, info, notice, warning or error"},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---------------------------------------------------------------- commands without a database */
+
+static int run_config(struct command_context *x)
+{
+    struct error e;
+    const char *what = x->operand_count > 0 ? x->operands[0] : "";
+    error_clear(&e);
+    if (strcmp(what, "sample") == 0) {
+        config_print_sample();
+        return EXIT_DONE;
+    }
+    if (strcmp(what, "schema") == 0) {
+        config_print_json_schema();
+        return EXIT_DONE;
+    }
+    if (what[0] != '\0') {
+        error_set(&e, "`rebeco config` does not know \"%s\"", what);
+        error_hint(&e, "It is `config`, `config sample` or `config schema`.");
+        return command_usage_error(&e);
+    }
+    struct config *c = config_load(&x->arguments, &e);
+    if (c == NULL)
+        return command_usage_error(&e);
+    config_print(c);
+    config_free(c);
+    return EXIT_DONE;
+}
+
+static int run_version(struct command_context *x)
+{
+    (void)x;
+    puts("rebeco " REBECO_VERSION);
+    return EXIT_DONE;
+}
+
+static int fail_unknown(const char *name)
+{
+    struct error e;
+    error_clear(&e);
+    error_set(&e, "there is no command \"%s\"", name);
+    error_hint(&e, "`rebeco help` lists the commands.");
+    return command_usage_error(&e);
+}
+
+static int run_help(struct command_context *x)
+{
+    if (x->man) {
+        help_man(stdout);
+        return EXIT_DONE;
+    }
+    if (x->operand_count == 0) {
+        help_overview(stdout);
+        return EXIT_DONE;
+    }
+    const struct command *c = command_find(x->operands[0]);
+    if (c == NULL)
+        return fail_unknown(x->operands[0]);
+    help_command(stdout, c);
+    return EXIT_DONE;
+}
+
+/* ---------------------------------------------------------------- the table */
+
+static const struct command_option help_options[] = {
+    {"man", NULL, offsetof(struct command_context, man), "print the manual page in roff"},
+    {NULL, NULL, 0, NULL},
+};
+
+const struct command commands[] = {
+    {"config", "[sample|schema]", 0, 1, COMMAND_NOTHING, NULL, "print the effective configuration",
+     "Reads the file, the environment and the options, and prints what would be in force, without "
+     "passwords. `config sample` prints every option with its default and its meaning; `config "
+     "schema` prints a JSON Schema for editors.",
+     run_config},
+    {"version", "", 0, 0, COMMAND_NOTHING, NULL, "print the version",
+     "Prints the program's version.", run_version},
+    {"help", "[COMMAND]", 0, 1, COMMAND_NOTHING, help_options, "print help",
+     "Prints the list of commands and global options, or all about one command.", run_help},
+    {.name = NULL},
+};
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+int command_usage_error(const struct error *e)
+{
+    error_print(e);
+    return EXIT_USAGE;
+}
+
+/* ---------------------------------------------------------------- parsing */
+
+/* What stood on the command line, before it is known which command it is for. */
+struct given_option {
+    const char *name;
+    const char *value; /* NULL: it takes none */
+};
+
+struct command_line {
+    struct arena *arena;                      /* for values that are taken out of argv */
+    struct option known[COMMAND_OPTIONS_MAX]; /* of all commands, each name once */
+    int known_count;
+    struct given_option given[COMMAND_OPTIONS_MAX];
+    int given_count;
+    bool wants_help;
+};
+
+static const struct command_option *find_option(const struct command_option *options,
+                                                const char *name)
+{
+    for (const struct command_option *o = options; o != NULL && o->name != NULL; o++) {
+        if (strcmp(o->name, name) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+static void know(struct command_line *l, const struct command_option *options)
+{
+    for (const struct command_option *o = options; o != NULL && o->name != NULL; o++) {
+        int i = 0;
+        while (i < l->known_count && strcmp(l->known[i].name, o->name) != 0)
+            i++;
+        if (i < l->known_count)
+            continue;
+        if (l->known_count >= COMMAND_OPTIONS_MAX - 2)
+            abort(); /* a bug: the tables have outgrown the array */
+        int has_argument = o->argument != NULL ? required_argument : no_argument;
+        l->known[l->known_count++] = (struct option){o->name, has_argument, NULL, 0};
+    }
+}
+
+/* A URL may hold a password, and everybody can read a process's arguments. */
+static const char *take_value(struct arena *a, const char *name, char *value)
+{
+    bool is_secret = strcmp(name, "source") == 0 || strcmp(name, "target") == 0;
+    if (!is_secret || value == NULL)
+        return value;
+    const char *copy = arena_strdup(a, value);
+    memset(value, '*', strlen(value));
+    return copy;
+}
+
+static bool parse_options(struct command_line *l, int argc, char **argv)
+{
+    know(l, command_globals);
+    for (const struct command *c = commands; c->name != NULL; c++)
+        know(l, c->options);
+    l->known[l->known_count++] = (struct option){"help", no_argument, NULL, 'h'};
+    for (;;) {
+        int index = 0;
+        int c = getopt_long(argc, argv, "h", l->known, &index);
+        if (c == -1)
+            return true;
+        if (c == 'h') {
+            l->wants_help = true;
+            continue;
+        }
+        if (c != 0 || l->given_count == COMMAND_OPTIONS_MAX)
+            return false; /* getopt_long has said why */
+        const char *name = l->known[index].name;
+        l->given[l->given_count++] =
+            (struct given_option){name, take_value(l->arena, name, optarg)};
+    }
+}
+
+static bool set_option(struct command_context *x, const struct given_option *g, struct error *e)
+{
+    const struct command_option *o = find_option(command_globals, g->name);
+    char *base = (char *)&x->arguments;
+    if (o == NULL) {
+        o = find_option(x->command->options, g->name);
+        base = (char *)x;
+    }
+    if (o == NULL) {
+        error_set(e, "`rebeco %s` does not take --%s", x->command->name, g->name);
+        error_hint(e, "`rebeco help %s` lists its options.", x->command->name);
+        return false;
+    }
+    if (o->argument == NULL)
+        *(bool *)(void *)(base + o->offset) = true;
+    else
+        *(const char **)(void *)(base + o->offset) = g->value;
+    return true;
+}
+
+static bool check_operands(const struct command_context *x, struct error *e)
+{
+    const struct command *c = x->command;
+    bool is_fit = x->operand_count >= c->min_operands &&
+                  (c->max_operands < 0 || x->operand_count <= c->max_operands);
+    if (is_fit)
+        return true;
+    error_set(e, "`rebeco %s` has %s", c->name,
+              x->operand_count < c->min_operands ? "something missing" : "a word too many");
+    error_hint(e, "Usage: rebeco %s %s", c->name, c->operands);
+    return false;
+}
+
+static bool prepare(struct command_context *x, const struct command_line *l, struct error *e)
+{
+    for (int i = 0; i < l->given_count; i++) {
+        if (!set_option(x, &l->given[i], e))
+            return false;
+    }
+    if (!check_operands(x, e) || x->command->needs == COMMAND_NOTHING)
+        return !error_is_set(e);
+    x->config = config_load(&x->arguments, e);
+    if (x->config == NULL)
+        return false;
+    log_setup(x->config->log_format, x->config->log_level);
+    if (x->command->needs == COMMAND_SYNC)
+        x->sync = config_sync_find(x->config, x->arguments.sync, e);
+    return !error_is_set(e);
+}
+
+static int run_command(struct command_context *x, const struct command_line *l)
+{
+    struct error e;
+    error_clear(&e);
+    int code = prepare(x, l, &e) ? x->command->run(x) : command_usage_error(&e);
+    config_free(x->config);
+    return code;
+}
+
+/* Output that could not be written is a failure: a full disk must not look like a good sample. */
+static int finish(int code)
+{
+    bool is_written = fflush(stdout) == 0 && !ferror(stdout);
+    if (is_written || code != EXIT_DONE)
+        return code;
+    perror("rebeco: cannot write the output");
+    return EXIT_FAILED;
+}
+
+static int help_for(const struct command *c)
+{
+    if (c == NULL)
+        help_overview(stdout);
+    else
+        help_command(stdout, c);
+    return EXIT_DONE;
+}
+
+static int parse_and_run(struct command_line *l, int argc, char **argv)
+{
+    struct command_context x = {.command = NULL};
+    if (!parse_options(l, argc, argv))
+        return EXIT_USAGE;
+    if (optind == argc && !l->wants_help) {
+        help_overview(stderr);
+        return EXIT_USAGE;
+    }
+    if (optind < argc) {
+        x.command = command_find(argv[optind]);
+        if (x.command == NULL)
+            return fail_unknown(argv[optind]);
+        x.operands = argv + optind + 1;
+        x.operand_count = argc - optind - 1;
+    }
+    return l->wants_help ? help_for(x.command) : run_command(&x, l);
+}
+
+int command_main(int argc, char **argv)
+{
+    struct command_line line = {.arena = arena_new()};
+    int code = finish(parse_and_run(&line, argc, argv));
+    arena_free(line.arena);
+    return code;
+}
