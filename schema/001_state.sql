@@ -111,6 +111,10 @@ CREATE TABLE rebeco.capture (
     key_columns text[] NOT NULL,
     key_index text NOT NULL,            -- the unique index that makes them a key
     key_types text[] NOT NULL,          -- of the log's columns k1, k2, ...
+    key_attnums smallint[] NOT NULL,    -- the columns' numbers and own types, to notice ALTER TABLE
+    key_typids oid[] NOT NULL,
+    key_equals text[] NOT NULL,         -- the operators by which the index tells keys apart
+    is_partitioned boolean NOT NULL,
     segment int NOT NULL DEFAULT 0,     -- the log that is written now: 0 or 1
     function_md5 text NOT NULL,         -- of the function's source, to notice a replacement
     triggers text NOT NULL,             -- name, xmin and state of our triggers, likewise

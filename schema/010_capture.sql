@@ -1,0 +1,731 @@
+-- Capture: what writes the keys of changed rows into a table's change log, and what looks after it.
+--
+-- A captured table has a row in rebeco.capture, two log segments rebeco.log_<id>_0 and _1 of which one
+-- is written at a time, one trigger function rebeco.capture_<id>(), and triggers named rebeco_*.
+--
+-- Always true
+-- * A change of a row that commits has its key in one of the two segments, together with the id
+--   of its transaction. An update that alters the key has the old and the new one.
+-- * A row of the log with op NULL is a key; 'T': the table was truncated; 'B': the key could not be
+--   read, because the table was altered, and the table must be copied again.
+-- * The triggers fire for every role and every session, and resolve no name through the writer's
+--   search_path.
+-- * The application's statement does not fail because a key column was renamed, retyped or dropped.
+--   The function names its columns, but asks rebeco.capture_columns() first whether they are still
+--   the ones it was made for. That function is called immutable, with constants: the planner calls
+--   it once per session and keeps the answer until the table is altered (the regclass constant ties
+--   the plan to the table). So the question costs nothing, and no statement that does not fit is
+--   ever parsed. When only names changed, the keys are read by dynamic SQL with the new names until
+--   capture is made anew; otherwise 'B' is logged.
+-- * What reads the catalogs on a writer's behalf does so with functions that see the present
+--   catalogs and not the writer's snapshot, which may be old (REPEATABLE READ).
+-- * A trigger's WHEN clause is always true. It is there to tie the triggers to the log segments and
+--   to rebeco.nap: who drops one of these needs CASCADE, and that takes the triggers along, so that
+--   no trigger is left that can only fail.
+--
+-- What remains: renaming the schema rebeco, or altering the log tables' columns, makes the triggers
+-- fail; nobody but us has a reason to.
+--
+-- Forms. A statement trigger with transition tables is the cheaper one, and is used for plain tables. A
+-- row trigger is used where statement triggers do not see every change: on partitioned tables (it is
+-- cloned to all partitions, and fires for statements that name the partition), on tables with
+-- inheritance, on tables that are filled by a subscription.
+
+-- The present names of a table's columns with these numbers; NULL when one was dropped or has another
+-- type than the one given. For the planner, see above; the caller passes constants.
+CREATE FUNCTION rebeco.capture_columns(relation regclass, attnums smallint[], types oid[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text[] := '{}';
+    attnum smallint;
+    attname text;
+    found_types oid[];
+BEGIN
+    FOREACH attnum IN ARRAY attnums LOOP
+        attname := (pg_identify_object_as_address('pg_class'::regclass, relation, attnum)).object_names[3];
+        IF attname IS NULL OR attname = format('........pg.dropped.%s........', attnum) THEN
+            RETURN NULL;
+        END IF;
+        names := names || attname;
+    END LOOP;
+    EXECUTE (SELECT format('SELECT ARRAY[%s]', string_agg(format('pg_typeof((NULL::%s).%I)', relation, n.name), ', ' ORDER BY n.ordinal))
+               FROM unnest(names) WITH ORDINALITY n (name, ordinal)) INTO found_types;
+    RETURN CASE WHEN found_types = types THEN names END;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END
+$$;
+
+-- The statement that logs the keys of what a trigger was called for, when the columns have other
+-- names than those the trigger function was made with. In the row form $1 is OLD and $2 is NEW.
+CREATE FUNCTION rebeco.capture_renamed(log text, form text, operation text, names text[]) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, pg_catalog.txid_current() FROM (%s) AS k',
+                  log, k.columns, k.columns, s.sources)
+      FROM (SELECT string_agg('k' || n.ordinal, ', ' ORDER BY n.ordinal) AS columns,
+                   string_agg(format('(r.v).%I AS k%s', n.name, n.ordinal), ', ' ORDER BY n.ordinal) AS of_record,
+                   string_agg(format('r.%I AS k%s', n.name, n.ordinal), ', ' ORDER BY n.ordinal) AS of_rows
+              FROM unnest(names) WITH ORDINALITY n (name, ordinal)) k
+     CROSS JOIN LATERAL (
+            SELECT string_agg(CASE form WHEN 'row' THEN format('SELECT %s FROM (SELECT $%s) AS r (v)', k.of_record, o.ordinal)
+                                        ELSE format('SELECT %s FROM %s AS r', k.of_rows, o.name) END,
+                              ' UNION ' ORDER BY o.ordinal) AS sources
+              FROM (VALUES (1, 'old_rows', 'INSERT'), (2, 'new_rows', 'DELETE')) o (ordinal, name, except_in)
+             WHERE o.except_in <> operation) s
+$$;
+
+-- Logs all keys of a partition that is about to be emptied, or that has come to a captured table
+-- with rows in it. 'B' where they cannot be read. Gives the number of keys.
+CREATE FUNCTION rebeco.capture_all(capture_id int, log text, partition regclass) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    columns text;
+    names text;
+    n bigint;
+BEGIN
+    SELECT string_agg('k' || k.ordinal, ', ' ORDER BY k.ordinal), string_agg(quote_ident(k.name), ', ' ORDER BY k.ordinal)
+      INTO STRICT columns, names
+      FROM rebeco.capture c,
+           unnest(rebeco.capture_columns(c.relid::regclass, c.key_attnums, c.key_typids)) WITH ORDINALITY k (name, ordinal)
+     WHERE c.id = capture_id;
+    EXECUTE format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM ONLY %s', log, columns, names, partition);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+EXCEPTION WHEN OTHERS THEN
+    EXECUTE format('INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), ''B'')', log);
+    RETURN 1;
+END
+$$;
+
+-- Makes, or makes anew, the trigger function of a captured table, and records what it looks like.
+-- All it needs is in the capture's row: the table may have been altered meanwhile.
+CREATE FUNCTION rebeco.capture_function(capture_id int, segment_now int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c rebeco.capture;
+    log text := format('log_%s_%s', capture_id, segment_now);
+    is_partitioned boolean;
+    columns text;
+    keys text;
+    keys_of_old text;
+    keys_of_new text;
+    same text;
+    on_insert text;
+    on_update text;
+    on_delete text;
+    on_truncate text;
+    on_unknown text;
+    on_renamed text;
+BEGIN
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    is_partitioned := c.is_partitioned;
+    SELECT string_agg('k' || k.ordinal, ', ' ORDER BY k.ordinal),
+           string_agg(format('r.%I', k.name), ', ' ORDER BY k.ordinal),
+           string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.ordinal),
+           string_agg(format('NEW.%I', k.name), ', ' ORDER BY k.ordinal),
+           string_agg(format('OLD.%1$I %2$s NEW.%1$I', k.name, c.key_equals[k.ordinal]), ' AND ' ORDER BY k.ordinal)
+      INTO columns, keys, keys_of_old, keys_of_new, same
+      FROM unnest(c.key_columns) WITH ORDINALITY k (name, ordinal);
+
+    on_truncate := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'T');$f$, log);
+    IF is_partitioned THEN
+        -- TRUNCATE of the table comes by here for the table first, and then for each partition: what
+        -- was in them is dealt with by then, and so is what this transaction wrote since.
+        on_truncate := format($f$IF TG_RELID = %1$s THEN
+            %2$s
+            PERFORM set_config('rebeco.truncated_%3$s', txid_current()::text, true);
+        ELSIF current_setting('rebeco.truncated_%3$s', true) IS DISTINCT FROM txid_current()::text THEN
+            PERFORM rebeco.capture_all(%3$s, %4$L, TG_RELID);
+        END IF;$f$, c.relid, on_truncate, c.id, log);
+    END IF;
+    IF c.form = 'row' THEN
+        on_insert := format('INSERT INTO rebeco.%I (%s, xid) VALUES (%s, txid_current());', log, columns, keys_of_new);
+        on_delete := format('INSERT INTO rebeco.%I (%s, xid) VALUES (%s, txid_current());', log, columns, keys_of_old);
+        on_update := on_delete || format(E'\n            IF NOT (%s) THEN\n                %s\n            END IF;', same, on_insert);
+        on_unknown := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'B');$f$, log);
+        on_renamed := format('EXECUTE rebeco.capture_renamed(%L, %L, TG_OP, names) USING OLD, NEW;', log, c.form);
+    ELSE
+        on_insert := format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM new_rows AS r;', log, columns, keys);
+        on_delete := format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM old_rows AS r;', log, columns, keys);
+        on_update := format('INSERT INTO rebeco.%I (%s, xid) SELECT k.*, txid_current() FROM (SELECT %s FROM old_rows AS r UNION SELECT %s FROM new_rows AS r) AS k;',
+                            log, columns, keys, keys);
+        on_unknown := format($f$IF TG_OP = 'DELETE' THEN
+                INSERT INTO rebeco.%1$I (xid, op) SELECT txid_current(), 'B' FROM old_rows AS r LIMIT 1;
+            ELSE
+                INSERT INTO rebeco.%1$I (xid, op) SELECT txid_current(), 'B' FROM new_rows AS r LIMIT 1;
+            END IF;$f$, log);
+        on_renamed := format('EXECUTE rebeco.capture_renamed(%L, %L, TG_OP, names);', log, c.form);
+    END IF;
+
+    EXECUTE format($f$
+CREATE OR REPLACE FUNCTION rebeco.capture_%1$s() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS %2$L$f$, c.id, format($f$
+#variable_conflict use_column
+DECLARE
+    names text[];
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        %1$s
+    ELSIF rebeco.capture_columns(%2$L::regclass, %3$L::smallint[], %4$L::oid[]) = %5$L::text[] THEN
+        IF TG_OP = 'INSERT' THEN
+            %6$s
+        ELSIF TG_OP = 'UPDATE' THEN
+            %7$s
+        ELSE
+            %8$s
+        END IF;
+    ELSE
+        names := rebeco.capture_columns(%2$L::regclass, %3$L::smallint[], %4$L::oid[]);
+        IF names IS NULL THEN
+            %9$s
+        ELSE
+            %10$s
+            found := true;
+        END IF;
+    END IF;
+    IF found AND pg_sequence_last_value('rebeco.nap'::regclass) < 100 THEN
+        PERFORM rebeco.capture_wake();
+    END IF;
+    RETURN NULL;
+END
+$f$, on_truncate, c.relid, c.key_attnums, c.key_typids, c.key_columns, on_insert, on_update, on_delete, on_unknown, on_renamed));
+
+    UPDATE rebeco.capture SET segment = segment_now, function_md5 = rebeco.capture_function_md5(capture_id)
+     WHERE id = capture_id;
+END
+$$;
+
+-- Called by a writer that finds the daemon asleep: once per transaction, so that one transaction
+-- that lasts does not use up the wake-ups of all others. NOTIFY would make PREPARE TRANSACTION
+-- fail, so there is none where that is possible: the daemon looks at the sequence itself.
+CREATE FUNCTION rebeco.capture_wake() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('rebeco.woken', true) IS DISTINCT FROM txid_current()::text THEN
+        PERFORM set_config('rebeco.woken', txid_current()::text, true), nextval('rebeco.nap');
+        IF current_setting('max_prepared_transactions') = '0' THEN
+            PERFORM pg_notify('rebeco_wake', '');
+        END IF;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION rebeco.capture_function_md5(capture_id int) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT md5(concat_ws('|', p.prosrc, p.prosecdef, p.proconfig::text, p.proowner))
+      FROM pg_proc p
+     WHERE p.proname = 'capture_' || capture_id AND p.pronargs = 0 AND p.pronamespace = 'rebeco'::regnamespace
+$$;
+
+-- Our triggers on a table and its partitions: table, name, state, and the transaction that made or
+-- last altered them, so that a trigger that was disabled for a while is noticed.
+CREATE FUNCTION rebeco.capture_triggers(capture_id int, relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE tree AS (
+        SELECT relation AS oid
+        UNION ALL
+        SELECT i.inhrelid FROM tree JOIN pg_class p ON p.oid = tree.oid AND p.relkind = 'p'
+          JOIN pg_inherits i ON i.inhparent = tree.oid
+    )
+    SELECT coalesce(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin), ', ' ORDER BY t.tgrelid, t.tgname), '')
+      FROM tree JOIN pg_trigger t ON t.tgrelid = tree.oid
+      JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = 'rebeco'::regnamespace AND p.proname = 'capture_' || capture_id
+$$;
+
+-- Captures a table, and gives the capture's number. `form` is auto, row or statement. What is there
+-- and intact stays as it is. What is not is made anew, and then the table must be copied again: the
+-- caller asks rebeco.capture_state() before.
+-- One table per transaction, with a short lock_timeout: the triggers are made last, since they
+-- lock the table against writers (SHARE ROW EXCLUSIVE; where old triggers must go, ACCESS
+-- EXCLUSIVE) until the transaction ends.
+CREATE FUNCTION rebeco.capture_install(relation oid, key_index oid, form text) RETURNS int
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+DECLARE
+    c rebeco.capture;
+    wanted rebeco.capture;
+BEGIN
+    wanted := rebeco.capture_plan(relation, key_index, form);
+    SELECT * INTO c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
+    IF FOUND THEN
+        IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND rebeco.capture_is_intact(c.id) IS NULL THEN
+            RETURN c.id;
+        END IF;
+        PERFORM rebeco.capture_drop_triggers(c.id);
+        EXECUTE format('DROP TABLE IF EXISTS rebeco.log_%s_0, rebeco.log_%1$s_1', c.id);
+        UPDATE rebeco.capture u
+           SET table_schema = wanted.table_schema, table_name = wanted.table_name, form = wanted.form,
+               key_columns = wanted.key_columns, key_index = wanted.key_index, key_types = wanted.key_types,
+               key_attnums = wanted.key_attnums, key_typids = wanted.key_typids, key_equals = wanted.key_equals,
+               is_partitioned = wanted.is_partitioned, installed_at = now()
+         WHERE u.id = c.id RETURNING u.* INTO c;
+    ELSE
+        INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
+                                    key_attnums, key_typids, key_equals, is_partitioned, function_md5, triggers)
+        VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
+                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.is_partitioned, '', '')
+        RETURNING * INTO c;
+    END IF;
+    PERFORM rebeco.capture_create_log(c.id, c.key_types, segment) FROM generate_series(0, 1) segment;
+    PERFORM rebeco.capture_function(c.id, 0);
+    PERFORM rebeco.capture_create_triggers(c.id, relation);
+    UPDATE rebeco.capture u SET triggers = rebeco.capture_triggers(c.id, relation) WHERE u.id = c.id;
+    RETURN c.id;
+END
+$$;
+
+-- What the capture of a table would be: its row, without number and state. An error says why a
+-- table, or an index as its key, will not do.
+CREATE FUNCTION rebeco.capture_plan(relation oid, key_index oid, form_wanted text) RETURNS rebeco.capture
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted rebeco.capture;
+    needs_row boolean;
+BEGIN
+    SELECT n.nspname, c.relname, c.relkind = 'p', rebeco.capture_needs_row(c.oid)
+      INTO wanted.table_schema, wanted.table_name, wanted.is_partitioned, needs_row
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = relation AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not a table that can be captured', relation::regclass USING ERRCODE = 'wrong_object_type';
+    END IF;
+    IF form_wanted NOT IN ('auto', 'row', 'statement') OR form_wanted IS NULL THEN
+        RAISE EXCEPTION 'capture has the forms auto, row and statement, not %', form_wanted USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF form_wanted = 'statement' AND needs_row THEN
+        RAISE EXCEPTION 'statement triggers do not see all changes of %', relation::regclass
+            USING ERRCODE = 'feature_not_supported', DETAIL = 'It is partitioned, has parents or children, or is filled by a subscription.',
+                  HINT = 'Use the form auto or row.';
+    END IF;
+    wanted.form := CASE WHEN form_wanted = 'row' OR needs_row THEN 'row' ELSE 'statement' END;
+
+    SELECT i.relname, array_agg(k.name ORDER BY k.ordinal), array_agg(k.type ORDER BY k.ordinal),
+           array_agg(k.attnum ORDER BY k.ordinal), array_agg(k.typid ORDER BY k.ordinal),
+           array_agg(k.equals ORDER BY k.ordinal)
+      INTO wanted.key_index, wanted.key_columns, wanted.key_types, wanted.key_attnums, wanted.key_typids, wanted.key_equals
+      FROM pg_class i, rebeco.capture_key(relation, key_index) k
+     WHERE i.oid = key_index
+     GROUP BY i.relname;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'index % is no key of %', key_index::regclass, relation::regclass
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A key is a valid unique index on columns that are NOT NULL, without expressions and predicate.';
+    END IF;
+    RETURN wanted;
+END
+$$;
+
+-- The key columns of an index, in its order; none when it cannot be the key of the table.
+--   type     what the log's column gets: below domains, without length, with the column's collation
+--   equals   the operator with which the index finds equal values
+CREATE FUNCTION rebeco.capture_key(relation oid, key_index oid)
+    RETURNS TABLE (ordinal int, name text, type text, attnum smallint, typid oid, equals text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT k.n, a.attname::text,
+           format_type(b.oid, -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''),
+           a.attnum, a.atttypid, format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+      FROM (SELECT i.*, generate_series(1, i.indnkeyatts) AS n FROM pg_index i
+             WHERE i.indexrelid = key_index AND i.indrelid = relation
+               AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+               AND NOT EXISTS (SELECT 1 FROM pg_attribute x
+                                WHERE x.attrelid = i.indrelid AND NOT x.attnotnull
+                                  AND x.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))) k
+      JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.indkey[k.n - 1]
+      JOIN pg_type b ON b.oid = rebeco.base_type(a.atttypid)
+      JOIN pg_opclass c ON c.oid = k.indclass[k.n - 1]
+      JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3 AND m.amoppurpose = 's'
+                    AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+      JOIN pg_operator o ON o.oid = m.amopopr
+      JOIN pg_namespace s ON s.oid = o.oprnamespace
+$$;
+
+-- Whether statement triggers would miss changes of the table.
+CREATE FUNCTION rebeco.capture_needs_row(relation oid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = relation AND relkind = 'p')
+        OR EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = relation)
+        OR EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = relation)
+        OR EXISTS (SELECT 1 FROM pg_subscription_rel WHERE srrelid = relation)
+$$;
+
+-- One segment of a change log. Nothing is ever deleted from it one by one, so that autovacuum has
+-- no business there.
+CREATE FUNCTION rebeco.capture_create_log(capture_id int, types text[], segment int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE rebeco.log_%s_%s (%s, xid bigint NOT NULL, op "char") WITH (fillfactor = 100, autovacuum_enabled = false, toast.autovacuum_enabled = false)',
+                   capture_id, segment,
+                   (SELECT string_agg(format('k%s %s', k.ordinal, k.type), ', ' ORDER BY k.ordinal)
+                      FROM unnest(types) WITH ORDINALITY k (type, ordinal)));
+END
+$$;
+
+CREATE FUNCTION rebeco.capture_create_triggers(capture_id int, relation oid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+DECLARE
+    t record;
+    statement_form boolean;
+BEGIN
+    SELECT form = 'statement' INTO STRICT statement_form FROM rebeco.capture WHERE id = capture_id;
+    FOR t IN SELECT * FROM (VALUES
+            ('rebeco_insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT', statement_form),
+            ('rebeco_update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', statement_form),
+            ('rebeco_delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', statement_form),
+            ('rebeco_row', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW', NOT statement_form)) v (name, event, level, is_used)
+        WHERE is_used
+    LOOP
+        PERFORM rebeco.capture_create_trigger(capture_id, relation, t.name, t.event, t.level);
+    END LOOP;
+    PERFORM rebeco.capture_create_trigger(capture_id, r.oid, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT')
+       FROM (SELECT relation AS oid UNION ALL SELECT * FROM rebeco.capture_partitions(relation)) r;
+END
+$$;
+
+CREATE FUNCTION rebeco.capture_create_trigger(capture_id int, relation oid, name text, event text, level text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (NULL::rebeco.log_%5$s_0 IS NULL AND NULL::rebeco.log_%5$s_1 IS NULL AND %6$L::pg_catalog.regclass IS NOT NULL) EXECUTE FUNCTION rebeco.capture_%5$s()',
+                   name, event, relation::regclass, level, capture_id, 'rebeco.nap');
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name);
+END
+$$;
+
+-- The partitions of a table that hold rows; nothing for a table that has none.
+CREATE FUNCTION rebeco.capture_partitions(relation oid) RETURNS SETOF oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE tree AS (
+        SELECT c.oid, c.relkind FROM pg_class c WHERE c.oid = relation AND c.relkind = 'p'
+        UNION ALL
+        SELECT c.oid, c.relkind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid AND t.relkind = 'p'
+          JOIN pg_class c ON c.oid = i.inhrelid
+    )
+    SELECT oid FROM tree WHERE relkind = 'r' ORDER BY oid
+$$;
+
+-- Drops our triggers of a capture, on the table and wherever else they are: on a partition that was
+-- detached the one for TRUNCATE stays behind.
+CREATE FUNCTION rebeco.capture_drop_triggers(capture_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ours record;
+BEGIN
+    -- A row trigger of a partition goes with that of its parent.
+    FOR ours IN SELECT t.tgname AS name, t.tgrelid::regclass AS relation
+                  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                  LEFT JOIN pg_inherits i ON i.inhrelid = t.tgrelid
+                  LEFT JOIN pg_trigger u ON u.tgrelid = i.inhparent AND u.tgname = t.tgname AND u.tgfoid = t.tgfoid
+                 WHERE p.pronamespace = 'rebeco'::regnamespace AND p.proname = 'capture_' || capture_id
+                   AND (u.oid IS NULL OR t.tgtype & 1 = 0)
+                 ORDER BY t.tgrelid, t.tgname
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', ours.name, ours.relation);
+    END LOOP;
+END
+$$;
+
+-- Ends the capture of a table and removes all that belongs to it. Drops triggers: the table is
+-- locked against everybody (ACCESS EXCLUSIVE) until the transaction ends.
+CREATE FUNCTION rebeco.capture_remove(capture_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+BEGIN
+    PERFORM rebeco.capture_drop_triggers(capture_id);
+    EXECUTE format('DROP FUNCTION IF EXISTS rebeco.capture_%s()', capture_id);
+    EXECUTE format('DROP TABLE IF EXISTS rebeco.log_%s_0, rebeco.log_%1$s_1', capture_id);
+    DELETE FROM rebeco.capture WHERE id = capture_id;
+END
+$$;
+
+-- Each of the functions below says in words what is wrong with one side of a capture, or NULL.
+
+-- The logs and the function.
+CREATE FUNCTION rebeco.capture_log_problem(c rebeco.capture) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN to_regclass(format('rebeco.log_%s_0', c.id)) IS NULL
+                  OR to_regclass(format('rebeco.log_%s_1', c.id)) IS NULL THEN 'a segment of its change log is gone'
+                WHEN f.md5 IS NULL THEN format('function rebeco.capture_%s() is gone', c.id)
+                WHEN f.md5 <> c.function_md5 THEN format('function rebeco.capture_%s() was altered', c.id) END
+      FROM (SELECT rebeco.capture_function_md5(c.id) AS md5) f
+$$;
+
+-- The key: its columns as they were, an index that keeps them unique, triggers that see all changes.
+CREATE FUNCTION rebeco.capture_key_problem(c rebeco.capture, OUT problem text, OUT is_lossy boolean)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT p.problem, p.is_lossy
+      FROM (SELECT 1 AS rank, format('key column %I was dropped', c.key_columns[k.n]) AS problem, true AS is_lossy
+              FROM generate_series(1, cardinality(c.key_attnums)) k (n)
+             WHERE NOT EXISTS (SELECT 1 FROM pg_attribute a
+                                WHERE a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n] AND NOT a.attisdropped)
+            UNION ALL
+            SELECT 2, format('key column %I was of type %s and is now of type %s', c.key_columns[k.n],
+                             format_type(c.key_typids[k.n], NULL), format_type(a.atttypid, NULL)), true
+              FROM generate_series(1, cardinality(c.key_attnums)) k (n)
+              JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n]
+                                 AND NOT a.attisdropped AND a.atttypid <> c.key_typids[k.n]
+            UNION ALL
+            SELECT 3, 'it has become part of an inheritance tree, or is filled by a subscription, where statement triggers do not see all changes', true
+             WHERE c.form = 'statement' AND rebeco.capture_needs_row(c.relid)
+            UNION ALL
+            SELECT 4, format('key column %I is now called %I', c.key_columns[k.n], a.attname), false
+              FROM generate_series(1, cardinality(c.key_attnums)) k (n)
+              JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n]
+                                 AND NOT a.attisdropped AND a.attname::text <> c.key_columns[k.n]
+            UNION ALL
+            SELECT 5, format('there is no unique index on (%s) any more',
+                             (SELECT string_agg(quote_ident(n), ', ') FROM unnest(c.key_columns) n)), false
+             WHERE NOT EXISTS (SELECT 1 FROM pg_index i
+                                WHERE i.indrelid = c.relid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+                                  AND i.indnkeyatts = cardinality(c.key_attnums)
+                                  AND i.indkey[0:i.indnkeyatts - 1]::smallint[] @> c.key_attnums)) p
+     ORDER BY p.rank LIMIT 1
+$$;
+
+-- The triggers, recorded and present ones, when they are not the same.
+CREATE FUNCTION rebeco.capture_trigger_problem(c rebeco.capture, present text, OUT problem text, OUT is_lossy boolean)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH was AS (
+        SELECT split_part(t, ' ', 1)::oid AS relid, split_part(t, ' ', 2) AS name, t
+          FROM unnest(string_to_array(nullif(c.triggers, ''), ', ')) t
+    ), now AS (
+        SELECT split_part(t, ' ', 1)::oid AS relid, split_part(t, ' ', 2) AS name, split_part(t, ' ', 3) AS state, t
+          FROM unnest(string_to_array(nullif(present, ''), ', ')) t
+    ), partition AS (
+        SELECT oid FROM rebeco.capture_partitions(c.relid) p (oid)
+    )
+    SELECT p.problem, p.is_lossy
+      FROM (SELECT 1 AS rank, format('trigger %s on %s %s', coalesce(was.name, now.name), coalesce(was.relid, now.relid)::regclass,
+                   CASE WHEN now.name IS NULL THEN 'was dropped'
+                        WHEN now.state = 'D' THEN 'is disabled'
+                        WHEN now.state <> 'A' THEN 'does not fire in every session'
+                        ELSE 'was disabled, altered or made anew meanwhile' END) AS problem, true AS is_lossy
+              FROM was LEFT JOIN now ON now.relid = was.relid AND now.name = was.name
+             WHERE now.t IS DISTINCT FROM was.t
+               AND (was.relid = c.relid OR was.relid IN (SELECT oid FROM partition))
+            UNION ALL
+            SELECT 2, format('partition number %s was dropped, and its rows with it', was.relid), true
+              FROM was WHERE NOT EXISTS (SELECT 1 FROM pg_class x WHERE x.oid = was.relid)
+            UNION ALL
+            SELECT 3, format('partition %s was detached', was.relid::regclass), false
+              FROM was WHERE was.relid <> c.relid AND was.name = 'rebeco_truncate'
+                         AND was.relid NOT IN (SELECT oid FROM partition)
+            UNION ALL
+            SELECT 4, format('partition %s is new', partition.oid::regclass), false
+              FROM partition WHERE NOT EXISTS (SELECT 1 FROM was WHERE was.relid = partition.oid)) p
+     ORDER BY p.rank LIMIT 1
+$$;
+
+-- Whether a capture missed nothing since it was installed, and still misses nothing.
+--   problem     NULL: it is intact. Else what is wrong, in words.
+--   is_lossy    changes may be missing: install it again and copy the table again. When false,
+--               rebeco.capture_repair() mends it and nothing is lost.
+CREATE FUNCTION rebeco.capture_state(capture_id int, OUT problem text, OUT is_lossy boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c rebeco.capture;
+    present text;
+BEGIN
+    is_lossy := true;
+    SELECT * INTO c FROM rebeco.capture WHERE id = capture_id;
+    IF NOT FOUND THEN
+        problem := 'the table is not captured';
+        RETURN;
+    END IF;
+    problem := rebeco.capture_log_problem(c);
+    IF problem IS NOT NULL THEN
+        RETURN;
+    END IF;
+    SELECT k.problem, k.is_lossy INTO problem, is_lossy FROM rebeco.capture_key_problem(c) k;
+    present := rebeco.capture_triggers(c.id, c.relid);
+    IF present <> c.triggers AND is_lossy IS NOT TRUE THEN
+        SELECT t.problem, t.is_lossy INTO problem, is_lossy FROM rebeco.capture_trigger_problem(c, present) t;
+    END IF;
+    is_lossy := coalesce(is_lossy, false);
+END
+$$;
+
+CREATE FUNCTION rebeco.capture_is_intact(capture_id int) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT problem FROM rebeco.capture_state(capture_id)
+$$;
+
+-- Mends what capture_state() calls not lossy, and says what it did; NULL when there was nothing to
+-- do. Locks writers out of the table for a moment: one table per transaction, short lock_timeout.
+CREATE FUNCTION rebeco.capture_repair(capture_id int) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+DECLARE
+    c rebeco.capture;
+    done text[] := '{}';
+    problem text;
+    is_lossy boolean;
+    names text[];
+    partition record;
+BEGIN
+    SELECT s.problem, s.is_lossy INTO problem, is_lossy FROM rebeco.capture_state(capture_id) s;
+    IF is_lossy THEN
+        RAISE EXCEPTION 'capture % cannot be mended: %', capture_id, problem
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Install it again, and copy the table again.';
+    END IF;
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id FOR UPDATE;
+
+    names := rebeco.capture_columns(c.relid::regclass, c.key_attnums, c.key_typids);
+    IF names <> c.key_columns THEN
+        UPDATE rebeco.capture SET key_columns = names WHERE id = capture_id;
+        PERFORM rebeco.capture_function(capture_id, c.segment);
+        done := done || format('follows the new names of the key columns (%s)', array_to_string(names, ', '));
+    END IF;
+
+    FOR partition IN SELECT t.tgrelid AS oid FROM pg_trigger t
+                      WHERE t.tgfoid = format('rebeco.capture_%s()', capture_id)::regprocedure AND t.tgname = 'rebeco_truncate'
+                        AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_partitions(c.relid))
+    LOOP
+        EXECUTE format('DROP TRIGGER rebeco_truncate ON %s', partition.oid::regclass);
+        PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
+        done := done || format('partition %s has left', partition.oid::regclass);
+    END LOOP;
+    FOR partition IN SELECT p.oid FROM rebeco.capture_partitions(c.relid) p (oid)
+                      WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = p.oid AND t.tgname = 'rebeco_truncate')
+    LOOP
+        PERFORM rebeco.capture_create_trigger(capture_id, partition.oid, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER rebeco_row', partition.oid::regclass);
+        PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
+        done := done || format('partition %s is captured', partition.oid::regclass);
+    END LOOP;
+    UPDATE rebeco.capture SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE id = capture_id;
+    RETURN nullif(array_to_string(done, '; '), '');
+END
+$$;
+
+-- Looks after the change log of one table, and never waits for a lock. Gives what it did or why it
+-- did not: emptied, switched, held (somebody still has a lock on the old segment), needed (a
+-- consumer does not have all of it), busy (another session is at it); NULL: nothing to do.
+--   the segment that is not written now is emptied when every consumer has all that is in it;
+--   writing goes over to the other segment when that is empty and this one exceeds min_bytes.
+CREATE FUNCTION rebeco.log_rotate(capture_id int, min_bytes bigint) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    segment_now int;
+    other text;
+    answer text;
+BEGIN
+    -- An older snapshot would not show what committed since, and that would be thrown away.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'rebeco.log_rotate needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    SELECT segment INTO segment_now FROM rebeco.capture WHERE id = capture_id FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN 'busy';
+    END IF;
+    other := format('rebeco.log_%s_%s', capture_id, 1 - segment_now);
+    IF pg_relation_size(other) > 0 THEN
+        answer := rebeco.log_empty(capture_id, other);
+        IF answer <> 'emptied' THEN
+            RETURN answer;
+        END IF;
+    END IF;
+    IF pg_relation_size(format('rebeco.log_%s_%s', capture_id, segment_now)) > min_bytes THEN
+        PERFORM rebeco.capture_function(capture_id, 1 - segment_now);
+        answer := 'switched';
+    END IF;
+    RETURN answer;
+END
+$$;
+
+-- Empties a segment when nobody writes to it any more and every consumer has all of it. A writer
+-- keeps its lock on the segment until its transaction ends, so under the lock taken here there is
+-- no row that is still to be committed.
+CREATE FUNCTION rebeco.log_empty(capture_id int, segment regclass) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF rebeco.log_is_needed(capture_id, segment) THEN
+        RETURN 'needed';
+    END IF;
+    BEGIN
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', segment);
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN 'held';
+    END;
+    IF rebeco.log_is_needed(capture_id, segment) THEN
+        RETURN 'needed';
+    END IF;
+    EXECUTE format('TRUNCATE %s', segment);
+    RETURN 'emptied';
+END
+$$;
+
+-- Whether a segment has a row that some consumer has not confirmed.
+CREATE FUNCTION rebeco.log_is_needed(capture_id int, segment regclass) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    reader record;
+    is_needed boolean;
+BEGIN
+    FOR reader IN SELECT coalesce(t.snapshot, r.snapshot) AS snapshot
+                    FROM rebeco.consumer_table t JOIN rebeco.consumer r ON r.consumer = t.consumer
+                   WHERE t.capture_id = log_is_needed.capture_id
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s WHERE $1 IS NULL OR xid >= txid_snapshot_xmin($1) AND NOT txid_visible_in_snapshot(xid, $1))',
+                       segment) INTO is_needed USING reader.snapshot;
+        IF is_needed THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END
+$$;
