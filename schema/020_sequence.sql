@@ -222,16 +222,16 @@ END $$;
 CREATE FUNCTION rebeco.sequence_match(p_source jsonb)
     RETURNS TABLE (number bigint, seq oid)
     LANGUAGE sql STABLE SET search_path TO pg_catalog, pg_temp AS $$
-    WITH source AS MATERIALIZED (
+    WITH source AS (
         SELECT j.number, j.doc ->> 'seq_schema' AS seq_schema, j.doc ->> 'seq_name' AS seq_name,
                j.doc ->> 'owner_schema' AS owner_schema, j.doc ->> 'owner_table' AS owner_table,
                j.doc ->> 'owner_column' AS owner_column
           FROM jsonb_array_elements(p_source) WITH ORDINALITY j (doc, number)
-    ), target AS MATERIALIZED (
+    ), target AS (
         SELECT l.seq, l.seq_schema::text, l.seq_name::text, l.owner_schema::text,
                l.owner_table::text, l.owner_column::text
           FROM rebeco.sequence_list() l
-    ), by_owner AS MATERIALIZED (
+    ), by_owner AS (
         SELECT s.number, t.seq
           FROM (SELECT min(number) AS number, owner_schema, owner_table, owner_column
                   FROM source WHERE owner_column IS NOT NULL
