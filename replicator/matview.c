@@ -337,16 +337,11 @@ static void note_failure(struct matview_job *m, struct matview *v)
 }
 
 /* Others may have failed only because this one had no data: they need not wait any longer. */
-static void wake_failing(struct matview_job *m, const struct matview *mended)
+static void wake_failing(struct matview_job *m, struct matview *mended)
 {
-    const struct list *l = &mended->in_job;
-
-    for (l = l->next; l != &m->views; l = l->next) {
-        struct matview *v = container_of(l, struct matview, in_job);
-
-        if (v->failures > 0)
-            v->is_due = true;
-    }
+    for (struct list *l = mended->in_job.next; l != &m->views; l = l->next)
+        if (view_at(l)->failures > 0)
+            view_at(l)->is_due = true;
 }
 
 static void note_success(struct matview_job *m, struct matview *v)
