@@ -133,7 +133,7 @@ check:
 demo:
 	@tests/setup
 	$(Q)$(MAKE) --no-print-directory all
-	@REBECO='$(OUT)/rebeco' tests/demo/run
+	@REBECO='$(abspath $(OUT))/rebeco' tests/demo/run
 
 install: all
 	install -D -m 755 $(OUT)/rebeco '$(DESTDIR)$(PREFIX)/bin/rebeco'

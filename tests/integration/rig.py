@@ -37,6 +37,7 @@ import time
 import psycopg2
 import psycopg2.extensions
 import psycopg2.sql
+import yaml
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 REBECO = os.path.abspath(os.environ.get("REBECO") or os.path.join(TOP, "build/rebeco"))
@@ -209,7 +210,8 @@ SETTINGS = {
     "max_prepared_transactions": "20",
     "log_line_prefix": "'%m [%p] %u %a '",
     "log_statement": "none",
-    "log_lock_waits": "on",
+    "deadlock_timeout": "100ms",
+    "log_min_messages": "error",
     "timezone": "UTC",
 }
 
@@ -579,6 +581,17 @@ SANITIZERS = {
 _TROUBLE = re.compile(r"(ERROR: \w+Sanitizer|runtime error: |SUMMARY: \w+Sanitizer|Assertion .* failed)")
 
 
+def config(log=None, **sync):
+    """A configuration of one sync between {source} and {target}; the keywords are its options."""
+    tree = {
+        "databases": {"source": {"url": "{source}"}, "target": {"url": "{target}"}},
+        "syncs": [{"name": "default", "source": "source", "target": "target", **sync}],
+    }
+    if log:
+        tree["log"] = log
+    return yaml.safe_dump(tree, sort_keys=False)
+
+
 class Result(tuple):
     """(code, out, err) of a command."""
     code = property(lambda self: self[0])
@@ -925,10 +938,13 @@ class Proxy:
 class Crew:
     """Threads that write until told to stop. A worker is a function work(connection, rng, number)
     that is called again and again; psycopg2 errors named in `allowed` (SQLSTATEs) are rolled back
-    and counted, any other one is kept and raised by stop()."""
+    and counted, any other one is kept and raised by stop(). With `stubborn`, a lost connection is
+    counted too, and made again: for tests that stop the server."""
 
-    def __init__(self, server, work, count=1, user=None, seed=1, allowed=("40001", "40P01")):
+    def __init__(self, server, work, count=1, user=None, seed=1, allowed=("40001", "40P01"), stubborn=False,
+                 pause_s=0.0):
         self.server, self.work, self.user, self.allowed = server, work, user, allowed
+        self.stubborn, self.pause_s = stubborn, pause_s
         self.done = 0
         self.errors = 0
         self.trouble = None
@@ -940,24 +956,40 @@ class Crew:
             t.start()
 
     def _run(self, number, rng):
+        c = None
         try:
-            c = self.server.connect(self.user)
-            c.raw.autocommit = False
             while not self._stop.is_set():
                 try:
+                    if c is None:
+                        c = self.server.connect(self.user)
+                        c.raw.autocommit = False
                     self.work(c, rng, number)
                     c.raw.commit()
                     with self._lock:
                         self.done += 1
                 except psycopg2.Error as e:
-                    if e.pgcode not in self.allowed:
-                        raise
-                    c.raw.rollback()
-                    with self._lock:
-                        self.errors += 1
-            c.close()
+                    c = self._recover(c, e)
+                if self.pause_s:
+                    time.sleep(self.pause_s)
         except BaseException as e:  # handed to the test by stop()
             self.trouble = self.trouble or e
+        if c is not None:
+            c.close()
+
+    def _recover(self, c, e):
+        """After an error: the connection to go on with, or None to make a new one."""
+        with self._lock:
+            self.errors += 1
+        if c is not None and not c.raw.closed and e.pgcode in self.allowed:
+            c.raw.rollback()
+            return c
+        lost = c is None or c.raw.closed or e.pgcode in ("57P01", "57P02", "57P03")
+        if not (self.stubborn and lost):
+            raise e
+        if c is not None:
+            c.close()
+        self._stop.wait(0.1)
+        return None
 
     def stop(self):
         """Ends the writers; returns how many transactions they committed."""

@@ -1,0 +1,166 @@
+"""The promise: whatever breaks and comes back, Rebeco goes on by itself, and nothing is lost."""
+
+import time
+
+import pytest
+import rig
+import workload
+
+DOWN_S = (1, 20, 90) if rig.LONG else (1, 6)
+SILENT_S = 30 if rig.LONG else 8
+NETWORK_TIMEOUT_S = 4
+
+TIGHT = rig.config(network_timeout=f"{NETWORK_TIMEOUT_S}s")
+
+
+def probe(source, target, rebeco, within):
+    """A row written now is at the target within so many seconds, without any command."""
+    source.run("CREATE TABLE IF NOT EXISTS probe (id serial PRIMARY KEY)")
+    i = source.value("INSERT INTO probe DEFAULT VALUES RETURNING id")
+    rebeco.wait(f"probe {i} is at the target", lambda: target.value("SELECT 1 FROM probe WHERE id = %s", i), within, 0.02)
+
+
+def start(source, rebeco):
+    workload.install(source)
+    source.run("CREATE TABLE probe (id serial PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    return workload.Application(source, writers=4, clerks=1, two_phase=0, long_transaction=False, stubborn=True)
+
+
+def converge(source, target, app, rebeco):
+    app.stop()
+    rebeco.wait_in_sync(60)
+    assert rig.compare(source, target) == []
+
+
+def test_backends_terminated_at_either_end(source, target, rebeco):
+    with start(source, rebeco) as app:
+        for _ in range(6):
+            for server in (source, target):
+                assert server.terminate_backends("rebeco") > 0
+                time.sleep(0.2)
+                probe(source, target, rebeco, 5)
+        converge(source, target, app, rebeco)
+
+
+def test_backends_terminated_all_the_time(source, target, rebecos):
+    """From the first moment on, through installation and copy."""
+    workload.install(source, rows=3000)
+    rebeco = rebecos(source, target, rig.config(copy={"streams": 3, "split_size": "64kB"})).start()
+    with workload.Application(source, writers=2, clerks=1, two_phase=0, long_transaction=False, pause_s=0.05):
+        for i in range(40):
+            (source if i % 2 else target).terminate_backends("rebeco")
+            time.sleep(0.15)
+            rebeco.check_alive()
+    rebeco.wait_in_sync(60)
+    assert rig.compare(source, target) == []
+
+
+@pytest.mark.parametrize("seconds", DOWN_S)
+@pytest.mark.parametrize("how", ["fast", "kill9"])
+@pytest.mark.parametrize("end", ["source", "target"])
+@pytest.mark.limit(300)
+def test_a_server_is_down(source, target, rebeco, end, how, seconds):
+    with start(source, rebeco) as app:
+        server = source if end == "source" else target
+        time.sleep(0.5)
+        if how == "fast":
+            server.stop("fast")
+        else:
+            server.kill9()
+        time.sleep(seconds)
+        server.start()
+        probe(source, target, rebeco, 5)
+        converge(source, target, app, rebeco)
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+@pytest.mark.limit(240)
+def test_the_network_goes_silent(source, target, proxy, rebecos, end):
+    """Nothing is reset and nothing is closed: only a timeout of our own can notice."""
+    relay = proxy(source if end == "source" else target)
+    rebeco = rebecos(relay if end == "source" else source, relay if end == "target" else target, TIGHT)
+    with start(source, rebeco) as app:
+        time.sleep(0.5)
+        relay.silence()
+        time.sleep(SILENT_S)
+        rebeco.check_alive()
+        before = relay.connections
+        # What hung in the silence is lost, as in a real network that forgot its connections.
+        relay.cut()
+        relay.speak()
+        probe(source, target, rebeco, NETWORK_TIMEOUT_S + 5)
+        assert relay.connections > before
+        converge(source, target, app, rebeco)
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+@pytest.mark.limit(240)
+def test_the_silence_is_noticed(source, target, proxy, rebecos, end):
+    """While it lasts, status and log say so."""
+    relay = proxy(source if end == "source" else target)
+    rebeco = rebecos(relay if end == "source" else source, relay if end == "target" else target, TIGHT)
+    with start(source, rebeco) as app:
+        relay.silence()
+        lines = len(rebeco.log_lines())
+        rebeco.wait("the log names the silence", lambda: len(rebeco.log_lines()) > lines, NETWORK_TIMEOUT_S * 3 + 5)
+        rebeco.terminate(20)
+        relay.cut()
+        relay.speak()
+        rebeco.start()
+        probe(source, target, rebeco, 10)
+        converge(source, target, app, rebeco)
+
+
+@pytest.mark.limit(240)
+def test_a_frozen_server_comes_back(source, target, rebecos):
+    """SIGSTOP: sockets live, nothing answers, and then everything does."""
+    rebeco = rebecos(source, target, TIGHT)
+    with start(source, rebeco) as app:
+        for server in (source, target):
+            server.pause()
+            time.sleep(NETWORK_TIMEOUT_S * 1.5)
+            server.resume()
+            probe(source, target, rebeco, NETWORK_TIMEOUT_S + 5)
+        converge(source, target, app, rebeco)
+
+
+def test_connections_are_cut_while_copying(source, target, proxy, rebecos):
+    relay_s, relay_t = proxy(source), proxy(target)
+    workload.install(source, rows=20000)
+    rebeco = rebecos(relay_s, relay_t, rig.config(copy={"streams": 3, "split_size": "256kB", "max_rate": "8MB/s"})).start()
+    rebeco.wait_phase("copy")
+    for i in range(15):
+        (relay_s if i % 2 else relay_t).cut()
+        time.sleep(0.3)
+        rebeco.check_alive()
+    rebeco.wait_in_sync(90)
+    assert rig.compare(source, target) == []
+
+
+def test_the_servers_are_not_there_at_the_start(source, target, rebeco):
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    source.stop()
+    target.stop()
+    rebeco.start()
+    time.sleep(3)
+    rebeco.check_alive()
+    source.start()
+    time.sleep(2)
+    rebeco.check_alive()
+    target.start()
+    rebeco.wait_in_sync()
+    assert rig.compare(source, target) == []
+
+
+def test_the_same_error_is_not_said_a_thousand_times(source, target, rebeco):
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    lines = len(rebeco.log_lines())
+    target.stop()
+    time.sleep(10)
+    assert 1 <= len(rebeco.log_lines()) - lines < 40, rebeco.log_tail(60)
+    target.start()
+    rebeco.wait_in_sync()
