@@ -12,6 +12,8 @@
 #include "buf.h"
 #include "help.h"
 #include "mem.h"
+#include "monitor.h"
+#include "request.h"
 
 enum { COMMAND_OPTIONS_MAX = 64 };
 
@@ -97,7 +99,51 @@ static const struct command_option help_options[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static const struct command_option status_options[] = {
+    {"json", NULL, offsetof(struct command_context, json), "print the whole tree as JSON"},
+    {"watch", NULL, offsetof(struct command_context, watch), "print it anew every second"},
+    {NULL, NULL, 0, NULL},
+};
+
+#define TIMEOUT_HELP "how long to wait for the daemon's answer, such as 10s or 5m; 0 is for ever"
+
+static const struct command_option request_options[] = {
+    {"timeout", "DURATION", offsetof(struct command_context, timeout), TIMEOUT_HELP},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct command_option kick_options[] = {
+    {"wait", NULL, offsetof(struct command_context, wait),
+     "return when everything that was committed at the source before is at the target"},
+    {"timeout", "DURATION", offsetof(struct command_context, timeout), TIMEOUT_HELP},
+    {NULL, NULL, 0, NULL},
+};
+
 const struct command commands[] = {
+    {"status", "", 0, 0, COMMAND_TARGET, status_options, "print what goes on now",
+     "Prints the phase, the progress of every table with its rate and the time that is left, the "
+     "lag, and what stands still and why, as the daemon last wrote it at the target. Also works "
+     "while no daemon runs.",
+     monitor_run},
+    {"pause", "[TABLE...]", 0, -1, COMMAND_TARGET, request_options, "pause the sync, or tables",
+     "Asks the running daemon to pause the whole sync, or the tables that are named "
+     "(schema.table, with * and ? where wanted). Changes are still captured, and nothing is lost. "
+     "Waits 30 s for the answer, unless --timeout says otherwise; a request that is not answered "
+     "stays and is carried out later.",
+     request_run},
+    {"resume", "[TABLE...]", 0, -1, COMMAND_TARGET, request_options,
+     "let a paused sync, or paused tables, go on",
+     "Asks the running daemon to go on with the whole sync, or with the tables that are named, "
+     "from where they stopped.",
+     request_run},
+    {"kick", "", 0, 0, COMMAND_TARGET, kick_options, "apply what there is, now",
+     "Wakes the daemon. With --wait it returns when everything that was committed at the source "
+     "before is at the target, however long that takes, unless --timeout says otherwise.",
+     request_run},
+    {"resync", "TABLE...", 1, -1, COMMAND_TARGET, request_options, "copy tables again",
+     "Asks the running daemon to copy the tables that are named (schema.table, with * and ? where "
+     "wanted) again, while everything else goes on.",
+     request_run},
     {"config", "[sample|schema]", 0, 1, COMMAND_NOTHING, NULL, "print the effective configuration",
      "Reads the file, the environment and the options, and prints what would be in force, without "
      "passwords. `config sample` prints every option with its default and its meaning; `config "
@@ -242,11 +288,12 @@ static bool prepare(struct command_context *x, const struct command_line *l, str
     }
     if (!check_operands(x, e) || x->command->needs == COMMAND_NOTHING)
         return !error_is_set(e);
+    x->arguments.target_is_enough = x->command->needs == COMMAND_TARGET;
     x->config = config_load(&x->arguments, e);
     if (x->config == NULL)
         return false;
     log_setup(x->config->log_format, x->config->log_level);
-    if (x->command->needs == COMMAND_SYNC)
+    if (x->command->needs != COMMAND_CONFIG)
         x->sync = config_sync_find(x->config, x->arguments.sync, e);
     return !error_is_set(e);
 }

@@ -38,7 +38,12 @@ struct command_option {
 };
 
 /* What a command needs before it runs. */
-enum command_needs { COMMAND_NOTHING, COMMAND_CONFIG, COMMAND_SYNC };
+enum command_needs {
+    COMMAND_NOTHING,
+    COMMAND_CONFIG, /* the configuration */
+    COMMAND_SYNC,   /* the same, and one sync */
+    COMMAND_TARGET  /* the same, but the sync's source need not be known */
+};
 
 struct command {
     const char *name;

@@ -2,8 +2,8 @@
  *
  * What the command line says wins over the file, and the file over REBECO_SOURCE and REBECO_TARGET.
  *
- * Always true of a configuration that was loaded: every sync has a source and a target, and they
- * differ. */
+ * Always true of a configuration that was loaded: every sync has a target, and a source unless the
+ * caller can do without; they differ. */
 #include "config.h"
 
 #include <errno.h>
@@ -137,10 +137,15 @@ static bool fill_side(struct config *c, const struct config_sync *s, const char 
     return false;
 }
 
-static bool complete_sync(struct config *c, struct config_sync *s, struct error *e)
+static bool complete_sync(struct config *c, struct config_sync *s, bool target_is_enough,
+                          struct error *e)
 {
-    if (!fill_side(c, s, "source", "REBECO_SOURCE", &s->source, e) ||
-        !fill_side(c, s, "target", "REBECO_TARGET", &s->target, e))
+    if (!fill_side(c, s, "target", "REBECO_TARGET", &s->target, e))
+        return false;
+    bool may_lack_source = target_is_enough && getenv("REBECO_SOURCE") == NULL;
+    if (s->source == NULL && may_lack_source)
+        return true;
+    if (!fill_side(c, s, "source", "REBECO_SOURCE", &s->source, e))
         return false;
     if (strcmp(s->source->url, s->target->url) != 0)
         return true;
@@ -150,10 +155,10 @@ static bool complete_sync(struct config *c, struct config_sync *s, struct error 
     return false;
 }
 
-static bool complete(struct config *c, struct error *e)
+static bool complete(struct config *c, bool target_is_enough, struct error *e)
 {
     for (struct list *i = c->syncs.next; i != &c->syncs; i = i->next) {
-        if (!complete_sync(c, sync_of(i), e))
+        if (!complete_sync(c, sync_of(i), target_is_enough, e))
             return false;
     }
     return true;
@@ -178,7 +183,7 @@ struct config *config_load(const struct config_arguments *args, struct error *e)
     bool ok = load_file(c, args->file, e) && set_log(c, args, e);
     if (ok && list_is_empty(&c->syncs))
         config_yaml_add_sync(c);
-    ok = ok && override_databases(c, args, e) && complete(c, e);
+    ok = ok && override_databases(c, args, e) && complete(c, args->target_is_enough, e);
     ok = ok && (args->sync == NULL || config_sync_find(c, args->sync, e) != NULL);
     if (ok)
         return c;

@@ -77,6 +77,7 @@ struct config_arguments {
     const char *sync;
     const char *log_format;
     const char *log_level;
+    bool target_is_enough; /* for a command that asks the target only: source may be NULL then */
 };
 
 /* Reads everything. NULL and the error (with file:line:column) when anything is wrong: an unknown

@@ -1,0 +1,84 @@
+/* A command's job on a loop of its own. */
+#include "client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+static struct client *client_of(struct job *j)
+{
+    return container_of(j, struct client, job);
+}
+
+static void on_limit(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct client *c = container_of(w, struct client, limit);
+    (void)events;
+    c->is_out_of_time = true;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+void client_init(struct client *c, const struct command_context *x, const struct job_type *type,
+                 const char *label, const char *url)
+{
+    memset(c, 0, sizeof *c);
+    /* The person gets failures as the command's own words, not as log lines, unless they ask. */
+    if (x->arguments.log_level == NULL)
+        log_setup(x->config->log_format, LOG_ERROR);
+    c->loop = ev_loop_new(EVFLAG_AUTO);
+    if (c->loop == NULL)
+        abort(); /* out of memory or of file descriptors: nothing can be said about it */
+    job_init(&c->job, c->loop, type, NULL, NULL, url);
+    job_conn(&c->job, JOB_TARGET)->label = label;
+    ev_timer_init(&c->limit, on_limit, 0., 0.);
+}
+
+void client_fini(struct client *c)
+{
+    job_fini(&c->job);
+    ev_timer_stop(c->loop, &c->limit);
+    ev_loop_destroy(c->loop);
+}
+
+bool client_run(struct client *c, double limit_s, struct error *e)
+{
+    if (limit_s > 0) {
+        ev_timer_set(&c->limit, limit_s, 0.);
+        ev_timer_start(c->loop, &c->limit);
+    }
+    job_start(&c->job);
+    ev_run(c->loop, 0);
+    ev_timer_stop(c->loop, &c->limit);
+    if (!c->is_finished && !c->is_out_of_time)
+        *e = c->job.error;
+    return c->is_finished;
+}
+
+bool client_failed(struct job *j, const struct error *e)
+{
+    (void)j;
+    (void)e;
+    return false;
+}
+
+void client_ended(struct job *j, bool finished)
+{
+    struct client *c = client_of(j);
+    c->is_finished = finished;
+    ev_break(c->loop, EVBREAK_ALL);
+}
+
+const char *client_text(const PGresult *r, int row, const char *column)
+{
+    int i = PQfnumber(r, column);
+    if (i < 0)
+        abort(); /* a bug: the file in sql/ names its columns */
+    return PQgetisnull(r, row, i) ? NULL : PQgetvalue(r, row, i);
+}
+
+bool client_bool(const PGresult *r, int row, const char *column)
+{
+    const char *text = client_text(r, row, column);
+    return text != NULL && text[0] == 't';
+}

@@ -1,0 +1,37 @@
+/* A command's job: one connection to one database, run on a loop of its own to its end while a
+ * person waits. It fails at the first failure, unless its type says otherwise: the person decides
+ * whether to try again. */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "command.h"
+#include "job.h"
+
+struct client {
+    struct ev_loop *loop;
+    struct job job;
+    struct ev_timer limit; /* ends the waiting */
+    bool is_finished;      /* the job came to its end */
+    bool is_out_of_time;
+};
+
+/* Prepares a job on the database at `url`, which is borrowed. In errors it is called `label`. The
+ * type's only side is JOB_TARGET, whichever end that is; its `ended` is client_ended, or calls it.
+ */
+void client_init(struct client *c, const struct command_context *x, const struct job_type *type,
+                 const char *label, const char *url);
+void client_fini(struct client *c);
+/* Runs it to its end, for at most `limit_s` seconds (0: no limit). False and the error when it
+ * failed; when time ran out also false, with c->is_out_of_time and no error. */
+bool client_run(struct client *c, double limit_s, struct error *e);
+/* For struct job_type. */
+bool client_failed(struct job *j, const struct error *e);
+void client_ended(struct job *j, bool finished);
+/* The text of a field; NULL when it is SQL's NULL. */
+const char *client_text(const PGresult *r, int row, const char *column);
+bool client_bool(const PGresult *r, int row, const char *column);
+
+#endif

@@ -1,0 +1,296 @@
+/* The status tree as a person reads it. Pure: from JSON to text.
+ *
+ * Always true: nothing that comes from a database reaches the terminal with control characters. */
+#include <math.h>
+#include <string.h>
+
+#include "monitor.h"
+
+enum { SHOW_BAR = 24, SHOW_TABLES = 40, SHOW_NAME = 48 };
+
+/* ---------------------------------------------------------------- reading the tree */
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s != NULL ? s : "";
+}
+
+static double number_of(const json_t *o, const char *key)
+{
+    return json_number_value(json_object_get(o, key));
+}
+
+static bool has_number(const json_t *o, const char *key)
+{
+    return json_is_number(json_object_get(o, key));
+}
+
+static bool is_true(const json_t *o, const char *key)
+{
+    return json_is_true(json_object_get(o, key));
+}
+
+/* ---------------------------------------------------------------- pieces of text */
+
+static void add_clean(struct buf *b, const char *s)
+{
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+        buf_append(b, c < 0x20 || c == 0x7F ? "?" : s, 1);
+    }
+}
+
+static void add_bytes(struct buf *b, double n)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    size_t i = 0;
+    while (n >= 1000 && i + 1 < sizeof units / sizeof units[0]) {
+        n /= 1024;
+        i++;
+    }
+    buf_printf(b, i == 0 || n >= 100 ? "%.0f %s" : "%.1f %s", n, units[i]);
+}
+
+static void add_duration(struct buf *b, double s)
+{
+    if (s < 10)
+        buf_printf(b, s < 1 ? "%.2f s" : "%.1f s", s);
+    else if (s < 120)
+        buf_printf(b, "%.0f s", s);
+    else if (s < 7200)
+        buf_printf(b, "%.0f min", s / 60);
+    else if (s < 172800)
+        buf_printf(b, "%.1f h", s / 3600);
+    else
+        buf_printf(b, "%.1f days", s / 86400);
+}
+
+static void add_bar(struct buf *b, double part, double whole)
+{
+    double share = whole > 0 ? fmin(fmax(part / whole, 0), 1) : 0;
+    int full = (int)(share * SHOW_BAR);
+    char bar[SHOW_BAR + 1];
+    memset(bar, '.', SHOW_BAR);
+    memset(bar, '#', (size_t)full);
+    bar[SHOW_BAR] = '\0';
+    buf_printf(b, "[%s] %3.0f %%", bar, floor(share * 100));
+}
+
+/* "512 MB of 1.2 GB, 45 MB/s, 15 s left", as far as it is known. */
+static void add_progress(struct buf *b, const json_t *o)
+{
+    add_bar(b, number_of(o, "bytes_done"), number_of(o, "bytes"));
+    buf_text(b, "  ");
+    add_bytes(b, number_of(o, "bytes_done"));
+    buf_text(b, " of ");
+    add_bytes(b, number_of(o, "bytes"));
+    if (number_of(o, "bytes_per_s") > 0) {
+        buf_text(b, ", ");
+        add_bytes(b, number_of(o, "bytes_per_s"));
+        buf_text(b, "/s");
+    }
+    if (has_number(o, "eta_s")) {
+        buf_text(b, ", ");
+        add_duration(b, number_of(o, "eta_s"));
+        buf_text(b, " left");
+    }
+}
+
+/* One indented line with a label, unless the text is empty. */
+static void add_line(struct buf *b, const char *indent, const char *text)
+{
+    if (text[0] == '\0')
+        return;
+    buf_text(b, indent);
+    add_clean(b, text);
+    buf_text(b, "\n");
+}
+
+/* ---------------------------------------------------------------- the sync */
+
+static void show_head(struct buf *b, const json_t *s)
+{
+    buf_text(b, "sync ");
+    add_clean(b, text_of(s, "sync"));
+    buf_text(b, ": ");
+    add_clean(b, text_of(s, "phase"));
+    if (is_true(s, "paused"))
+        buf_text(b, ", paused");
+    if (json_object_get(s, "consistent") != NULL)
+        buf_text(b, is_true(s, "consistent")
+                        ? ", the target shows one committed state of the source"
+                        : ", the target is not consistent yet");
+    buf_text(b, "\n");
+}
+
+static void show_daemon(struct buf *b, const json_t *s)
+{
+    const json_t *d = json_object_get(s, "daemon");
+    if (json_is_false(json_object_get(s, "running"))) {
+        buf_text(b, "daemon: none runs now");
+        if (has_number(s, "age_s")) {
+            buf_text(b, "; what follows was said ");
+            add_duration(b, number_of(s, "age_s"));
+            buf_text(b, " ago");
+        }
+        buf_text(b, "\n");
+        return;
+    }
+    if (!json_is_object(d))
+        return;
+    buf_printf(b, "daemon: pid %.0f, version ", number_of(d, "pid"));
+    add_clean(b, text_of(d, "version"));
+    if (has_number(d, "rss_bytes")) {
+        buf_text(b, ", ");
+        add_bytes(b, number_of(d, "rss_bytes"));
+        buf_text(b, " of memory");
+    }
+    if (text_of(d, "started_at")[0] != '\0') {
+        buf_text(b, ", since ");
+        add_clean(b, text_of(d, "started_at"));
+    }
+    buf_text(b, "\n");
+}
+
+static void show_lag(struct buf *b, const json_t *s)
+{
+    const json_t *lag = json_object_get(s, "lag"), *batches = json_object_get(s, "batches");
+    if (has_number(lag, "seconds")) {
+        buf_text(b, "lag:    ");
+        add_duration(b, number_of(lag, "seconds"));
+        buf_printf(b, ", %.0f rows behind\n", number_of(lag, "rows"));
+    }
+    if (number_of(batches, "count") > 0)
+        buf_printf(b, "batches: %.0f with %.0f rows, the last took %.0f ms\n",
+                   number_of(batches, "count"), number_of(batches, "rows"),
+                   number_of(batches, "last_ms"));
+}
+
+static void show_log(struct buf *b, const json_t *s)
+{
+    const json_t *log = json_object_get(s, "log");
+    if (!has_number(log, "bytes"))
+        return;
+    buf_text(b, "change logs: ");
+    add_bytes(b, number_of(log, "bytes"));
+    if (number_of(log, "limit_bytes") > 0) {
+        buf_text(b, " of ");
+        add_bytes(b, number_of(log, "limit_bytes"));
+    }
+    if (number_of(log, "oldest_s") > 0) {
+        buf_text(b, ", the oldest change waits for ");
+        add_duration(b, number_of(log, "oldest_s"));
+    }
+    buf_text(b, "\n");
+    add_line(b, "  cannot be cleaned because of ", text_of(log, "held_by"));
+}
+
+static void show_copy(struct buf *b, const json_t *s)
+{
+    const json_t *copy = json_object_get(s, "copy");
+    bool is_over = number_of(copy, "bytes_done") >= number_of(copy, "bytes");
+    if (number_of(copy, "bytes") <= 0 || is_over)
+        return;
+    buf_text(b, "copy:   ");
+    add_progress(b, copy);
+    buf_text(b, "\n");
+}
+
+/* ---------------------------------------------------------------- tables and problems */
+
+/* A table that is copied and runs is only counted. */
+static bool is_quiet(const json_t *t)
+{
+    return strcmp(text_of(t, "state"), "follow") == 0 && text_of(t, "paused")[0] == '\0';
+}
+
+static void add_name(struct buf *b, const json_t *t)
+{
+    size_t start = b->len;
+    add_clean(b, text_of(t, "schema"));
+    buf_text(b, ".");
+    add_clean(b, text_of(t, "name"));
+    size_t characters = 0;
+    for (size_t i = start; i < b->len; i++)
+        characters += ((unsigned char)b->data[i] & 0xC0) != 0x80;
+    if (characters < SHOW_NAME / 2)
+        buf_printf(b, "%*s", (int)(SHOW_NAME / 2 - characters), "");
+}
+
+static void show_table(struct buf *b, const json_t *t)
+{
+    const char *paused = text_of(t, "paused");
+    buf_text(b, "  ");
+    add_name(b, t);
+    buf_text(b, " ");
+    if (paused[0] != '\0') {
+        buf_text(b, "paused (");
+        add_clean(b, paused);
+        buf_text(b, ")\n");
+        add_line(b, "      ", text_of(t, "what"));
+        add_line(b, "      ", text_of(t, "detail"));
+        add_line(b, "      to do: ", text_of(t, "hint"));
+        return;
+    }
+    bool is_copying = strcmp(text_of(t, "state"), "copy") == 0;
+    if (is_copying)
+        add_progress(b, t);
+    else
+        add_clean(b, text_of(t, "state"));
+    buf_text(b, "\n");
+}
+
+static void show_tables(struct buf *b, const json_t *s)
+{
+    const json_t *tables = json_object_get(s, "tables"), *t;
+    size_t i, quiet = 0, shown = 0, hidden = 0, all = json_array_size(tables);
+    if (all == 0)
+        return;
+    buf_printf(b, "tables: %zu\n", all);
+    json_array_foreach(tables, i, t)
+    {
+        if (is_quiet(t)) {
+            quiet++;
+        } else if (shown < SHOW_TABLES) {
+            show_table(b, t);
+            shown++;
+        } else {
+            hidden++;
+        }
+    }
+    if (quiet > 0)
+        buf_printf(b, "  %zu follow the source\n", quiet);
+    if (hidden > 0)
+        buf_printf(b, "  and %zu more; --json shows all\n", hidden);
+}
+
+static void show_problems(struct buf *b, const json_t *s)
+{
+    const json_t *problems = json_object_get(s, "problems"), *p;
+    size_t i;
+    if (json_array_size(problems) == 0)
+        return;
+    buf_printf(b, "problems: %zu\n", json_array_size(problems));
+    json_array_foreach(problems, i, p)
+    {
+        buf_text(b, "  ");
+        add_clean(b, text_of(p, "kind"));
+        buf_text(b, ": ");
+        add_clean(b, text_of(p, "object"));
+        buf_text(b, "\n");
+        add_line(b, "      ", text_of(p, "message"));
+        add_line(b, "      to do: ", text_of(p, "hint"));
+    }
+}
+
+void monitor_show(struct buf *out, const json_t *status)
+{
+    show_head(out, status);
+    show_daemon(out, status);
+    show_lag(out, status);
+    show_log(out, status);
+    show_copy(out, status);
+    show_tables(out, status);
+    show_problems(out, status);
+}

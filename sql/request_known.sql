@@ -1,0 +1,6 @@
+-- Whether this target knows the sync, and which ones it knows.
+-- $1 text: the sync
+-- Result: is_known boolean, names text. Lowest server version: 10.
+SELECT coalesce(pg_catalog.bool_or(s.name = $1), false) AS is_known,
+       pg_catalog.string_agg(s.name, ', ' ORDER BY s.name) AS names
+  FROM rebeco.sync s
