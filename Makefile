@@ -65,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check demo setup install format clean help FORCE
+.PHONY: all objects unit check soak crash analyze demo setup install format clean help FORCE
 
 all: $(OUT)/rebeco
 
@@ -130,6 +130,20 @@ check:
 	@tests/setup
 	@BUILD='$(BUILD)' TESTS='$(TESTS)' K='$(K)' tests/run
 
+# The long forms: more seeds, longer outages, a hundred kills.
+soak crash:
+	@tests/setup
+	@BUILD='$(BUILD)' TESTS='$(if $(filter crash,$@),crash,integration crash)' K='$(K)' REBECO_LONG=1 tests/run
+
+# What a compiler does not say: slower, and with opinions, so not a part of `make check`.
+analyze:
+	@tests/setup
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/analyzer CC=gcc CFLAGS='-fanalyzer -Wno-analyzer-too-complex' objects
+	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --std=c11 -Ireplicator \
+	    -I$(BUILD)/analyzer/gen --suppress=missingIncludeSystem --error-exitcode=1 replicator
+	clang-tidy --quiet --warnings-as-errors='*' --checks='-*,bugprone-*,-bugprone-easily-swappable-parameters' \
+	    $(SOURCES) -- -std=gnu11 -D_GNU_SOURCE -DREBECO_VERSION='"x"' -Ireplicator -I$(BUILD)/analyzer/gen $(INCLUDES)
+
 demo:
 	@tests/setup
 	$(Q)$(MAKE) --no-print-directory all
@@ -147,6 +161,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check demo setup install format clean'
+	@echo 'Targets: all objects unit check soak crash analyze demo setup install format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)

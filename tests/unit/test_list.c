@@ -12,12 +12,12 @@ struct item {
 };
 
 /* The numbers in the list, front to back, as decimal digits; checked against the way back. */
-static int digits(const struct list *head)
+static int digits(struct list *head)
 {
     int forward = 0, backward = 0, place = 1;
-    for (const struct list *l = head->next; l != head; l = l->next)
+    for (struct list *l = head->next; l != head; l = l->next)
         forward = forward * 10 + container_of(l, struct item, in_list)->number;
-    for (const struct list *l = head->prev; l != head; l = l->prev, place *= 10)
+    for (struct list *l = head->prev; l != head; l = l->prev, place *= 10)
         backward += container_of(l, struct item, in_list)->number * place;
     assert_int_equal(forward, backward);
     return forward;
