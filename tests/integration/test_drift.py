@@ -1,0 +1,316 @@
+"""Somebody alters a table while it is replicated. The table stands still and says why and what to
+do; all others go on; after the same change at the other end it goes on by itself; and no value ever
+lands in a column that it does not belong to."""
+
+import json
+
+import pytest
+import rig
+
+TABLES = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (
+    id int PRIMARY KEY,
+    first text,
+    second text,
+    number int NOT NULL DEFAULT 0,
+    code int NOT NULL
+);
+CREATE TABLE shop.other (id int PRIMARY KEY, v text);
+INSERT INTO shop.item SELECT i, 'F' || i, 'S' || i, i, 1000 + i FROM generate_series(1, 500) i;
+INSERT INTO shop.other SELECT i, 'v' || i FROM generate_series(1, 100) i;
+"""
+
+
+@pytest.fixture
+def running(source, rebeco):
+    """A daemon in step with the tables above."""
+    source.psql(TABLES)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    return rebeco
+
+
+def entry(rebeco, table):
+    """What `status --json` says of one table, as one text; '' when it says nothing."""
+    def find(node):
+        if isinstance(node, dict):
+            if any(isinstance(v, str) and v in (table, table.split(".")[-1]) for v in node.values()):
+                return node
+            node = list(node.values())
+        if isinstance(node, list):
+            for child in node:
+                found = find(child)
+                if found is not None:
+                    return found
+        return None
+    return json.dumps(find(json.loads(rebeco.ok("status", "--json"))) or "")
+
+
+def paused(target, table):
+    """(reason, what, hint) of a table that stands still, or None."""
+    schema, name = table.split(".")
+    rows = target.run("SELECT paused, paused_what, paused_hint FROM rebeco.sync_table "
+                      "WHERE (source_schema, source_name) = (%s, %s) AND paused IS NOT NULL", schema, name)
+    return rows[0] if rows else None
+
+
+def check_others_move(source, target, number):
+    """A row of another table arrives, in time."""
+    source.run("INSERT INTO shop.other VALUES (%s, 'moves')", number)
+    rig.eventually("the other table moves", lambda: target.value(
+        "SELECT v FROM shop.other WHERE id = %s", number) == "moves", 10)
+
+
+def check_said(rebeco, target, table, words, remedy):
+    """Status and log name table, difference and remedy; and the state is not called consistent."""
+    rebeco.wait(f"{table} stands still", lambda: paused(target, table), 15)
+    _, what, hint = paused(target, table)
+    for word in words:
+        assert word in what, f"{word!r} is not in {what!r}"
+    assert remedy in hint, f"{remedy!r} is not in {hint!r}"
+    rebeco.wait("status names the difference and the remedy", lambda: all(
+        json.dumps(text)[1:-1] in entry(rebeco, table) for text in (what, hint)), 10)
+    lines = [line for line in rebeco.log_lines(table.split(".")[1])
+             if all(w in line.replace('\\"', '"') for w in words) and remedy.split(" ")[0] in line]
+    assert lines, f"the log does not name it:\n{rebeco.log_tail()}"
+    human = rebeco.ok("status")
+    assert table.split(".")[1] in human and words[0] in human, human
+    assert target.value("SELECT consistent_since FROM rebeco.sync") is None
+
+
+# What is done at the source, and then at the target; a write that needs the new shape; words that the
+# difference, and a word that the remedy, must have.
+CHANGES = {
+    "add": ("ALTER TABLE shop.item ADD extra int DEFAULT 5",
+            "UPDATE shop.item SET extra = id * 2 WHERE id < 20", ["extra"], "ADD COLUMN"),
+    "drop": ("ALTER TABLE shop.item DROP number",
+             "UPDATE shop.item SET first = 'F-new' WHERE id = 3", ["number"], "DROP COLUMN"),
+    "rename": ("ALTER TABLE shop.item RENAME first TO given",
+               "UPDATE shop.item SET given = 'F-new' WHERE id = 3", ["given"], "ALTER TABLE"),
+    "retype": ("ALTER TABLE shop.item ALTER number TYPE bigint",
+               "UPDATE shop.item SET number = 10000000000 WHERE id = 3", ["number", "bigint"], "TYPE bigint"),
+    "retype with another meaning": (
+        "ALTER TABLE shop.item ALTER number TYPE text USING 'n' || number",
+        "UPDATE shop.item SET number = 'many' WHERE id = 3", ["number", "text"], "TYPE text"),
+    "may be null": ("ALTER TABLE shop.item ALTER code DROP NOT NULL",
+                    "UPDATE shop.item SET code = NULL WHERE id = 3", ["code"], "DROP NOT NULL"),
+    "key of other columns": ("ALTER TABLE shop.item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (code)",
+                             "UPDATE shop.item SET id = 7 WHERE code = 1003", ["key"], "key"),
+    "key of more columns": ("ALTER TABLE shop.item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (id, code)",
+                            "INSERT INTO shop.item SELECT 3, 'F', 'S', 3, 3", ["key"], "key"),
+    "key renamed": ("ALTER TABLE shop.item RENAME id TO number_of",
+                    "UPDATE shop.item SET number_of = 9999 WHERE number_of = 3", ["number_of"], "ALTER TABLE"),
+    "key retyped": ("ALTER TABLE shop.item ALTER id TYPE bigint",
+                    "INSERT INTO shop.item VALUES (10000000000, 'F', 'S', 3, 3)", ["id", "bigint"], "TYPE bigint"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_change_of_a_table(running, source, target, case):
+    change, write, words, remedy = CHANGES[case]
+    source.run(change)
+    source.run(write)
+    check_said(running, target, "shop.item", words, remedy)
+    check_others_move(source, target, 1000)
+    source.run("DELETE FROM shop.item WHERE code = 1011")
+    before = target.run("SELECT md5(string_agg(i::text, ',' ORDER BY code)) FROM shop.item i")
+    source.run("DELETE FROM shop.item WHERE code = 1012")
+    check_others_move(source, target, 1001)
+    assert target.run("SELECT md5(string_agg(i::text, ',' ORDER BY code)) FROM shop.item i") == before, \
+        "the table is written to although its ends differ"
+
+    target.run(change)
+    rig.wait_converged(source, target, 30)
+    running.wait("it goes on by itself", lambda: paused(target, "shop.item") is None, 15)
+    source.run("DELETE FROM shop.item WHERE code = 1013")
+    running.wait_in_sync()
+    assert rig.compare(source, target) == []
+    running.wait("the state is consistent again", lambda: target.value(
+        "SELECT consistent_since FROM rebeco.sync") is not None, 10)
+
+
+def test_the_target_altered_first(running, source, target):
+    """The order that is best when a column is added: nothing has to stand still for long."""
+    target.run("ALTER TABLE shop.item ADD extra int DEFAULT 5")
+    check_others_move(source, target, 1000)
+    source.run("ALTER TABLE shop.item ADD extra int DEFAULT 5")
+    source.run("UPDATE shop.item SET extra = id")
+    rig.wait_converged(source, target, 30)
+    running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
+
+
+def test_the_target_altered_alone(running, source, target):
+    target.run("ALTER TABLE shop.item DROP number")
+    source.run("UPDATE shop.item SET number = 77 WHERE id = 3")
+    check_said(running, target, "shop.item", ["number"], "ADD COLUMN")
+    check_others_move(source, target, 1000)
+    target.run("ALTER TABLE shop.item ADD number int NOT NULL DEFAULT 0")
+    # What the column held is gone at the target, and only a copy brings it back.
+    running.ok("resync", "shop.item")
+    rig.wait_converged(source, target, 30)
+
+
+def test_two_columns_change_their_names(running, source, target):
+    """The hardest: every name and every type is still there. The values of `first` begin with F."""
+    swap = ("BEGIN; ALTER TABLE shop.item RENAME first TO third; "
+            "ALTER TABLE shop.item RENAME second TO first; "
+            "ALTER TABLE shop.item RENAME third TO second; COMMIT")
+    mixed = ("SELECT count(*) FILTER (WHERE first LIKE 'S%' OR second LIKE 'F%'), count(*) FROM shop.item")
+
+    def check_not_mixed():
+        swapped, rows = target.run(mixed)[0]
+        assert swapped in (0, rows), f"{swapped} of {rows} rows have their values in the other's column"
+
+    source.run(swap)
+    source.run("UPDATE shop.item SET number = number + 1 WHERE id < 100")
+    source.run("INSERT INTO shop.item (id, second, first, code) VALUES (501, 'F501', 'S501', 1501)")
+    for number in range(1000, 1020):
+        check_others_move(source, target, number)
+        check_not_mixed()
+    target.run(swap)
+    source.run("UPDATE shop.item SET number = number + 1 WHERE id < 50")
+    rig.wait_converged(source, target, 30)
+    assert target.run(mixed)[0] == (501, 501)
+    running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
+
+
+def test_swapped_names_while_the_daemon_is_away(running, source, target):
+    running.terminate()
+    swap = ("ALTER TABLE shop.item RENAME first TO third; ALTER TABLE shop.item RENAME second TO first; "
+            "ALTER TABLE shop.item RENAME third TO second")
+    source.run(swap)
+    source.run("UPDATE shop.item SET number = number + 1 WHERE id < 100")
+    running.start()
+    check_others_move(source, target, 1000)
+    swapped, rows = target.run("SELECT count(*) FILTER (WHERE first LIKE 'S%'), count(*) FROM shop.item")[0]
+    assert swapped in (0, rows), f"{swapped} of {rows} rows have their values in the other's column"
+    target.run(swap)
+    rig.wait_converged(source, target, 30)
+
+
+@pytest.mark.parametrize("change", [
+    "ALTER TABLE shop.item DROP number, ADD number int NOT NULL DEFAULT 7",
+    "ALTER TABLE shop.item ALTER first TYPE text USING upper(first) || '!'",
+])
+def test_values_that_changed_without_a_row_being_written(running, source, target, change):
+    """No trigger fires for these; both ends are brought to the same contents all the same."""
+    source.run(change)
+    source.run("UPDATE shop.item SET second = 'S-new' WHERE id = 3")
+    check_others_move(source, target, 1000)
+    rig.wait_converged(source, target, 40)
+    running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
+
+
+def test_a_table_is_dropped(running, source, target):
+    source.run("DROP TABLE shop.item")
+    check_said(running, target, "shop.item", ["item"], "drop")
+    check_others_move(source, target, 1000)
+    target.run("DROP TABLE shop.item")
+    running.wait("it is forgotten", lambda: paused(target, "shop.item") is None, 20)
+    running.wait_in_sync()
+    assert rig.compare(source, target) == []
+    assert target.value("SELECT consistent_since FROM rebeco.sync") is not None
+
+
+def test_a_table_is_renamed(running, source, target):
+    source.run("ALTER TABLE shop.item RENAME TO thing")
+    source.run("UPDATE shop.thing SET first = 'F-new' WHERE id = 3")
+    running.wait("a table stands still", lambda: target.value(
+        "SELECT paused_what FROM rebeco.sync_table WHERE paused IS NOT NULL"), 15)
+    said = running.ok("status", "--json")
+    assert "thing" in said and "ename" in said, said
+    check_others_move(source, target, 1000)
+    target.run("ALTER TABLE shop.item RENAME TO thing")
+    rig.wait_converged(source, target, 30)
+    source.run("UPDATE shop.thing SET first = 'F-newer' WHERE id = 4")
+    running.wait_in_sync()
+    assert rig.compare(source, target) == []
+    running.wait("nothing stands still", lambda: target.value(
+        "SELECT count(*) FROM rebeco.sync_table WHERE paused IS NOT NULL") == 0, 10)
+
+
+def test_a_table_moves_to_another_schema(running, source, target):
+    for server in (source, target):
+        server.run("CREATE SCHEMA attic")
+    source.run("ALTER TABLE shop.item SET SCHEMA attic")
+    source.run("UPDATE attic.item SET first = 'F-new' WHERE id = 3")
+    check_others_move(source, target, 1000)
+    target.run("ALTER TABLE shop.item SET SCHEMA attic")
+    rig.wait_converged(source, target, 30)
+
+
+def test_a_table_dropped_and_made_again(running, source, target):
+    """The new one has the old one's name and shape, and none of its capture."""
+    source.psql("BEGIN; ALTER TABLE shop.item RENAME TO old_item; "
+                "CREATE TABLE shop.item (LIKE shop.old_item INCLUDING ALL); "
+                "INSERT INTO shop.item SELECT * FROM shop.old_item WHERE id > 50; "
+                "UPDATE shop.item SET first = 'F-again' WHERE id = 60; DROP TABLE shop.old_item; COMMIT")
+    check_others_move(source, target, 1000)
+    source.run("INSERT INTO shop.item VALUES (2000, 'F', 'S', 1, 2)")
+    rig.wait_converged(source, target, 40)
+    source.run("UPDATE shop.item SET first = 'F-more' WHERE id = 61")
+    running.wait_in_sync()
+    assert rig.compare(source, target) == []
+
+
+# Capture that was away for a while has missed something. Both ends must be equal in the end without
+# anybody asking for it, and nothing is called consistent before.
+LOST = {
+    "disabled": "ALTER TABLE shop.item DISABLE TRIGGER USER",
+    "disabled, one of them": "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE shop.item DISABLE TRIGGER %I', tgname) "
+                             "FROM pg_trigger WHERE tgrelid = 'shop.item'::regclass AND tgname LIKE 'rebeco%' "
+                             "AND tgtype & 16 = 16 ORDER BY tgname LIMIT 1); END $$",
+    "dropped": "DO $$ BEGIN EXECUTE (SELECT string_agg(format('DROP TRIGGER %I ON shop.item;', tgname), ' ') "
+               "FROM pg_trigger WHERE tgrelid = 'shop.item'::regclass AND NOT tgisinternal); END $$",
+    "function replaced": "DO $$ BEGIN EXECUTE (SELECT format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql "
+                         "AS ''BEGIN RETURN NULL; END''', tgfoid::regprocedure) FROM pg_trigger "
+                         "WHERE tgrelid = 'shop.item'::regclass AND tgname LIKE 'rebeco%' LIMIT 1); END $$",
+    "function dropped": "DO $$ BEGIN EXECUTE (SELECT format('DROP FUNCTION %s CASCADE', tgfoid::regprocedure) FROM pg_trigger "
+                        "WHERE tgrelid = 'shop.item'::regclass AND tgname LIKE 'rebeco%' LIMIT 1); END $$",
+    "log dropped": "DO $$ BEGIN EXECUTE (SELECT format('DROP TABLE rebeco.log_%s_0, rebeco.log_%1$s_1 CASCADE', id) "
+                   "FROM rebeco.capture WHERE table_name = 'item'); END $$",
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_capture_is_lost(running, source, target, case):
+    with source.connect() as c:  # in one transaction, so that nobody sees the trigger missing first
+        c.run("BEGIN")
+        c.run(LOST[case])
+        c.run("UPDATE shop.item SET first = 'F-missed' WHERE id BETWEEN 10 AND 20")
+        c.run("DELETE FROM shop.item WHERE id = 21")
+        c.run("INSERT INTO shop.item VALUES (3000, 'F', 'S', 1, 3)")
+        c.run("COMMIT")
+    check_others_move(source, target, 1000)
+    running.wait("the log says that capture was lost", lambda: any(
+        "item" in line and "capture" in line for line in running.log_lines("level=warning")
+        + running.log_lines("level=error")), 20)
+    rig.wait_converged(source, target, 40)
+    source.run("UPDATE shop.item SET first = 'F-after' WHERE id = 22")
+    running.wait_in_sync()
+    assert rig.compare(source, target) == []
+    assert paused(target, "shop.item") is None
+
+
+def test_capture_is_off_and_on_again(running, source, target):
+    """By the time anybody looks the triggers are there again, and something is missing all the same."""
+    with source.connect() as c:
+        c.run("BEGIN")
+        c.run("ALTER TABLE shop.item DISABLE TRIGGER USER")
+        c.run("UPDATE shop.item SET first = 'F-missed' WHERE id BETWEEN 10 AND 20")
+        c.run("ALTER TABLE shop.item ENABLE TRIGGER USER")
+        c.run("COMMIT")
+    check_others_move(source, target, 1000)
+    rig.wait_converged(source, target, 40)
+
+
+def test_until_in_sync_ends_with_4(source, target, rebeco):
+    """A Job must not wait for a person for ever."""
+    source.psql(TABLES)
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 0
+    source.run("ALTER TABLE shop.item ADD extra int")
+    source.run("UPDATE shop.item SET extra = 1")
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 4
