@@ -59,6 +59,6 @@ const struct error *schema_copy_trouble(const struct schema_copy *s, bool *needs
 /* What goes on, for status: "pg_dump", "pg_restore"; "" when none runs. And how many objects are
  * done of how many to do, while pg_restore runs; else 0. */
 const char *schema_copy_step(const struct schema_copy *s);
-void schema_copy_progress(const struct schema_copy *s, int *done, int *todo);
+void schema_copy_progress(struct schema_copy *s, int *done, int *todo);
 
 #endif

@@ -160,12 +160,13 @@ static void add_entry(struct schema_list *l, const struct schema_entry *entry)
 static void add_needs(struct schema_list *l, const char *line)
 {
     static const char start[] = ";\tdepends on:";
-    struct schema_entry *entry = &l->entries[l->count - 1];
+    struct schema_entry *entry;
     int *needs;
     int size = 0;
 
     if (l->count == 0 || strncmp(line, start, sizeof start - 1) != 0)
         return;
+    entry = &l->entries[l->count - 1];
     line += sizeof start - 1;
     for (const char *s = line; *s; s++)
         size += *s == ' ';
@@ -213,6 +214,22 @@ bool schema_list_parse(struct schema_list *l, const char *text, size_t len, stru
     }
     index_entries(l);
     return true;
+}
+
+void schema_list_parse_section(struct schema_list *l, const char *text, size_t len)
+{
+    const char *end = text + len;
+
+    for (int i = 0; i < l->count; i++)
+        l->entries[i].is_elsewhere = true;
+    while (text < end) {
+        struct schema_entry line,
+            *entry = read_line(text, &line) ? schema_list_find(l, line.id) : NULL;
+
+        if (entry)
+            entry->is_elsewhere = false;
+        text += strcspn(text, "\n") + 1;
+    }
 }
 
 struct schema_entry *schema_list_find(const struct schema_list *l, int id)
@@ -302,7 +319,7 @@ void schema_list_decide(struct schema_list *l)
 
 bool schema_entry_is_wanted(const struct schema_entry *e)
 {
-    return !e->is_left_out && !e->is_there;
+    return !e->is_elsewhere && !e->is_left_out && !e->is_there;
 }
 
 int schema_list_print(const struct schema_list *l, struct buf *out)
@@ -428,7 +445,7 @@ void schema_list_parse_errors(struct schema_list *l, const char *text, struct sc
 static bool has_failed(const struct schema_list *l, const struct schema_entry *e)
 {
     if (schema_entry_treatment(e) == SCHEMA_SELF)
-        return e->is_known && !e->is_there;
+        return !e->is_elsewhere && e->is_known && !e->is_there;
     if (!schema_entry_is_wanted(e))
         return false;
     if (e->is_known)

@@ -42,6 +42,7 @@ struct schema_entry {
     int needs_count;
     const char *object; /* for people, e.g. "INDEX shop.orders_at_idx"; NULL: not known yet */
     bool is_known;      /* the source told how to find the object at the target */
+    bool is_elsewhere;  /* in another section of the archive: not now */
     bool is_left_out;
     bool is_there;   /* at the target, whoever created it */
     bool is_renamed; /* there under another name */
@@ -67,9 +68,14 @@ struct schema_report {
 
 void schema_list_init(struct schema_list *l);
 void schema_list_fini(struct schema_list *l);
-/* Reads the output of `pg_restore --list --verbose`; what was in the list is forgotten. False and
- * the error when a line is none that pg_restore writes. */
+/* Reads the output of `pg_restore --list --verbose`, which holds all entries and what each needs;
+ * what was in the list is forgotten. False and the error when a line is none that pg_restore
+ * writes.
+ */
 bool schema_list_parse(struct schema_list *l, const char *text, size_t len, struct error *e);
+/* Reads the output of `pg_restore --list --section=..`: entries that are not in it are elsewhere.
+ */
+void schema_list_parse_section(struct schema_list *l, const char *text, size_t len);
 /* The entry with that dump id; NULL when there is none. */
 struct schema_entry *schema_list_find(const struct schema_list *l, int id);
 /* The type's treatment; of an unknown type, what is safe. */

@@ -1,0 +1,408 @@
+/* Copying the schema: the stages, as three jobs that follow each other.
+ *
+ *   prepare  both connections: decides, runs pg_dump, and finds out what the target lacks
+ *   restore  no connection: runs pg_restore, which may take hours
+ *   record   the target: looks at what is there now and records what is missing
+ *
+ * What is always true: what the target lacks is found out by looking, before and after; what
+ * pg_restore says is only the explanation. In SCHEMA_POST pg_restore runs in parallel first and
+ * what fails then is tried once more alone: the words of parallel workers cannot be told apart. The
+ * archive and the list live in memory (memfd), so no disk is needed and nothing is left behind. */
+#include "schema.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "log.h"
+#include "schema_work.h"
+#include "sync.h"
+
+enum { OUTPUT_MAX = 24 * 1024 * 1024, STREAMS_MAX = 16 };
+
+#define RETRY_MAX_S 30.
+
+static struct schema_copy *of_restore(struct job *j)
+{
+    return container_of(j, struct schema_copy, restore);
+}
+
+const char *schema_stage_name(const struct schema_copy *s)
+{
+    return s->stage == SCHEMA_PRE ? "pre" : "post";
+}
+
+enum job_next schema_fail_for_person(struct schema_copy *s, const struct error *e)
+{
+    s->needs_person = true;
+    return job_fail(s->running, e);
+}
+
+/* ------------------------------------------------------------------ processes */
+
+static void on_child_ended(struct child *c)
+{
+    struct schema_copy *s = c->owner;
+    struct job *j = s->running;
+    enum job_next next;
+
+    s->child_name = "";
+    next = s->child_ended(s);
+    if (next != JOB_FAILED)
+        job_continue(j, next);
+}
+
+enum job_next schema_run(struct schema_copy *s, const char *name, struct child_program *p,
+                         enum job_next (*ended)(struct schema_copy *s))
+{
+    static const char *const plain[] = {"LC_ALL=C", "LANGUAGE", NULL};
+    struct error e;
+
+    error_clear(&e);
+    if (p->environment == NULL)
+        p->environment = plain;
+    p->output_max = OUTPUT_MAX;
+    s->child_ended = ended;
+    if (!child_start(&s->child, p, &e))
+        return job_fail(s->running, &e);
+    s->child_name = name;
+    return JOB_WAIT;
+}
+
+void schema_run_stop(struct schema_copy *s)
+{
+    child_stop(&s->child);
+    s->child_name = "";
+}
+
+bool schema_memory(int *fd, struct error *e)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = memfd_create("rebeco-schema", MFD_CLOEXEC);
+    if (*fd >= 0)
+        return true;
+    error_set(e, "There is no memory for an archive of the schema");
+    error_detail(e, "memfd_create: %s", strerror(errno));
+    return false;
+}
+
+static bool write_all(int fd, const struct buf *b, struct error *e)
+{
+    size_t done = 0;
+
+    while (done < b->len) {
+        ssize_t n = write(fd, b->data + done, b->len - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            error_set(e, "A list of objects could not be kept in memory");
+            error_detail(e, "%s", strerror(errno));
+            return false;
+        }
+        done += (size_t)n;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ from job to job */
+
+void schema_start_job(struct schema_copy *s, struct job *j)
+{
+    s->running = j;
+    job_start(j);
+}
+
+static void release(struct schema_copy *s)
+{
+    s->running = NULL;
+    if (s->archive >= 0)
+        close(s->archive);
+    if (s->use_list >= 0)
+        close(s->use_list);
+    s->archive = s->use_list = -1;
+    buf_clear(&s->documents, 0);
+    buf_clear(&s->statements, 0);
+    buf_clear(&s->exclude, 0);
+}
+
+void schema_finish(struct schema_copy *s)
+{
+    release(s);
+    error_clear(&s->trouble);
+    s->needs_person = false;
+    s->done(s);
+}
+
+bool schema_failed(struct schema_copy *s, const struct error *e)
+{
+    schema_run_stop(s);
+    s->trouble = *e;
+    return true;
+}
+
+void schema_prepared(struct job *j, bool finished)
+{
+    struct schema_copy *s = container_of(j, struct schema_copy, prepare);
+
+    (void)finished;
+    error_clear(&s->trouble);
+    if (!s->is_ours) {
+        schema_finish(s);
+        return;
+    }
+    s->is_serial = s->stage == SCHEMA_PRE;
+    schema_start_job(s, &s->restore);
+}
+
+/* ------------------------------------------------------------------ pg_restore */
+
+static void clear_messages(struct schema_copy *s)
+{
+    for (int i = 0; i < s->list.count; i++) {
+        struct schema_entry *e = &s->list.entries[i];
+
+        if (schema_entry_treatment(e) == SCHEMA_SELF)
+            continue;
+        free(e->message);
+        e->message = NULL;
+    }
+}
+
+static enum job_next restored(struct schema_copy *s)
+{
+    struct schema_report report;
+    struct error e;
+    bool good;
+
+    buf_init(&report.general);
+    clear_messages(s);
+    schema_list_parse_errors(&s->list, s->child.errors.data, &report);
+    good = !report.is_lost && (child_is_success(&s->child) || report.ignored >= 0);
+    buf_fini(&report.general);
+    if (good)
+        return JOB_NEXT;
+    error_clear(&e);
+    child_error(&s->child, &e, "pg_restore could not finish at the target");
+    error_hint(&e, "It is tried again, and goes on with what is missing then.");
+    return job_fail(&s->restore, &e);
+}
+
+static int streams(const struct schema_copy *s)
+{
+    int n = s->sync->config->copy_streams;
+
+    n = n < s->todo ? n : s->todo;
+    return n < STREAMS_MAX ? n : STREAMS_MAX;
+}
+
+static enum job_next run_restore(struct schema_copy *s)
+{
+    struct arena *a = s->restore.arena;
+    const char *arguments[16] = {"pg_restore",
+                                 "--verbose",
+                                 "--no-owner",
+                                 "--no-privileges",
+                                 "--no-tablespaces",
+                                 "--no-password",
+                                 "--use-list=/proc/self/fd/4"};
+    struct child_program p = {.path = s->tool->restore,
+                              .arguments = arguments,
+                              .environment = s->logins[JOB_TARGET].environment,
+                              .files = {s->archive, s->use_list},
+                              .output_file = -1};
+    int n = 7;
+
+    arguments[n++] = arena_printf(a, "--dbname=%s", s->logins[JOB_TARGET].conninfo);
+    if (!s->is_serial && streams(s) > 1)
+        arguments[n++] = arena_printf(a, "--jobs=%d", streams(s));
+    arguments[n++] = "/proc/self/fd/3";
+    s->scanned = 0;
+    s->counted = 0;
+    return schema_run(s, "pg_restore", &p, restored);
+}
+
+static enum job_next restore(struct job *j)
+{
+    struct schema_copy *s = of_restore(j);
+    struct buf entries;
+    struct error e;
+    bool good;
+
+    error_clear(&e);
+    buf_init(&entries);
+    s->todo = schema_list_print(&s->list, &entries);
+    good = schema_memory(&s->use_list, &e) && write_all(s->use_list, &entries, &e);
+    buf_fini(&entries);
+    if (!good)
+        return job_fail(j, &e);
+    return s->todo > 0 ? run_restore(s) : JOB_NEXT;
+}
+
+static void restore_begin(struct job *j)
+{
+    schema_run_stop(of_restore(j));
+}
+
+static bool restore_failed(struct job *j, const struct error *e)
+{
+    return schema_failed(of_restore(j), e);
+}
+
+static void restore_ended(struct job *j, bool finished)
+{
+    struct schema_copy *s = of_restore(j);
+
+    (void)finished;
+    error_clear(&s->trouble);
+    schema_start_job(s, &s->record);
+}
+
+static const struct job_step restore_steps[] = {
+    {"restore", NULL, JOB_TARGET, NULL, NULL, restore, NULL, 0},
+    {NULL, NULL, JOB_TARGET, NULL, NULL, NULL, NULL, 0},
+};
+
+static const struct job_type restore_type = {
+    .name = "schema-restore",
+    .steps = restore_steps,
+    .begin = restore_begin,
+    .failed = restore_failed,
+    .ended = restore_ended,
+};
+
+/* ------------------------------------------------------------------ life */
+
+struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, schema_handler *done,
+                                    void *owner)
+{
+    struct schema_copy *s = mem_alloc(sizeof *s);
+    struct job *jobs[] = {&s->prepare, &s->restore, &s->record, &s->check};
+    const struct job_type *job_types[] = {&schema_prepare_type, &restore_type, &schema_record_type,
+                                          &schema_check_type};
+
+    s->sync = sync;
+    s->done = done;
+    s->owner = owner;
+    s->archive = s->use_list = -1;
+    s->child_name = "";
+    child_init(&s->child, loop, on_child_ended, s);
+    schema_list_init(&s->list);
+    for (int i = 0; i < 4; i++) {
+        job_init(jobs[i], loop, job_types[i], sync, sync->source_url, sync->target_url);
+        jobs[i]->backoff_max_s = RETRY_MAX_S;
+    }
+    return s;
+}
+
+void schema_copy_free(struct schema_copy *s)
+{
+    if (s == NULL)
+        return;
+    schema_copy_stop(s);
+    job_fini(&s->prepare);
+    job_fini(&s->restore);
+    job_fini(&s->record);
+    job_fini(&s->check);
+    child_fini(&s->child);
+    schema_list_fini(&s->list);
+    schema_login_fini(&s->logins[JOB_SOURCE]);
+    schema_login_fini(&s->logins[JOB_TARGET]);
+    buf_fini(&s->exclude);
+    buf_fini(&s->documents);
+    buf_fini(&s->statements);
+    json_decref(s->tables);
+    arena_free(s->arena);
+    free(s);
+}
+
+void schema_copy_start(struct schema_copy *s, enum schema_stage stage)
+{
+    s->stage = stage;
+    s->missing = 0;
+    error_clear(&s->trouble);
+    s->needs_person = false;
+    schema_list_fini(&s->list);
+    arena_free(s->arena);
+    s->arena = arena_new();
+    schema_start_job(s, stage == SCHEMA_CHECK ? &s->check : &s->prepare);
+}
+
+void schema_copy_stop(struct schema_copy *s)
+{
+    schema_run_stop(s);
+    if (s->running)
+        job_stop(s->running);
+    release(s);
+}
+
+bool schema_copy_is_running(const struct schema_copy *s)
+{
+    return s->running != NULL;
+}
+
+void *schema_copy_owner(const struct schema_copy *s)
+{
+    return s->owner;
+}
+
+/* ------------------------------------------------------------------ what there is to know */
+
+bool schema_copy_is_ours(const struct schema_copy *s)
+{
+    return s->is_ours;
+}
+
+int schema_copy_missing(const struct schema_copy *s)
+{
+    return s->missing;
+}
+
+const char *schema_copy_missing_why(const struct schema_copy *s, const char *object)
+{
+    for (int i = 0; i < s->list.count; i++) {
+        const struct schema_entry *e = &s->list.entries[i];
+
+        if (e->is_failed && strcmp(schema_entry_name(e), object) == 0)
+            return schema_words(e);
+    }
+    return NULL;
+}
+
+const struct error *schema_copy_trouble(const struct schema_copy *s, bool *needs_person)
+{
+    if (needs_person)
+        *needs_person = s->needs_person;
+    return error_is_set(&s->trouble) ? &s->trouble : NULL;
+}
+
+const char *schema_copy_step(const struct schema_copy *s)
+{
+    if (s->running == NULL)
+        return "";
+    if (s->child_name[0])
+        return s->child_name;
+    return s->running->step ? s->running->step->name : "";
+}
+
+/* pg_restore says a line for each entry when it begins with it. */
+void schema_copy_progress(struct schema_copy *s, int *done, int *todo)
+{
+    static const char line[] = "pg_restore: creating ";
+    const char *from = s->child.errors.data;
+    const char *found;
+
+    *done = *todo = 0;
+    if (s->running != &s->restore || s->child_name[0] == '\0')
+        return;
+    while (from && (found = strstr(from + s->scanned, line))) {
+        s->counted++;
+        s->scanned = (size_t)(found - from) + sizeof line - 1;
+    }
+    *todo = s->todo;
+    *done = s->counted < s->todo ? s->counted : s->todo;
+}

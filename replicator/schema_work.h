@@ -1,0 +1,84 @@
+/* What the two files of the schema copy share: schema.c (life, processes, pg_restore, the record)
+ * and schema_prepare.c (the first job). Nobody else includes this. */
+#ifndef SCHEMA_WORK_H
+#define SCHEMA_WORK_H
+
+#include <jansson.h>
+
+#include "buf.h"
+#include "child.h"
+#include "schema.h"
+#include "schema_list.h"
+#include "schema_tool.h"
+
+struct schema_copy {
+    struct sync *sync;
+    schema_handler *done;
+    void *owner;
+    enum schema_stage stage;
+    struct job prepare;
+    struct job restore;
+    struct job record;
+    struct job check;
+    struct job *running; /* one of the four; NULL: none */
+    struct child child;
+    enum job_next (*child_ended)(struct schema_copy *s);
+    const char *child_name; /* "" when none runs */
+    struct schema_login logins[JOB_SIDES];
+    struct arena *arena; /* of a stage */
+    struct schema_tools tools;
+    const struct schema_tool *tool;
+    int tool_asked; /* how many of the tools said their version */
+    struct schema_list list;
+    struct buf exclude;    /* patterns of tables that are not the sync's, each ended by '\0' */
+    json_t *tables;        /* [[schema, name], ...] of the sync's tables */
+    struct buf documents;  /* json: how the target can look for what the archive holds */
+    struct buf statements; /* json: what it is to run */
+    int archive;           /* memfd; -1: none */
+    int use_list;
+    int todo;        /* entries that pg_restore was told */
+    size_t scanned;  /* bytes of its output in which finished ones were counted */
+    int counted;     /* ... and how many there were */
+    bool is_ours;    /* the schema is copied by us */
+    bool is_decided; /* ... as an earlier run found out */
+    bool is_serial;  /* pg_restore runs, or ran, as one process: its words can be told apart */
+    int recorded;    /* entries before this one are in rebeco.problem */
+    int missing;     /* at the target, of all stages */
+    struct error trouble;
+    bool needs_person;
+};
+
+/* The first job: ends with the archive, and the list that says what the target lacks. */
+extern const struct job_type schema_prepare_type;
+
+/* That job has ended; in schema.c. */
+void schema_prepared(struct job *j, bool finished);
+/* The last job, and the one that only looks again; in schema_record.c. */
+extern const struct job_type schema_record_type;
+extern const struct job_type schema_check_type;
+
+/* Makes it the running job. */
+void schema_start_job(struct schema_copy *s, struct job *j);
+/* The stage is over. */
+void schema_finish(struct schema_copy *s);
+/* What each job's `failed` does; answers true. */
+bool schema_failed(struct schema_copy *s, const struct error *e);
+/* Why the entry is missing, in the server's words. */
+const char *schema_words(const struct schema_entry *e);
+
+/* Runs a program for the running job, which waits; `ended` answers how the job goes on. The
+ * program's environment may be NULL. */
+enum job_next schema_run(struct schema_copy *s, const char *name, struct child_program *p,
+                         enum job_next (*ended)(struct schema_copy *s));
+/* Ends the program, if one runs. */
+void schema_run_stop(struct schema_copy *s);
+/* Puts a new empty file in memory into *fd. */
+bool schema_memory(int *fd, struct error *e);
+/* "pre" or "post". */
+const char *schema_stage_name(const struct schema_copy *s);
+/* Takes the target's answer about what is there into the list. */
+void schema_take_states(struct schema_copy *s, const PGresult *r);
+/* A failure that no retry mends: somebody has to do something. */
+enum job_next schema_fail_for_person(struct schema_copy *s, const struct error *e);
+
+#endif
