@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "check_probe.h"
+#include "check_programs.h"
 #include "check_report.h"
 #include "conn.h"
 #include "error.h"
@@ -41,6 +42,8 @@ struct check {
     struct ev_loop *loop;
     const struct config_sync *sync;
     struct check_report report;
+    struct check_programs programs;
+    bool has_programs; /* they were asked */
     struct error error;
     bool is_finished;
     json_t *context;       /* what every statement may read */
@@ -340,6 +343,41 @@ static enum job_next conclude(struct job *j)
     return JOB_NEXT;
 }
 
+static void programs_done(struct check_programs *p)
+{
+    struct check *c = p->owner;
+    const json_t *source = json_object_get(c->context, "source_database");
+    int major = (int)json_integer_value(json_object_get(source, "version")) / 10000;
+    int here = PQserverVersion(job_conn(&c->job, JOB_TARGET)->pg) / 10000;
+    struct error e;
+
+    error_clear(&e);
+    if (schema_tool_choose(&p->tools, major, here, &e) == NULL)
+        check_report_add(&c->report, JOB_SOURCE, "pg-dump-missing", "pg_dump", e.detail);
+    job_continue(&c->job, JOB_NEXT);
+}
+
+/* The connections have nothing to say meanwhile; a lost one ends the job by itself. */
+static enum job_next ignore(struct job *j, enum job_side side, const struct conn_message *m)
+{
+    (void)j;
+    (void)side;
+    (void)m;
+    return JOB_WAIT;
+}
+
+/* Only who copies the schema needs pg_dump. */
+static enum job_next ask_programs(struct job *j)
+{
+    struct check *c = check_of(j);
+
+    if (!creates_tables(c) || json_is_true(json_object_get(c->context, "known")))
+        return JOB_NEXT;
+    c->has_programs = true;
+    check_programs_start(&c->programs, c->loop, j->arena, programs_done, c);
+    return JOB_WAIT;
+}
+
 static enum job_next finish(struct job *j)
 {
     struct check *c = check_of(j);
@@ -395,6 +433,7 @@ static const struct job_step steps[] = {
     QUESTION("target rows", check_target_filled, JOB_TARGET, ask_if_new),
     QUESTION("source clock", check_clock, JOB_SOURCE, ask),
     QUESTION("target clock", check_clock, JOB_TARGET, ask),
+    {.name = "programs", .enter = ask_programs, .event = ignore},
     {.name = "finish", .enter = finish},
     {.name = NULL},
 };
@@ -424,6 +463,8 @@ static void run_job(struct check *c)
     job_init(&c->job, c->loop, &check_type, NULL, c->sync->source->url, c->sync->target->url);
     job_start(&c->job);
     ev_run(c->loop, 0);
+    if (c->has_programs)
+        check_programs_fini(&c->programs);
     job_fini(&c->job);
 }
 

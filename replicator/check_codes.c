@@ -67,6 +67,10 @@ const struct check_code check_codes[] = {
      "the application's.",
      "As the owner of the database: GRANT CREATE ON DATABASE ... TO the role of the URL; or "
      "connect as the owner."},
+    {"database-temp", CHECK_BLOCKER,
+     "Our role may not make temporary tables at the target. Rebeco needs one when a broken copy of "
+     "a table goes on.",
+     "As the owner of the database: GRANT TEMPORARY ON DATABASE ... TO the role of the URL."},
     {"schema-not-ours", CHECK_BLOCKER,
      "The schema in which Rebeco keeps its objects exists, but it is not ours to use.",
      "If it was left by a Rebeco of another role, connect as that role or run `rebeco uninstall` "
@@ -229,7 +233,7 @@ const struct check_code check_codes[] = {
      "Compare it with the size of the target's disk; leave a third free."},
     {"log-growth", CHECK_NOTE,
      "While the target cannot be reached, change logs grow at the source at about this rate.",
-     "Leave room on the source's disk for the longest outage; log.limit warns before."},
+     "Leave room on the source's disk for the longest outage; the option log_limit warns before."},
 
     /* ---- the two ends together */
     {"encoding-unfit", CHECK_BLOCKER,

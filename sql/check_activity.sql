@@ -16,7 +16,7 @@ WITH RECURSIVE x AS (
       FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ), sessions AS MATERIALIZED (
-    SELECT a.pid, a.usesysid, a.xact_start, a.state,
+    SELECT a.pid, a.usesysid, a.xact_start, a.state, a.datid IS NOT NULL AS has_database,
            a.query = '<insufficient privilege>' AS is_hidden,
            format('pid %s (role %s, database %s)', a.pid, coalesce(quote_ident(a.usename), 'none'),
                   coalesce(quote_ident(a.datname), 'none')) AS who
@@ -41,7 +41,7 @@ SELECT 'prepared-transaction', quote_literal(p.gid),
 UNION ALL
 SELECT 'sessions-hidden', CASE WHEN count(*) = 1 THEN '1 session' ELSE count(*) || ' sessions' END,
        'of ' || string_agg(DISTINCT split_part(s.who, '(', 2), ', ')
-  FROM (SELECT replace(s.who, ')', '') AS who FROM sessions s WHERE s.is_hidden AND s.usesysid IS NOT NULL) s
+  FROM (SELECT replace(s.who, ')', '') AS who FROM sessions s WHERE s.is_hidden AND s.usesysid IS NOT NULL AND s.has_database) s
 HAVING count(*) > 0
 UNION ALL
 SELECT 'wraparound-vacuum', l.object, format('%s, its age is %s of %s transactions', l.who, l.age, l.max_age)

@@ -52,6 +52,9 @@ SELECT 'database-create', quote_ident(x.database), format('role %I has no CREATE
   FROM x, me WHERE NOT has_database_privilege(x.database, 'CREATE')
    AND (x.creates OR NOT EXISTS (SELECT 1 FROM ours))
 UNION ALL
+SELECT 'database-temp', quote_ident(x.database), format('role %I has no TEMPORARY on database %I', me.rolname, x.database)
+  FROM x, me WHERE x.side = 'target' AND NOT has_database_privilege(x.database, 'TEMPORARY')
+UNION ALL
 SELECT 'schema-not-ours', quote_ident(x.schema),
        CASE WHEN ours.is_rebeco THEN format('it belongs to role %I, of which role %I is no member', ours.owner, me.rolname)
             ELSE format('it has no table "version": it was not made by Rebeco (its owner is %I)', ours.owner) END

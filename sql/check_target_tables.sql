@@ -39,7 +39,7 @@ SELECT 'target-table-exists', t.object, 'schema is "copy", and the target has th
 UNION ALL
 SELECT 'target-not-a-table', t.object,
        CASE t.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table'
-                      WHEN 'S' THEN 'a sequence' WHEN 'i' THEN 'an index' ELSE 'a relation of kind ' || t.relkind END
+                      WHEN 'S' THEN 'a sequence' WHEN 'i' THEN 'an index' ELSE 'a relation of kind ' || t.relkind::text END
   FROM tables t WHERE t.oid IS NOT NULL AND NOT t.is_table
 UNION ALL
 SELECT 'target-table-privilege', t.object, format('role %I lacks %s', current_user, string_agg(p.p, ', ' ORDER BY p.p))
