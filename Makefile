@@ -149,9 +149,11 @@ demo:
 	$(Q)$(MAKE) --no-print-directory all
 	@REBECO='$(abspath $(OUT))/rebeco' tests/demo/run
 
+# The manual page is printed by the program, from its tables of commands and options.
 install: all
 	install -D -m 755 $(OUT)/rebeco '$(DESTDIR)$(PREFIX)/bin/rebeco'
-	test ! -f conf/rebeco.1 || install -D -m 644 conf/rebeco.1 '$(DESTDIR)$(PREFIX)/share/man/man1/rebeco.1'
+	install -d '$(DESTDIR)$(PREFIX)/share/man/man1'
+	$(OUT)/rebeco help --man > '$(DESTDIR)$(PREFIX)/share/man/man1/rebeco.1'
 
 format:
 	clang-format -i replicator/*.[ch] $(wildcard tests/unit/*.[ch])

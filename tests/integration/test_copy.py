@@ -1,0 +1,210 @@
+"""The promise: the initial copy is parallel, in pieces, at the pace you allow, and may be stopped and continued."""
+
+import json
+import time
+
+import pytest
+import rig
+import workload
+
+ROWS = 60000  # of 8 kB pages: about 2,000
+
+
+def big(server, rows=ROWS, name="big"):
+    server.run(f"CREATE TABLE {name} (id int PRIMARY KEY, body text)")
+    server.run(f"INSERT INTO {name} SELECT i, repeat(md5(i::text), 7) FROM generate_series(1, {rows}) i")
+    server.run("ANALYZE")
+    return server.value(f"SELECT pg_relation_size('{name}')")
+
+
+def done(target):
+    """(chunks done, chunks in all)"""
+    if target.value("SELECT to_regclass('rebeco.chunk')") is None:
+        return 0, 0
+    return target.run("SELECT count(done_at), count(*) FROM rebeco.chunk")[0]
+
+
+def test_split_size(source, target, rebecos):
+    size = big(source)
+    rebeco = rebecos(source, target, rig.config(copy={"split_size": "1MB"})).start("--until", "copied")
+    assert rebeco.wait_exit(60) == 0
+    finished, planned = done(target)
+    assert finished == planned
+    assert size // 2**20 * 0.7 <= planned <= size // 2**20 * 1.5 + 1, f"{planned} chunks of 1 MB for {size} bytes"
+    rebeco.start()
+    rebeco.wait_in_sync()
+    assert rig.compare(source, target) == []
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_streams(source, target, rebecos, streams):
+    big(source)
+    rebeco = rebecos(source, target, rig.config(copy={"split_size": "1MB", "streams": streams, "max_rate": "5MB/s"})).start()
+    rebeco.wait_phase("copy")
+    most = 0
+    with target.admin() as t:
+        while rebeco.phase() == "copy":
+            rebeco.check_alive()
+            most = max(most, t.value("SELECT count(*) FROM pg_stat_progress_copy"))
+            time.sleep(0.05)
+    assert most == streams
+    rebeco.wait_in_sync()
+    assert rig.compare(source, target) == []
+
+
+def test_max_rate(source, target, rebecos):
+    size = big(source)
+    rate = size / 8  # bytes a second
+    rebeco = rebecos(source, target, rig.config(copy={"max_rate": f"{int(rate // 1000)}kB/s", "split_size": "2MB"})).start()
+    rebeco.wait_phase("copy")
+    begin = time.monotonic()
+    rebeco.wait_phase("catch-up", 60)
+    took = time.monotonic() - begin
+    # The text or binary form is a little smaller than the pages.
+    assert 5 < took < 14, f"{size} bytes at {rate:.0f} a second took {took:.1f} s"
+    rebeco.wait_in_sync()
+    assert rig.compare(source, target) == []
+
+
+def test_the_source_is_not_held_back_by_a_slow_target(source, target, proxy, rebecos):
+    """What the target does not take must not pile up here."""
+    big(source, ROWS * 3)
+    relay = proxy(target)
+    rebeco = rebecos(source, relay, rig.config(network_timeout="60s"), binary=rig.RELEASE).start()
+    rebeco.wait_phase("copy")
+    time.sleep(0.2)
+    relay.silence()
+    time.sleep(4)
+    assert rebeco.peak_rss() < 64 * 2**20
+    relay.speak()
+    rebeco.wait_in_sync(60)
+    assert rebeco.peak_rss() < 64 * 2**20
+    assert rig.compare(source, target) == []
+
+
+def test_pause_and_resume_while_copying(source, target, rebecos):
+    big(source)
+    rebeco = rebecos(source, target, rig.config(copy={"split_size": "512kB", "streams": 2, "max_rate": "3MB/s"})).start()
+    rebeco.wait("some chunks are done", lambda: done(target)[0] >= 2)
+    rebeco.ok("pause")
+    time.sleep(1.5)  # chunks in hand may end
+    before = done(target)
+    assert before[0] < before[1], "the copy was over before the pause: this proves nothing"
+    source.run("UPDATE big SET body = 'changed during the pause' WHERE id % 1000 = 0")
+    time.sleep(3)
+    assert done(target) == before
+    # A pause outlives the daemon.
+    rebeco.kill9()
+    rebeco.start()
+    time.sleep(3)
+    assert done(target) == before
+    rebeco.ok("resume")
+    rebeco.wait_in_sync(60)
+    assert rig.compare(source, target) == []
+
+
+def test_reading_from_a_follower(source, target, rebecos):
+    big(source)
+    follower = source.standby()
+    rebeco = rebecos(source, target, rig.config(copy={"follower": follower.url(), "split_size": "1MB"}))
+    with rig.Crew(source, lambda c, rng, n: c.run("UPDATE big SET body = 'x' WHERE id = %s", rng.randint(1, ROWS)), 2,
+                  pause_s=0.01):
+        rebeco.start()
+        rebeco.wait_phase("follow")
+    rebeco.wait_in_sync(60)
+    assert rig.compare(source, target) == []
+    scanned = source.value("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'big'", user="postgres")
+    tid_scans = source.value("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'big'", user="postgres")
+    # compare() and ANALYZE read the table too, the copy must not.
+    assert scanned <= 2 * ROWS, f"{scanned} rows were read at the source, in {tid_scans} scans"
+
+
+def test_a_follower_that_is_gone_does_not_stop_the_copy_for_good(source, target, rebecos):
+    big(source)
+    follower = source.standby()
+    rebeco = rebecos(source, target, rig.config(copy={"follower": follower.url(), "split_size": "512kB", "max_rate": "4MB/s"}))
+    rebeco.start()
+    rebeco.wait("some chunks are done", lambda: done(target)[0] >= 2)
+    follower.stop("immediate")
+    time.sleep(2)
+    rebeco.check_alive()
+    follower.start()
+    rebeco.wait_in_sync(60)
+    assert rig.compare(source, target) == []
+
+
+def test_include_and_exclude(source, target, rebecos):
+    source.psql("CREATE SCHEMA shop; CREATE SCHEMA junk;"
+                "CREATE TABLE shop.a (id int PRIMARY KEY); CREATE TABLE shop.sessions (id int PRIMARY KEY);"
+                'CREATE TABLE junk.b (id int PRIMARY KEY); CREATE TABLE public."c.d" (id int PRIMARY KEY);')
+    source.psql('INSERT INTO shop.a VALUES (1); INSERT INTO shop.sessions VALUES (1); INSERT INTO junk.b VALUES (1);'
+                'INSERT INTO public."c.d" VALUES (1)')
+    tables = {"include": ["shop.*", 'public."c.d"'], "exclude": ["shop.sess*"]}
+    rebeco = rebecos(source, target, rig.config(tables=tables)).start()
+    rebeco.wait_in_sync()
+    source.psql('INSERT INTO shop.a VALUES (2); INSERT INTO shop.sessions VALUES (2); INSERT INTO junk.b VALUES (2);'
+                'INSERT INTO public."c.d" VALUES (2)')
+    rebeco.wait_in_sync()
+    with target.admin() as t:
+        assert t.value("SELECT count(*) FROM shop.a") == 2
+        assert t.value('SELECT count(*) FROM public."c.d"') == 2
+        for left_out in ("shop.sessions", "junk.b"):
+            if t.value("SELECT to_regclass(%s)", left_out) is not None:
+                assert t.value(f"SELECT count(*) FROM {left_out}") == 0
+    triggers = source.value("SELECT count(DISTINCT tgrelid) FROM pg_trigger WHERE tgname LIKE 'rebeco%%'", user="postgres")
+    assert triggers == 2
+
+
+def test_a_pattern_that_matches_nothing_is_an_error(source, target, rebecos):
+    source.run("CREATE TABLE a (id int PRIMARY KEY)")
+    rebeco = rebecos(source, target, rig.config(tables={"include": ["public.a", "public.nowhere"]})).start()
+    assert rebeco.wait_exit(30) == 2
+    assert "public.nowhere" in rebeco.log() and "rebeco.yaml:" in rebeco.log()
+    assert source.value("SELECT to_regnamespace('rebeco')") is None, "something was touched"
+
+
+def test_resync_of_one_table(source, target, rebeco):
+    workload.install(source, rows=200)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    target.run("DELETE FROM item; UPDATE tag SET uses = -5")
+    assert len(rig.compare(source, target)) == 2
+    rebeco.ok("resync", "public.item", "public.tag")
+    with workload.Application(source, writers=2, clerks=0, two_phase=0, long_transaction=False):
+        time.sleep(2)
+    rig.wait_converged(source, target, 30)
+    rebeco.wait_in_sync()
+    assert rig.compare(source, target) == []
+
+
+def test_pause_of_one_table(source, target, rebeco):
+    workload.install(source, rows=50)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rebeco.ok("pause", "public.tag")
+    source.run("UPDATE tag SET uses = 77")
+    source.run("UPDATE item SET price = 77")
+    rebeco.wait("item goes on", lambda: target.value("SELECT count(*) FROM item WHERE price = 77") == 50, 10)
+    time.sleep(1)
+    assert target.value("SELECT count(*) FROM tag WHERE uses = 77") == 0
+    status = json.loads(rebeco.ok("status", "--json"))
+    assert "tag" in json.dumps(status) and "pause" in json.dumps(status)
+    rebeco.terminate()
+    rebeco.start()
+    time.sleep(1)
+    assert target.value("SELECT count(*) FROM tag WHERE uses = 77") == 0
+    rebeco.ok("resume", "public.tag")
+    rebeco.wait_in_sync()
+    assert rig.compare(source, target) == []
+
+
+def test_an_existing_schema_at_the_target(source, target, rebecos):
+    """Loading into tables that are there, with their indexes and foreign keys; a column more at the target stays."""
+    workload.install(source, rows=200)
+    target.psql(workload.SCHEMA)
+    rebeco = rebecos(source, target, rig.config(schema="expect")).start()
+    rebeco.wait_in_sync()
+    with workload.Application(source, writers=3, clerks=1, two_phase=0, long_transaction=False):
+        time.sleep(2)
+    rebeco.wait_in_sync()
+    assert rig.compare(source, target) == []
