@@ -19,7 +19,7 @@ import time
 
 IS_TERMINAL = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 PLAIN_EVERY_S = 5.0
-BAR_WIDTH = 20
+BAR_WIDTH = 16
 
 
 def grouped(number):
@@ -33,7 +33,7 @@ def megabytes(count):
 def duration(seconds):
     if seconds is None:
         return ""
-    seconds = int(seconds + 0.5)
+    seconds = max(1, int(seconds + 0.5))
     return f"{seconds} s" if seconds < 100 else f"{seconds // 60} min {seconds % 60:02} s"
 
 
@@ -100,9 +100,9 @@ class Table:
         self.history = collections.deque()
 
     def take(self, now, row):
-        self.bytes, self.done = row["bytes"] or 0, row["copied_bytes"] or 0
-        self.rows = row["copied_rows"] or 0
-        self.state = row["state"]
+        self.bytes, self.done = row.get("bytes") or 0, row.get("bytes_done") or 0
+        self.rows = row.get("rows_done") or 0
+        self.state = row.get("state", "copy")
         self.history.append((now, self.done))
         while len(self.history) > 2 and now - self.history[0][0] > self.WINDOW_S:
             self.history.popleft()
@@ -120,14 +120,13 @@ class Table:
         return (d1 - d0) / (t1 - t0) if t1 > t0 else 0.0
 
     def line(self):
-        text = f"   {self.name[:26]:26} {bar(self.part())} {self.part() * 100:3.0f} %  {grouped(self.rows):>11} rows"
+        text = f"   {self.name[:20]:20} {bar(self.part())} {self.part() * 100:3.0f} % {grouped(self.rows):>9} rows"
+        rate = self.rate()
         if self.is_copied():
             return f"{text}  {megabytes(self.done):>9}"
-        rate = self.rate()
         if rate <= 0:
-            return f"{text}  waits"
-        eta = max(0.0, self.bytes - self.done) / rate
-        return f"{text}  {megabytes(self.done):>9}  {rate / 1e6:5.1f} MB/s  {duration(eta)} left"
+            return f"{text}      waits"
+        return f"{text}  {rate / 1e6:4.1f} MB/s  {duration((self.bytes - self.done) / rate)}"
 
 
 def read_status(rebeco):
@@ -162,8 +161,8 @@ class Copy:
     def take(self, doc):
         now = time.monotonic()
         phase = doc["phase"]
-        for row in doc["tables"]:
-            name = row["table"]
+        for row in doc.get("tables", []):
+            name = f"{row['schema']}.{row['name']}"
             self.tables.setdefault(name, Table(name)).take(now, row)
         if phase == "copy" and self.copy_from is None:
             self.copy_from = now
@@ -197,7 +196,7 @@ def copy(args):
         doc = read_status(args.rebeco)
         if doc is not None:
             seen.take(doc)
-            in_sync = doc["phase"] == "follow" and doc["consistent"]
+            in_sync = doc["phase"] == "follow" and doc.get("consistent", False)
             seen.draw(in_sync)
             if in_sync:
                 break
