@@ -22,7 +22,8 @@ WITH tables AS MATERIALIZED (
 )
 SELECT 'no-key' AS code, t.object,
        coalesce('unique indexes, but none will do: '
-                || string_agg(format('%I (%s)', i.relname, i.why_not), '; ' ORDER BY i.relname),
+                || string_agg(format('%I (%s)', i.relname, i.why_not), '; ' ORDER BY i.relname)
+                       FILTER (WHERE i.relname IS NOT NULL),
                 'it has no unique index') AS detail
   FROM tables t LEFT JOIN indexes i ON i.indrelid = t.oid
  GROUP BY t.oid, t.object
