@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "monitor.h"
 #include "request.h"
+#include "uninstall.h"
 
 enum { COMMAND_OPTIONS_MAX = 64 };
 
@@ -119,6 +120,14 @@ static const struct command_option kick_options[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static const struct command_option uninstall_options[] = {
+    {"only", "END", offsetof(struct command_context, only), "source or target: only this end"},
+    {"force", NULL, offsetof(struct command_context, force),
+     "even if the target cannot be asked whether a daemon runs, other syncs use the objects, or "
+     "objects of yours depend on them and are dropped too"},
+    {NULL, NULL, 0, NULL},
+};
+
 const struct command commands[] = {
     {"status", "", 0, 0, COMMAND_TARGET, status_options, "print what goes on now",
      "Prints the phase, the progress of every table with its rate and the time that is left, the "
@@ -144,6 +153,15 @@ const struct command commands[] = {
      "Asks the running daemon to copy the tables that are named (schema.table, with * and ? where "
      "wanted) again, while everything else goes on.",
      request_run},
+    {"uninstall", "", 0, 0, COMMAND_TARGET, uninstall_options,
+     "remove everything of Rebeco from both ends",
+     "Removes triggers, change logs and the schema rebeco from source and target, also when some "
+     "of "
+     "it is lost already. Your tables and their rows stay. Refused while a daemon runs. Takes one "
+     "table per transaction and waits for locks without making others wait; it may be interrupted "
+     "and repeated. With --sync, and when other syncs use the same database, only what belongs to "
+     "that sync is removed.",
+     uninstall_run},
     {"config", "[sample|schema]", 0, 1, COMMAND_NOTHING, NULL, "print the effective configuration",
      "Reads the file, the environment and the options, and prints what would be in force, without "
      "passwords. `config sample` prints every option with its default and its meaning; `config "

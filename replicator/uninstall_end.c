@@ -1,0 +1,292 @@
+/* Cleaning one end.
+ *
+ * Statements come from the server, as text, one for each table: each is a transaction of its own
+ * with a short lock_timeout. When a table is locked the job fails, and starts again with what is
+ * left, until all is done: nobody queues behind us for longer than the timeout.
+ *
+ * When others use our objects here too, and the sync was named with --sync, only what is its own
+ * goes: its rows, and the captures that nobody else reads. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "sqlstate.h"
+#include "uninstall.h"
+
+#define UNINSTALL_BACKOFF_S 1.
+
+struct end {
+    struct client client;
+    const struct uninstall_wish *wish;
+    const char *side;
+    PGresult *list; /* label, statement: what is being dropped */
+    int at;         /* the next of them */
+    char *stuck;    /* the table that was locked; NULL: none */
+    char *holders;  /* who was last said to hold it */
+    bool has_schema;
+    bool is_ours;
+    bool is_partial;
+    int released; /* tables that have no triggers of ours any more */
+};
+
+static struct end *end_of(struct job *j)
+{
+    struct client *c = container_of(j, struct client, job);
+    return container_of(c, struct end, client);
+}
+
+static const char *sync_name(const struct end *d)
+{
+    return d->wish->x->sync->name;
+}
+
+static void forget_list(struct end *d)
+{
+    PQclear(d->list);
+    d->list = NULL;
+    d->at = 0;
+}
+
+static void begin(struct job *j)
+{
+    forget_list(end_of(j));
+}
+
+/* ---------------------------------------------------------------- before */
+
+static void bind_limit(struct job *j, struct params *p)
+{
+    params_int(p, (int64_t)(end_of(j)->wish->x->sync->lock_timeout_s * 1000));
+}
+
+static enum job_next enter_stuck(struct job *j)
+{
+    return end_of(j)->stuck != NULL ? JOB_NEXT : job_goto(j, "survey");
+}
+
+static void bind_holders(struct job *j, struct params *p)
+{
+    params_text(p, end_of(j)->stuck);
+}
+
+/* Says who is waited for, once for each of them. */
+static enum job_next result_holders(struct job *j, PGresult *r)
+{
+    struct end *d = end_of(j);
+    const char *holders = client_text(r, 0, "holders");
+    if (holders == NULL || (d->holders != NULL && strcmp(d->holders, holders) == 0))
+        return JOB_NEXT;
+    fprintf(stderr, "rebeco: %s: %s is in use by %s; trying again and again\n", d->side, d->stuck,
+            holders);
+    free(d->holders);
+    d->holders = mem_strdup(holders);
+    return JOB_NEXT;
+}
+
+static enum job_next result_survey(struct job *j, PGresult *r)
+{
+    struct end *d = end_of(j);
+    const char *dependents = client_text(r, 0, "dependents");
+    d->has_schema = client_bool(r, 0, "has_schema");
+    d->is_ours = client_bool(r, 0, "is_ours");
+    if (d->has_schema && d->is_ours && dependents != NULL && !d->wish->x->force) {
+        struct error e;
+        error_clear(&e);
+        error_set(&e, "%s: objects of yours depend on what is to be removed", d->side);
+        error_detail(&e, "%s", dependents);
+        error_hint(&e, "Drop or change them; --force drops them too.");
+        return job_fail(j, &e);
+    }
+    return client_bool(r, 0, "has_state") ? JOB_NEXT : job_goto(j, "triggers");
+}
+
+static void bind_others(struct job *j, struct params *p)
+{
+    struct end *d = end_of(j);
+    params_text(p, d->side);
+    params_text(p, sync_name(d));
+    params_text(p, d->wish->consumer);
+}
+
+static enum job_next result_others(struct job *j, PGresult *r)
+{
+    struct end *d = end_of(j);
+    const char *names = client_text(r, 0, "names");
+    if (names == NULL || (d->wish->x->force && d->wish->x->arguments.sync == NULL))
+        return job_goto(j, "triggers");
+    d->is_partial = true;
+    if (d->wish->x->arguments.sync != NULL)
+        return job_goto(j, strcmp(d->side, "source") == 0 ? "forget source" : "forget target");
+    struct error e;
+    error_clear(&e);
+    error_set(&e, "%s: other syncs use Rebeco's objects here: %s", d->side, names);
+    error_hint(&e, "--sync %s removes only what belongs to this one; --force removes everything.",
+               sync_name(d));
+    return job_fail(j, &e);
+}
+
+/* ---------------------------------------------------------------- dropping */
+
+static void bind_forget_target(struct job *j, struct params *p)
+{
+    params_text(p, sync_name(end_of(j)));
+}
+
+static void bind_forget_source(struct job *j, struct params *p)
+{
+    struct end *d = end_of(j);
+    params_text(p, sync_name(d));
+    params_text(p, d->wish->consumer);
+}
+
+static enum job_next result_done(struct job *j, PGresult *r)
+{
+    (void)j;
+    (void)r;
+    return JOB_DONE;
+}
+
+/* The result is kept: its rows are what is dropped next. Results are borrowed, so it is copied. */
+static enum job_next result_list(struct job *j, PGresult *r)
+{
+    struct end *d = end_of(j);
+    forget_list(d);
+    d->list = PQcopyResult(r, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+    if (d->list == NULL)
+        abort(); /* out of memory */
+    return JOB_NEXT;
+}
+
+/* Sends the next statement; answers `after` when there is none. */
+static enum job_next drop_next(struct job *j, enum job_next after)
+{
+    struct end *d = end_of(j);
+    if (d->at == PQntuples(d->list))
+        return after;
+    conn_query(job_conn(j, JOB_TARGET), client_text(d->list, d->at, "statement"), NULL, CONN_TEXT,
+               60.);
+    return JOB_WAIT;
+}
+
+static enum job_next enter_drop(struct job *j)
+{
+    return drop_next(j, JOB_NEXT);
+}
+
+static enum job_next enter_drop_unread(struct job *j)
+{
+    return drop_next(j, JOB_DONE);
+}
+
+static enum job_next event_drop(struct job *j, enum job_side side, const struct conn_message *m)
+{
+    struct end *d = end_of(j);
+    if (m->event == CONN_RESULT && job_result_failed(m->result))
+        return job_fail_result(j, side, m->result);
+    if (m->event != CONN_DONE)
+        return JOB_WAIT;
+    d->released += job_is_at(j, "drop logs") ? 0 : 1;
+    d->at++;
+    return JOB_REPEAT;
+}
+
+/* The logs, and all that is left, only when the schema is there and is ours. */
+static enum job_next enter_rest(struct job *j)
+{
+    struct end *d = end_of(j);
+    return d->has_schema && d->is_ours ? JOB_NEXT : JOB_DONE;
+}
+
+static const struct job_step steps[] = {
+    {.name = "limit", .sql = &sql_session_lock_timeout, .side = JOB_TARGET, .bind = bind_limit},
+    {.name = "stuck", .enter = enter_stuck},
+    {.name = "holders",
+     .sql = &sql_uninstall_holders,
+     .side = JOB_TARGET,
+     .bind = bind_holders,
+     .result = result_holders},
+    {.name = "survey", .sql = &sql_uninstall_survey, .side = JOB_TARGET, .result = result_survey},
+    {.name = "others",
+     .sql = &sql_uninstall_others,
+     .side = JOB_TARGET,
+     .bind = bind_others,
+     .result = result_others},
+    {.name = "forget target",
+     .sql = &sql_uninstall_forget_target,
+     .side = JOB_TARGET,
+     .bind = bind_forget_target,
+     .result = result_done},
+    {.name = "forget source",
+     .sql = &sql_uninstall_forget_source,
+     .side = JOB_TARGET,
+     .bind = bind_forget_source},
+    {.name = "unread", .sql = &sql_uninstall_unread, .side = JOB_TARGET, .result = result_list},
+    {.name = "drop unread", .enter = enter_drop_unread, .event = event_drop},
+    {.name = "triggers", .sql = &sql_uninstall_triggers, .side = JOB_TARGET, .result = result_list},
+    {.name = "drop triggers", .enter = enter_drop, .event = event_drop},
+    {.name = "rest", .enter = enter_rest},
+    {.name = "logs", .sql = &sql_uninstall_logs, .side = JOB_TARGET, .result = result_list},
+    {.name = "drop logs", .enter = enter_drop, .event = event_drop},
+    {.name = "schema", .sql = &sql_uninstall_schema, .side = JOB_TARGET, .timeout_s = 600},
+    {.name = NULL},
+};
+
+/* A lock is waited for as long as it takes; anything else is for the person to see. */
+static bool failed(struct job *j, const struct error *e)
+{
+    struct end *d = end_of(j);
+    bool is_locked = e->sqlstate[0] != '\0' && sqlstate_action(e->sqlstate) == SQLSTATE_RETRY;
+    if (!is_locked)
+        return false;
+    free(d->stuck);
+    d->stuck = NULL;
+    if (d->list != NULL && d->at < PQntuples(d->list))
+        d->stuck = mem_strdup(client_text(d->list, d->at, "label"));
+    return true;
+}
+
+static const struct job_type end_type = {
+    .name = "uninstall",
+    .uses = {[JOB_TARGET] = true},
+    .steps = steps,
+    .begin = begin,
+    .failed = failed,
+    .ended = client_ended,
+};
+
+/* ---------------------------------------------------------------- one end */
+
+static void say_done(const struct end *d)
+{
+    printf("%s: ", d->side);
+    if (d->is_partial && strcmp(d->side, "target") == 0)
+        printf("the sync \"%s\" is forgotten\n", sync_name(d));
+    else if (d->is_partial)
+        printf("the sync \"%s\" is forgotten, %d tables that only it read are released\n",
+               sync_name(d), d->released);
+    else if (d->has_schema && d->is_ours)
+        printf("all objects of Rebeco are removed, %d tables had triggers\n", d->released);
+    else if (d->released > 0)
+        printf("%d tables had triggers of Rebeco, which are removed\n", d->released);
+    else
+        printf("there was nothing of Rebeco\n");
+    if (d->has_schema && !d->is_ours)
+        printf("%s: the schema \"rebeco\" holds nothing of ours and was left alone\n", d->side);
+}
+
+bool uninstall_end(const struct uninstall_wish *w, const char *side, const char *url,
+                   struct error *e)
+{
+    struct end d = {.wish = w, .side = side};
+    client_init(&d.client, w->x, &end_type, side, url);
+    d.client.job.backoff_max_s = UNINSTALL_BACKOFF_S;
+    bool ok = client_run(&d.client, 0, e);
+    client_fini(&d.client);
+    if (ok)
+        say_done(&d);
+    forget_list(&d);
+    free(d.stuck);
+    free(d.holders);
+    return ok;
+}

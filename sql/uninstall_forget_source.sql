@@ -1,0 +1,5 @@
+-- Takes a sync away as a reader of change logs.
+-- $1 text: the sync; $2 text: its consumer name, NULL when that is not known
+-- Lowest server version: 10.
+DELETE FROM rebeco.consumer c
+ WHERE CASE WHEN $2::text IS NULL THEN c.sync = $1 ELSE c.consumer = $2 END
