@@ -67,9 +67,10 @@ static double view_due_at(const struct matview_job *m, const struct matview *v)
         return v->retry_at;
     if (!v->is_refreshed && c->matview_initial)
         return 0;
-    if (c->matview_on_change)
-        return v->has_changed ? v->refreshed_at + least_s(c) : NEVER;
-    return c->matview_every_s > 0 ? v->refreshed_at + c->matview_every_s : NEVER;
+    if (c->matview_on_change ? !v->has_changed : c->matview_every_s <= 0)
+        return NEVER;
+    /* One that takes longer than its interval rests as long as it took. */
+    return v->refreshed_at + (least_s(c) > 2 * v->took_s ? least_s(c) : 2 * v->took_s);
 }
 
 /* When somebody should look at the list again: changes came, and we do not know whom they touch. */
@@ -351,11 +352,11 @@ static void note_success(struct matview_job *m, struct matview *v)
     v->failures = 0;
     v->is_refreshed = true;
     v->refreshed_at = m->began_at;
+    v->took_s = ev_now(m->job.loop) - m->began_at;
     m->refreshed++;
     m->job.failures = 0;
     log_event(was_failing ? LOG_INFO : LOG_DEBUG, "materialized view refreshed", "sync",
-              m->job.sync->name, "object", v->label, "seconds",
-              log_seconds(ev_now(m->job.loop) - m->began_at), NULL);
+              m->job.sync->name, "object", v->label, "seconds", log_seconds(v->took_s), NULL);
     if (was_failing)
         wake_failing(m, v);
 }

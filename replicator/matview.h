@@ -30,6 +30,7 @@ struct matview {
     bool is_due;         /* in this run */
     bool is_listed;      /* in the reading that is taken in */
     double refreshed_at; /* ev_now when the last refresh began */
+    double took_s;       /* that refresh; 0: not known */
     int failures;        /* in a row */
     double retry_at;     /* ev_now; counts while failures > 0 */
 };
