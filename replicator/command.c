@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "check.h"
 #include "help.h"
 #include "mem.h"
 #include "monitor.h"
@@ -32,7 +33,22 @@ const struct command_option command_globals[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* ---------------------------------------------------------------- commands without a database */
+/* Reads the configuration, as far as it is needed. */
+static bool load(struct command_context *x, enum command_needs needs, struct error *e)
+{
+    if (needs == COMMAND_NOTHING)
+        return true;
+    x->arguments.target_is_enough = needs == COMMAND_TARGET;
+    x->config = config_load(&x->arguments, e);
+    if (x->config == NULL)
+        return false;
+    log_setup(x->config->log_format, x->config->log_level);
+    if (needs != COMMAND_CONFIG)
+        x->sync = config_sync_find(x->config, x->arguments.sync, e);
+    return !error_is_set(e);
+}
+
+/* ---------------------------------------------------------------- commands that live here */
 
 static int run_config(struct command_context *x)
 {
@@ -52,12 +68,23 @@ static int run_config(struct command_context *x)
         error_hint(&e, "It is `config`, `config sample` or `config schema`.");
         return command_usage_error(&e);
     }
-    struct config *c = config_load(&x->arguments, &e);
-    if (c == NULL)
+    if (!load(x, COMMAND_CONFIG, &e))
         return command_usage_error(&e);
-    config_print(c);
-    config_free(c);
+    config_print(x->config);
     return EXIT_DONE;
+}
+
+static int run_check(struct command_context *x)
+{
+    struct error e;
+    error_clear(&e);
+    if (x->codes) {
+        check_print_codes();
+        return EXIT_DONE;
+    }
+    if (!load(x, COMMAND_SYNC, &e))
+        return command_usage_error(&e);
+    return check_run(x->config, x->sync, x->json);
 }
 
 static int run_version(struct command_context *x)
@@ -100,6 +127,13 @@ static const struct command_option help_options[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static const struct command_option check_options[] = {
+    {"json", NULL, offsetof(struct command_context, json), "print what is found as JSON"},
+    {"codes", NULL, offsetof(struct command_context, codes),
+     "print the list of all codes with their meaning and remedy, without looking at anything"},
+    {NULL, NULL, 0, NULL},
+};
+
 static const struct command_option status_options[] = {
     {"json", NULL, offsetof(struct command_context, json), "print the whole tree as JSON"},
     {"watch", NULL, offsetof(struct command_context, watch), "print it anew every second"},
@@ -129,6 +163,12 @@ static const struct command_option uninstall_options[] = {
 };
 
 const struct command commands[] = {
+    {"check", "", 0, 0, COMMAND_NOTHING, check_options,
+     "look at both ends for what stands in the way",
+     "Connects to both ends and prints every blocker, warning and note, each with a stable code "
+     "and "
+     "what to do. Changes nothing and waits for no lock.",
+     run_check},
     {"status", "", 0, 0, COMMAND_TARGET, status_options, "print what goes on now",
      "Prints the phase, the progress of every table with its rate and the time that is left, the "
      "lag, and what stands still and why, as the daemon last wrote it at the target. Also works "
@@ -304,16 +344,7 @@ static bool prepare(struct command_context *x, const struct command_line *l, str
         if (!set_option(x, &l->given[i], e))
             return false;
     }
-    if (!check_operands(x, e) || x->command->needs == COMMAND_NOTHING)
-        return !error_is_set(e);
-    x->arguments.target_is_enough = x->command->needs == COMMAND_TARGET;
-    x->config = config_load(&x->arguments, e);
-    if (x->config == NULL)
-        return false;
-    log_setup(x->config->log_format, x->config->log_level);
-    if (x->command->needs != COMMAND_CONFIG)
-        x->sync = config_sync_find(x->config, x->arguments.sync, e);
-    return !error_is_set(e);
+    return check_operands(x, e) && load(x, x->command->needs, e);
 }
 
 static int run_command(struct command_context *x, const struct command_line *l)

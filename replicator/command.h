@@ -23,6 +23,7 @@ struct command_context {
     bool watch;
     bool wait;
     bool force;
+    bool codes;
     bool man;
     const char *until; /* NULL when not given */
     const char *only;
