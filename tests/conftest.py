@@ -12,6 +12,7 @@ import rig  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): how long this test may take (default 120)")
+    config.addinivalue_line("markers", "alone: measures, so nothing else may run beside it")
     config.addinivalue_line("markers", "long: runs only with REBECO_LONG=1")
 
 

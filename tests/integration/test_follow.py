@@ -223,6 +223,7 @@ def test_passwords_are_never_shown(source, target, rebecos):
             assert "s3cr3t" not in f.read().replace("ALTER ROLE", "")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("writes_per_s", [1, 200])
 def test_a_change_is_seen_soon(source, target, rebeco, writes_per_s):
     """Lag, asleep and awake; generous here, measured exactly by the long form."""

@@ -9,6 +9,8 @@ import time
 import pytest
 import rig
 
+pytestmark = pytest.mark.alone
+
 MB = 1024 * 1024
 LIMIT = 64 * MB
 
