@@ -67,7 +67,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .SUFFIXES:
 .PHONY: all objects unit check soak crash analyze demo setup install format clean help FORCE
 
-all: $(OUT)/rebeco
+all: $(OUT)/rebeco $(OUT)/rebeco.1
 
 objects: $(OBJECTS)
 
@@ -76,6 +76,9 @@ unit: $(UNIT_TESTS)
 $(OUT)/rebeco: $(OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $(OBJECTS) $(LIBS) $(LDLIBS)
+
+$(OUT)/rebeco.1: $(OUT)/rebeco
+	$(Q)$< help --man > $@
 
 # Everything but main, as an archive: a unit test takes from it only what it calls.
 $(OUT)/parts.a: $(PARTS)
@@ -152,8 +155,7 @@ demo:
 # The manual page is printed by the program, from its tables of commands and options.
 install: all
 	install -D -m 755 $(OUT)/rebeco '$(DESTDIR)$(PREFIX)/bin/rebeco'
-	install -d '$(DESTDIR)$(PREFIX)/share/man/man1'
-	$(OUT)/rebeco help --man > '$(DESTDIR)$(PREFIX)/share/man/man1/rebeco.1'
+	install -D -m 644 $(OUT)/rebeco.1 '$(DESTDIR)$(PREFIX)/share/man/man1/rebeco.1'
 
 format:
 	clang-format -i replicator/*.[ch] $(wildcard tests/unit/*.[ch])
