@@ -393,7 +393,7 @@ static size_t take_message(struct schema_entry *entry, const char *s, struct sch
     plain = plain ? plain : words;
     message = mem_alloc(len + 1);
     memcpy(message, plain, len - (size_t)(plain - s));
-    r->is_lost = r->is_lost || (words != s && is_about_connection(message));
+    r->is_lost = r->is_lost || (words != s && plain == words && is_about_connection(message));
     if (entry && entry->message == NULL) {
         entry->message = message;
         return len;
