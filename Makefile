@@ -47,7 +47,7 @@ endif
 PQ_INCLUDE := $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 PQ_LIB := $(shell pg_config --libdir 2>/dev/null)
 INCLUDES := -isystem $(PQ_INCLUDE) $(shell pkg-config --cflags jansson yaml-0.1 2>/dev/null)
-LIBS := $(if $(PQ_LIB),-L$(PQ_LIB)) -lpq -lev \
+LIBS := $(if $(PQ_LIB),-L$(PQ_LIB)) -lpq -lev -lm \
     $(or $(shell pkg-config --libs jansson yaml-0.1 2>/dev/null),-ljansson -lyaml)
 
 # CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the caller's.

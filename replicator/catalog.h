@@ -1,1 +1,67 @@
-struct catalog;
+/* What the databases hold: relations and their columns, as read from each end's catalog.
+ *
+ * A catalog is one reading of one end; it lives in an arena and is replaced whole. */
+#ifndef CATALOG_H
+#define CATALOG_H
+
+#include <jansson.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "mem.h"
+
+struct column {
+    const char *name;
+    const char *type;  /* with modifier; the same text at both ends when it is the same type */
+    const char *full_type; /* the same, as it can be cast to at this end */
+    const char *cast;  /* what it is read as: NULL for itself */
+    const char *array; /* type of an array of values as read, for unnest */
+    Oid element_oid;   /* of a value as read */
+    Oid array_oid;
+    bool copy_binary; /* its binary form means the same at both ends */
+    bool is_bitwise;  /* equal values have equal bytes */
+    bool not_null;
+    bool is_generated;
+    bool is_identity_always;
+};
+
+struct relation {
+    Oid oid;
+    const char *schema;
+    const char *name;
+    const char *label; /* schema.name, quoted where needed: for people */
+    char kind;         /* as pg_class.relkind: 'r' or 'p' */
+    bool only;         /* read without its children */
+    int64_t bytes;     /* of the table without indexes, an estimate */
+    int64_t rows;      /* likewise */
+    const char *shape; /* all that matters of its definition, as text */
+    Oid key_index;     /* 0: rows cannot be told apart */
+    bool key_immediate;
+    int key_count;
+    const char **key; /* column names in the index's order */
+    int column_count; /* that travel: all but the generated ones */
+    int all_count;    /* the generated ones come last */
+    struct column *columns;
+};
+
+struct catalog {
+    struct arena *arena;
+    int count;
+    struct relation *relations; /* sorted by schema, then name, bytewise */
+};
+
+/* Makes a catalog from the rows of sql/catalog_relations.sql. NULL and the error when a row cannot
+ * be understood. */
+struct catalog *catalog_new(const PGresult *r, struct error *e);
+void catalog_free(struct catalog *c);
+/* The relation of that name, or of that oid; NULL when there is none. */
+const struct relation *catalog_find(const struct catalog *c, const char *schema, const char *name);
+const struct relation *catalog_find_oid(const struct catalog *c, Oid oid);
+/* The column of that name, or NULL. */
+const struct column *relation_column(const struct relation *r, const char *name);
+/* Is the column part of the key? */
+bool relation_is_key(const struct relation *r, const char *column);
+
+#endif

@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "check.h"
+#include "daemon.h"
 #include "help.h"
 #include "mem.h"
 #include "monitor.h"
@@ -120,7 +121,41 @@ static int run_help(struct command_context *x)
     return EXIT_DONE;
 }
 
+static bool parse_until(const char *text, enum config_until *until)
+{
+    *until = CONFIG_UNTIL_STOPPED;
+    if (text == NULL)
+        return true;
+    if (strcmp(text, "copied") == 0)
+        *until = CONFIG_UNTIL_COPIED;
+    else if (strcmp(text, "in-sync") == 0)
+        *until = CONFIG_UNTIL_IN_SYNC;
+    else
+        return false;
+    return true;
+}
+
+static int run_daemon(struct command_context *x)
+{
+    enum config_until until;
+    struct error e;
+
+    error_clear(&e);
+    if (parse_until(x->until, &until))
+        return daemon_run(x->config, x->arguments.sync, until);
+    error_set(&e, "--until does not know \"%s\"", x->until);
+    error_hint(&e, "It is `--until copied` or `--until in-sync`.");
+    return command_usage_error(&e);
+}
+
 /* ---------------------------------------------------------------- the table */
+
+static const struct command_option run_options[] = {
+    {"until", "STATE", offsetof(struct command_context, until),
+     "end with code 0 when this is reached: copied (the initial copy is done) or in-sync (and "
+     "everything since is at the target)"},
+    {NULL, NULL, 0, NULL},
+};
 
 static const struct command_option help_options[] = {
     {"man", NULL, offsetof(struct command_context, man), "print the manual page in roff"},
@@ -163,6 +198,12 @@ static const struct command_option uninstall_options[] = {
 };
 
 const struct command commands[] = {
+    {"run", "", 0, 0, COMMAND_CONFIG, run_options, "copy everything, then follow every change",
+     "The daemon, in the foreground: copies the schema if the target has none, captures changes at "
+     "the source, copies all tables, and then applies every change as it is committed, until it is "
+     "told to stop (SIGTERM, SIGINT) or what --until asks is reached. It may be stopped and killed "
+     "at any moment; the next start goes on where this one was. One daemon runs per sync.",
+     run_daemon},
     {"check", "", 0, 0, COMMAND_NOTHING, check_options,
      "look at both ends for what stands in the way",
      "Connects to both ends and prints every blocker, warning and note, each with a stable code "

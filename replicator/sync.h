@@ -1,7 +1,8 @@
-/* One sync: its state in memory, and the jobs that work on it.
+/* One sync: its tables, its jobs, and the rules by which it goes from phase to phase.
  *
  * Everything here is rebuilt from the two databases at every start; nothing that matters lives
- * only here. Read anywhere, write in sync.c. */
+ * only here. Read anywhere, write at home: tables are changed through the functions below, by the
+ * jobs whose result they are. */
 #ifndef SYNC_H
 #define SYNC_H
 
@@ -10,10 +11,16 @@
 
 #include "catalog.h"
 #include "config.h"
+#include "copy.h"
 #include "job.h"
 #include "list.h"
+#include "matview.h"
+#include "schema.h"
+#include "sequence.h"
 
 struct daemon;
+struct batch_job;
+struct lead_job;
 
 /* In the order in which a sync goes through them. */
 enum sync_phase {
@@ -26,9 +33,77 @@ enum sync_phase {
     SYNC_FOLLOW    /* every change is applied as it comes */
 };
 
+enum table_state {
+    TABLE_NEW,   /* not captured yet */
+    TABLE_COPY,  /* chunks are to be copied, or its key to be made at the target */
+    TABLE_FOLLOW /* its changes are applied */
+};
+
+/* Why a table stands still. */
+enum table_pause { TABLE_RUNS, TABLE_USER, TABLE_DRIFT, TABLE_ERROR, TABLE_CAPTURE };
+
+struct table {
+    struct list in_sync;
+    struct sync *sync;
+    int id; /* of its capture at the source; 0 while TABLE_NEW */
+    enum table_state state;
+    enum table_pause pause;
+    struct error why; /* of the pause: what, detail, hint */
+    bool is_recorded; /* the pause, at the target */
+    bool is_lossy;    /* TABLE_CAPTURE: changes may be missing, so it is copied again */
+    bool wants_copy;  /* as soon as it stands still */
+    bool is_gone;     /* at both ends */
+    bool wants_plan;  /* its statements are to be made */
+    double next_try;  /* ev_now; when its capture may be tried again */
+    Oid source_oid;
+    const struct relation *source; /* NULL when it is gone */
+    const struct relation *target; /* NULL when it is not there */
+    struct catalog_pair *catalogs; /* what source and target point into */
+    const char *label;             /* schema.name, for people; lives in `arena` */
+    struct arena *arena;           /* label, snapshot and statements; replaced when planned anew */
+    char *snapshot;                /* its own position (malloc), NULL: the sync's */
+    const char *read_sql;          /* NULL until planned */
+    const char *upsert_sql;
+    const char *remove_sql;
+    const char *clear_sql;
+    char *stamp;       /* of the catalog rows that source was read from (malloc), NULL: not known */
+    bool delete_first; /* values move between rows under a unique index: remove, then insert */
+    bool target_has_key;
+    bool has_changed_since_refresh; /* for materialized views */
+    /* The initial copy. */
+    bool tolerant; /* rows may come twice */
+    int chunks;
+    int chunks_done;
+    int streams; /* copy jobs at work on it */
+    int64_t bytes;
+    int64_t rows;
+    int64_t bytes_done; /* of chunks that are done */
+    int64_t rows_done;
+    int64_t bytes_moving; /* of chunks in hand */
+    int64_t rows_moving;
+    double copy_started_at;
+    double copied_at;
+    bool is_indexing;
+    char *exported;              /* snapshot that its chunks share (malloc), NULL: none */
+    struct snapshot_job *holder; /* keeps it alive */
+    /* Following. */
+    int64_t changes_pending; /* counted by the last probe */
+    int64_t rows_applied;
+    int failures; /* in a row, while following */
+    double retry_at;
+};
+
+/* Both ends' catalogs of one reading, alive while a table points into them. */
+struct catalog_pair {
+    int references;
+    struct catalog *source;
+    struct catalog *target;
+};
+
 struct sync {
     struct list in_daemon;
     struct daemon *daemon;
+    struct ev_loop *loop;
     const struct config_sync *config;
     const char *name;
     const char *source_url;
@@ -36,12 +111,83 @@ struct sync {
     enum sync_phase phase;
     bool is_paused;     /* by a person */
     bool is_consistent; /* the target shows exactly one committed state of the source */
-    int64_t owner;      /* our fencing token */
-    struct catalog *catalog;
+    bool is_led;        /* the lock is held and the tables are known: jobs may work */
+    bool has_replica_role;
+    int64_t owner; /* our fencing token */
+    char *consumer;
+    char *capture_lsn; /* the source's WAL position after the last installation (malloc) */
+    char *snapshot;    /* the sync's position (malloc), NULL: none yet */
+    struct catalog_pair *catalogs; /* the latest reading */
+    struct list tables;            /* struct table, largest first */
+    int table_count;
     struct list jobs; /* struct job, those that run now */
+    struct lead_job *lead;
+    struct batch_job *batch;
+    struct sequence_job *sequences;
+    struct matview_job *matviews;
+    struct schema_copy *schema;
+    struct copy_rate rate;
+    /* For status. */
+    double started_at;
+    double copy_started_at;
+    double caught_up_at;    /* ev_now when the last probe found nothing, or the last batch's */
+    double snapshot_age_at; /* ev_now when the position was taken at the source */
+    int64_t batches;
+    int64_t batch_rows;
+    double last_batch_s;
+    int64_t log_bytes;
+    bool wants_catalog; /* a catalog has changed, or is to be read again */
+    bool schema_finished;
+    bool matviews_done;
+    bool is_held;      /* another daemon holds the sync's lock */
+    char *log_held_by; /* the session that keeps the change logs from being emptied (malloc) */
+    int64_t log_held_s;
+    json_t *problems;     /* what waits for a person, for status */
+    struct error stopped; /* why it cannot go on without a person; empty: it can */
 };
 
-/* The phase's word, as in status and in rebeco.sync.phase. */
 const char *sync_phase_name(enum sync_phase p);
+const char *table_state_name(enum table_state s);
+const char *table_pause_name(enum table_pause p);
+
+/* Makes a sync from its configuration; starts nothing. */
+struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct config_sync *config);
+void sync_start(struct sync *s);
+/* Ends all its jobs at once: what is in hand is rolled back and done again at the next start. */
+void sync_stop(struct sync *s);
+void sync_free(struct sync *s);
+
+/* The leading job has lost a connection or was refused: everything stops until it leads again. */
+void sync_lost_lead(struct sync *s);
+/* Looks at where everything stands and starts what is next: copy streams, batches, the rest of the
+ * schema, materialized views. Called whenever something has ended; cheap. */
+void sync_think(struct sync *s);
+
+/* A table's place among the others, and finding one. */
+struct table *sync_table_new(struct sync *s);
+void sync_table_forget(struct table *t);
+struct table *sync_table_find(struct sync *s, int id);
+struct table *sync_table_find_oid(struct sync *s, Oid source_oid);
+struct table *sync_table_find_name(struct sync *s, const char *schema, const char *name);
+/* A batch with changes of this table has been committed. */
+void sync_table_changed(struct table *t);
+/* The table takes part in batches now. */
+bool table_is_followed(const struct table *t);
+/* Points the table at relations of a reading; old ones are let go. */
+void table_set_relations(struct table *t, struct catalog_pair *pair, const struct relation *source,
+                         const struct relation *target);
+/* Puts a table out of step, in memory; the leading job records it. */
+void table_pause(struct table *t, enum table_pause why, const struct error *e);
+void table_set_snapshot(struct table *t, const char *snapshot);
+
+/* What `run --until` asks: every table is copied; the target follows in a consistent state, with
+ * its whole schema, sequences and materialized views. */
+bool sync_is_copied(const struct sync *s);
+bool sync_is_in_sync(const struct sync *s);
+/* Nothing more will happen by itself until a person mends a table. */
+bool sync_waits_for_person(const struct sync *s);
+
+struct catalog_pair *catalog_pair_new(struct catalog *source, struct catalog *target);
+void catalog_pair_release(struct catalog_pair *p);
 
 #endif

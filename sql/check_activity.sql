@@ -1,6 +1,7 @@
--- Who is in the way now: long and prepared transactions, locks on our tables, vacuums.
+-- Who is in the way now: long and prepared transactions, locks on our tables, vacuums. Sessions of
+-- a daemon of ours are not in the way.
 -- $1 json: {oids [tables], patience_s (a transaction that lasts longer is long)}
--- Result: code text, object text, detail text. Lowest server version: 10.
+-- Result: code text, object text, detail text. Lowest server version: 12.
 WITH RECURSIVE x AS (
     SELECT make_interval(secs => ($1::jsonb ->> 'patience_s')::float8) AS patience
 ), tree AS (
@@ -20,14 +21,16 @@ WITH RECURSIVE x AS (
            a.query = '<insufficient privilege>' AS is_hidden,
            format('pid %s (role %s, database %s)', a.pid, coalesce(quote_ident(a.usename), 'none'),
                   coalesce(quote_ident(a.datname), 'none')) AS who
-      FROM pg_catalog.pg_stat_activity a WHERE a.pid <> pg_backend_pid()
+      FROM pg_catalog.pg_stat_activity a
+     WHERE a.pid <> pg_backend_pid()
+       AND NOT (a.application_name = 'rebeco' AND pg_get_userbyid(a.usesysid) = current_user)
 ), locks AS MATERIALIZED (
     SELECT t.object, t.age, t.max_age, l.mode, l.pid, s.xact_start,
            s.pid IS NOT NULL AND s.usesysid IS NULL AS by_autovacuum,
            coalesce(s.who, 'a prepared transaction') AS who
       FROM pg_catalog.pg_locks l JOIN tables t ON t.oid = l.relation
       LEFT JOIN sessions s ON s.pid = l.pid
-     WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+     WHERE l.locktype = 'relation' AND l.granted AND (l.pid IS NULL OR s.pid IS NOT NULL)
        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
 )
 SELECT 'long-transaction' AS code, s.who AS object,

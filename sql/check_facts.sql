@@ -3,7 +3,7 @@
 -- Result: fact text (database), value json {version, version_text, encoding, collate, ctype,
 -- provider, locale, locale_version, extensions [{name, version, schema, used (by a column or an
 -- index of these tables)}], collations [names in pg_catalog], types [{schema, name}: built in, or
--- written in C by the users]}. Lowest server version: 10.
+-- written in C by the users]}. Lowest server version: 12.
 WITH RECURSIVE tree AS (
     SELECT t::oid AS relid FROM jsonb_array_elements_text($1::jsonb -> 'oids') t
     UNION

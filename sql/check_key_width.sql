@@ -1,7 +1,7 @@
 -- Key columns at the source that have no sequence and, by the planner's statistics, are near the
 -- end of their number type.
 -- $1 json: {oids [tables]}
--- Result: code text, object text, detail text. Lowest server version: 10.
+-- Result: code text, object text, detail text. Lowest server version: 12.
 WITH keys AS MATERIALIZED (
     SELECT n.nspname, c.relname, a.attname, a.atttypid,
            CASE a.atttypid WHEN 'int2'::regtype THEN 32767 ELSE 2147483647 END AS maximum

@@ -1,6 +1,6 @@
 -- Tables at the source without a key that identifies a row, and why each unique index is none.
 -- $1 json: {oids [tables]}
--- Result: code text, object text, detail text. Lowest server version: 11.
+-- Result: code text, object text, detail text. Lowest server version: 12.
 WITH tables AS MATERIALIZED (
     SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS object
       FROM jsonb_array_elements_text($1::jsonb -> 'oids') t

@@ -42,9 +42,6 @@ SELECT 'row-security', t.object,
             ELSE format('row security applies to role %I', current_user) END
   FROM tables t WHERE row_security_active(t.oid)
 UNION ALL
-SELECT 'table-rule', t.object, 'rule ' || string_agg(quote_ident(r.rulename), ', ' ORDER BY r.rulename)
-  FROM tables t JOIN pg_catalog.pg_rewrite r ON r.ev_class = t.oid AND r.ev_type <> '1' GROUP BY t.object
-UNION ALL
 SELECT 'inheritance', t.object, 'children: ' || string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid)
   FROM tables t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid WHERE t.relkind = 'r' GROUP BY t.object
 UNION ALL
@@ -64,6 +61,3 @@ SELECT 'other-replication', t.object, 'trigger ' || string_agg(quote_ident(g.tgn
  WHERE n.nspname IN ('bucardo', 'londiste', 'pgq', 'pgq_ext', 'pglogical', 'bdr') OR n.nspname ~ '^_.' AND p.proname = 'logtrigger'
     OR g.tgname ~ '^(bucardo_|sym_on_)'
  GROUP BY t.object
-UNION ALL
-SELECT 'publication-all-tables', quote_ident(p.pubname), 'FOR ALL TABLES'
-  FROM pg_catalog.pg_publication p WHERE p.puballtables

@@ -45,7 +45,8 @@ SELECT CASE WHEN 'SQL_ASCII' IN (s.encoding, t.encoding) THEN 'encoding-unchecke
   FROM s, t WHERE s.encoding <> t.encoding OR s.encoding = 'SQL_ASCII'
 UNION ALL
 SELECT 'locale-differs', l.object, format('the target has %s, the source %s', l.t, l.s)
-  FROM locales l WHERE l.s <> l.t
+  FROM locales l -- some systems write utf8, others UTF-8
+ WHERE replace(lower(l.s), 'utf-8', 'utf8') <> replace(lower(l.t), 'utf-8', 'utf8')
 UNION ALL
 SELECT 'collation-missing', quote_ident(c), 'columns of the source use it'
   FROM s, jsonb_array_elements_text(s.collations) c

@@ -1,5 +1,5 @@
 -- Tables that are published with updates or deletes but have no replica identity: the server
--- refuses to update them.
+-- refuses to update them. And publications that take in our own tables.
 -- $1 json: {side, oids [tables]}
 -- Result: code text, object text, detail text. Lowest server version: 10.
 WITH RECURSIVE tree AS (
@@ -23,3 +23,6 @@ SELECT ($1::jsonb ->> 'side') || '-publication-identity' AS code, format('%I.%I'
         OR c.relreplident = 'd' AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
         OR c.relreplident = 'i' AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisreplident))
  GROUP BY n.nspname, c.relname
+UNION ALL
+SELECT 'publication-all-tables', quote_ident(p.pubname), 'FOR ALL TABLES'
+  FROM pg_catalog.pg_publication p WHERE p.puballtables

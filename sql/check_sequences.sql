@@ -2,7 +2,7 @@
 -- sequence is near the end of the column's type. A sequence that somebody has locked now is left
 -- out: reading it would wait.
 -- $1 json: {schema, oids [tables]}
--- Result: code text, object text, detail text. Lowest server version: 10.
+-- Result: code text, object text, detail text. Lowest server version: 12.
 WITH sequences AS MATERIALIZED (
     SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS object, s.seqmin, s.seqmax, s.seqincrement, s.seqcycle,
            has_sequence_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS can_read,

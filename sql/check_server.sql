@@ -20,9 +20,11 @@ WITH x AS (
 ), sessions AS (
     SELECT count(*) AS total, count(*) FILTER (WHERE a.usesysid = me.oid) AS of_role,
            count(*) FILTER (WHERE a.datid = me.database) AS of_database
-      FROM pg_catalog.pg_stat_activity a, me WHERE a.usesysid IS NOT NULL
+      FROM pg_catalog.pg_stat_activity a, me
+     WHERE a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
+       AND NOT (a.usesysid = me.oid AND a.application_name = 'rebeco') -- a daemon that runs has its own
 ), room AS (
-    SELECT l.what, l.maximum, l.used, l.maximum - l.used + 1 AS free -- this session will be over
+    SELECT l.what, l.maximum, l.used, l.maximum - l.used AS free
       FROM me, sessions s, LATERAL (VALUES
            ('the server', current_setting('max_connections')::int
                 - CASE WHEN me.rolsuper THEN 0
@@ -69,7 +71,7 @@ UNION ALL
 SELECT 'superuser', quote_ident(me.rolname), 'rolsuper is true' FROM me WHERE me.rolsuper
 UNION ALL
 SELECT CASE WHEN r.free < x.needed THEN 'connections-short' ELSE 'connections-tight' END, r.what,
-       format('%s of %s connections are in use; Rebeco needs %s', r.used - 1, r.maximum, x.needed)
+       format('%s of %s connections are in use; Rebeco needs %s', r.used, r.maximum, x.needed)
   FROM x, room r WHERE r.free < 2 * x.needed
 UNION ALL
 SELECT 'timeout-set', s.name, format('%s%s for sessions of role %I', s.reset_val, s.unit, me.rolname)

@@ -7,7 +7,7 @@ WITH x AS (
            coalesce(($1::jsonb ->> 'replica_role')::boolean, false) AS replica_role
 ), source AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb -> 'source_relations')
-             s (schema text, name text, key jsonb, triggers jsonb, foreign_keys jsonb)
+             s (schema text, name text, key jsonb, triggers jsonb, rules jsonb, foreign_keys jsonb)
 ), tables AS MATERIALIZED (
     SELECT format('%I.%I', s.schema, s.name) AS object, s.*, c.oid, c.relkind, c.relowner,
            coalesce(c.relkind IN ('r', 'p'), false) AS is_table
@@ -21,6 +21,12 @@ WITH x AS (
     UNION
     SELECT t.object, g.name, g.enabled
       FROM x, tables t CROSS JOIN jsonb_to_recordset(t.triggers) g (name text, enabled text)
+     WHERE x.creates AND t.oid IS NULL
+), rules AS (
+    SELECT t.object, r.rulename::text AS name
+      FROM tables t JOIN pg_catalog.pg_rewrite r ON r.ev_class = t.oid AND r.ev_type <> '1' WHERE t.is_table
+    UNION
+    SELECT t.object, r FROM x, tables t CROSS JOIN jsonb_array_elements_text(t.rules) r
      WHERE x.creates AND t.oid IS NULL
 ), foreign_keys AS (
     SELECT t.object, f.conname::text AS name
@@ -69,9 +75,8 @@ UNION ALL
 SELECT 'target-foreign-key', f.object, string_agg(quote_ident(f.name), ', ' ORDER BY f.name)
   FROM x, foreign_keys f WHERE NOT x.replica_role GROUP BY f.object
 UNION ALL
-SELECT 'table-rule', t.object, 'rule ' || string_agg(quote_ident(r.rulename), ', ' ORDER BY r.rulename)
-  FROM tables t JOIN pg_catalog.pg_rewrite r ON r.ev_class = t.oid AND r.ev_type <> '1'
- WHERE t.is_table GROUP BY t.object
+SELECT 'target-rule', r.object, 'rule ' || string_agg(quote_ident(r.name), ', ' ORDER BY r.name)
+  FROM rules r GROUP BY r.object
 UNION ALL
 SELECT 'row-security', t.object, format('row security applies to role %I', current_user)
   FROM tables t WHERE t.is_table AND row_security_active(t.oid)

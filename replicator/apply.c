@@ -1,0 +1,292 @@
+/* Set-based apply without staging tables: each slice of rows is one INSERT .. SELECT FROM
+ * unnest(..) ON CONFLICT DO UPDATE with one array parameter per column, so that a row costs the
+ * server no parsing, no round trip and no catalog change, and the daemon a copy of its bytes.
+ *
+ * Removals of a slice go before its writes, because a row may take over a unique value of one that
+ * is gone. Where that is not enough (values that move between rows that stay, over slices), the
+ * statement fails with a unique violation and the batch is run again with APPLY_REMOVE first. */
+#include "apply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SLICE_BYTES = 256 * 1024,
+    SLICE_ROWS = 2000,
+    ARRAY_HEADER = 20, /* dimensions, flags, element type, length, lower bound */
+    KEEP_BYTES = 512 * 1024
+};
+
+#define STATEMENT_TIMEOUT_S 0. /* a slice may wait for locks of readers' own making */
+
+/* ------------------------------------------------------------------ arrays */
+
+static void array_start(struct apply_array *a, Oid element)
+{
+    buf_clear(&a->bytes, KEEP_BYTES);
+    buf_u32(&a->bytes, 1);
+    buf_u32(&a->bytes, 0);
+    buf_u32(&a->bytes, element);
+    buf_u32(&a->bytes, 0);
+    buf_u32(&a->bytes, 1);
+    a->count = 0;
+    a->has_null = false;
+}
+
+static size_t array_add(struct apply_array *a, const PGresult *r, int field)
+{
+    int len = PQgetlength(r, 0, field);
+
+    a->count++;
+    if (PQgetisnull(r, 0, field)) {
+        a->has_null = true;
+        buf_u32(&a->bytes, UINT32_MAX);
+        return 4;
+    }
+    buf_u32(&a->bytes, (uint32_t)len);
+    buf_append(&a->bytes, PQgetvalue(r, 0, field), (size_t)len);
+    return 4 + (size_t)len;
+}
+
+static void array_finish(struct apply_array *a)
+{
+    buf_set_u32(&a->bytes, 4, a->has_null);
+    buf_set_u32(&a->bytes, 12, (uint32_t)a->count);
+}
+
+static void arrays_fit(struct apply_array **arrays, int *size, int count)
+{
+    if (count <= *size)
+        return;
+    *arrays = mem_realloc(*arrays, sizeof **arrays * (size_t)count);
+    memset(*arrays + *size, 0, sizeof **arrays * (size_t)(count - *size));
+    *size = count;
+}
+
+static void arrays_free(struct apply_array *arrays, int size)
+{
+    for (int i = 0; i < size; i++)
+        buf_fini(&arrays[i].bytes);
+    free(arrays);
+}
+
+/* ------------------------------------------------------------------ what is on its way */
+
+static void sent_push(struct apply *a, struct table *t, size_t bytes, bool counts)
+{
+    if (a->sent_count == a->sent_size) {
+        int size = a->sent_size ? 2 * a->sent_size : 64;
+        struct apply_sent *bigger = mem_alloc(sizeof *bigger * (size_t)size);
+
+        for (int i = 0; i < a->sent_count; i++)
+            bigger[i] = a->sent[(a->sent_head + i) % a->sent_size];
+        free(a->sent);
+        a->sent = bigger;
+        a->sent_size = size;
+        a->sent_head = 0;
+    }
+    a->sent[(a->sent_head + a->sent_count++) % a->sent_size] =
+        (struct apply_sent){.table = t, .bytes = bytes, .counts = counts};
+    a->bytes_sent += bytes;
+}
+
+void apply_sent_other(struct apply *a)
+{
+    sent_push(a, NULL, 0, false);
+}
+
+struct table *apply_result(struct apply *a, const PGresult *r)
+{
+    struct apply_sent s;
+
+    if (a->sent_count == 0)
+        return NULL;
+    s = a->sent[a->sent_head];
+    a->sent_head = (a->sent_head + 1) % a->sent_size;
+    a->sent_count--;
+    a->bytes_sent -= s.bytes;
+    if (s.counts && PQresultStatus(r) == PGRES_COMMAND_OK) {
+        int64_t rows = strtoll(PQcmdTuples((PGresult *)(uintptr_t)r), NULL, 10);
+
+        a->rows_written += rows;
+        s.table->rows_applied += rows;
+    }
+    return s.table;
+}
+
+bool apply_is_full(const struct apply *a, int64_t limit_bytes)
+{
+    return (int64_t)(a->bytes_sent + a->bytes) > limit_bytes;
+}
+
+bool apply_is_settled(const struct apply *a)
+{
+    return a->sent_count == 0;
+}
+
+/* ------------------------------------------------------------------ statements */
+
+enum statement { WRITE, REMOVE, CLEAR };
+
+static const char *statement_text(const struct table *t, enum statement what)
+{
+    switch (what) {
+    case WRITE:
+        return t->upsert_sql;
+    case REMOVE:
+        return t->remove_sql;
+    case CLEAR:
+        return t->clear_sql;
+    }
+    return NULL;
+}
+
+static bool is_prepared(const struct apply *a, int id)
+{
+    for (int i = 0; i < a->prepared_count; i++)
+        if (a->prepared[i] == id)
+            return true;
+    return false;
+}
+
+static void prepare(struct apply *a, const struct table *t, enum statement what, const char *name)
+{
+    int id = 4 * t->id + (int)what;
+
+    if (is_prepared(a, id))
+        return;
+    if (a->prepared_count == a->prepared_size) {
+        a->prepared_size = a->prepared_size ? 2 * a->prepared_size : 64;
+        a->prepared = mem_realloc(a->prepared, sizeof *a->prepared * (size_t)a->prepared_size);
+    }
+    a->prepared[a->prepared_count++] = id;
+    conn_prepare(a->conn, name, statement_text(t, what), NULL);
+}
+
+static void execute(struct apply *a, struct table *t, enum statement what)
+{
+    static const char letters[] = "wrc";
+    char name[32];
+    size_t bytes = 0;
+    int before = a->prepared_count;
+
+    snprintf(name, sizeof name, "rebeco_%c%d", letters[what], t->id);
+    prepare(a, t, what, name);
+    if (a->prepared_count > before)
+        sent_push(a, t, 0, false); /* the Parse has a result of its own */
+    for (int i = 0; i < a->params.count; i++)
+        bytes += (size_t)a->params.lengths[i];
+    conn_execute_name(a->conn, name, &a->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
+    sent_push(a, t, bytes, true);
+}
+
+static void send_arrays(struct apply *a, struct apply_array *arrays, int count, bool by_key)
+{
+    const struct relation *r = a->table->source;
+
+    if (count == 0 || arrays[0].count == 0)
+        return;
+    params_clear(&a->params);
+    for (int i = 0; i < count; i++) {
+        const struct column *c = &r->columns[by_key ? a->key_columns[i] : i];
+
+        array_finish(&arrays[i]);
+        params_binary(&a->params, arrays[i].bytes.data, (int)arrays[i].bytes.len, c->array_oid);
+    }
+    execute(a, a->table, by_key ? REMOVE : WRITE);
+    for (int i = 0; i < count; i++)
+        array_start(&arrays[i], r->columns[by_key ? a->key_columns[i] : i].element_oid);
+}
+
+static void send_slice(struct apply *a)
+{
+    send_arrays(a, a->removes, a->table->source->key_count, true);
+    send_arrays(a, a->writes, a->table->source->column_count, false);
+    a->bytes = 0;
+    conn_flush(a->conn);
+}
+
+void apply_clear(struct apply *a, struct table *t)
+{
+    params_clear(&a->params);
+    execute(a, t, CLEAR);
+}
+
+/* ------------------------------------------------------------------ rows */
+
+static void find_key_columns(struct apply *a)
+{
+    const struct relation *r = a->table->source;
+
+    a->key_columns = mem_realloc(a->key_columns, sizeof *a->key_columns * (size_t)r->key_count);
+    for (int k = 0; k < r->key_count; k++)
+        a->key_columns[k] = (int)(relation_column(r, r->key[k]) - r->columns);
+}
+
+void apply_open(struct apply *a, struct table *t, enum apply_mode mode)
+{
+    const struct relation *r = t->source;
+
+    a->table = t;
+    a->mode = mode;
+    a->bytes = 0;
+    find_key_columns(a);
+    arrays_fit(&a->writes, &a->writes_size, r->column_count);
+    arrays_fit(&a->removes, &a->removes_size, r->key_count);
+    for (int i = 0; i < r->column_count; i++)
+        array_start(&a->writes[i], r->columns[i].element_oid);
+    for (int k = 0; k < r->key_count; k++)
+        array_start(&a->removes[k], r->columns[a->key_columns[k]].element_oid);
+}
+
+/* Field 0 says whether the row is there; generated columns are read and left out. */
+void apply_row(struct apply *a, const PGresult *r)
+{
+    const struct relation *rel = a->table->source;
+    bool remove = a->mode == APPLY_REMOVE || PQgetisnull(r, 0, 0);
+
+    if (remove)
+        for (int k = 0; k < rel->key_count; k++)
+            a->bytes += array_add(&a->removes[k], r, 1 + a->key_columns[k]);
+    else
+        for (int i = 0; i < rel->column_count; i++)
+            a->bytes += array_add(&a->writes[i], r, 1 + i);
+    if (a->bytes >= SLICE_BYTES || a->writes[0].count + a->removes[0].count >= SLICE_ROWS)
+        send_slice(a);
+}
+
+void apply_close(struct apply *a)
+{
+    if (a->table)
+        send_slice(a);
+    a->table = NULL;
+}
+
+/* ------------------------------------------------------------------ life */
+
+void apply_init(struct apply *a, struct conn *conn)
+{
+    memset(a, 0, sizeof *a);
+    a->conn = conn;
+}
+
+void apply_reset(struct apply *a)
+{
+    a->table = NULL;
+    a->bytes = 0;
+    a->bytes_sent = 0;
+    a->sent_head = 0;
+    a->sent_count = 0;
+    a->prepared_count = 0;
+    a->rows_written = 0;
+}
+
+void apply_fini(struct apply *a)
+{
+    arrays_free(a->writes, a->writes_size);
+    arrays_free(a->removes, a->removes_size);
+    free(a->key_columns);
+    free(a->sent);
+    free(a->prepared);
+    params_fini(&a->params);
+}

@@ -1,0 +1,74 @@
+/* Writes changed rows at the target: rows come one by one, are gathered into one array per column,
+ * and go out as one pipelined statement per slice. The caller opens the transaction and ends it. */
+#ifndef APPLY_H
+#define APPLY_H
+
+#include "buf.h"
+#include "conn.h"
+#include "sync.h"
+
+/* What is done with the rows of one reading. */
+enum apply_mode {
+    APPLY_ALL,   /* rows that are there are written, keys without a row are removed */
+    APPLY_REMOVE /* every key is removed: the rows follow in a second reading */
+};
+
+/* One column's values of a slice, in the binary form of an array. */
+struct apply_array {
+    struct buf bytes;
+    int count;
+    bool has_null;
+};
+
+struct apply_sent {
+    struct table *table;
+    size_t bytes;
+    bool counts; /* its result says how many rows were written */
+};
+
+struct apply {
+    struct conn *conn;
+    struct table *table; /* whose rows are gathered; NULL between tables */
+    enum apply_mode mode;
+    struct apply_array *writes;  /* one per column */
+    struct apply_array *removes; /* one per key column */
+    int writes_size;
+    int removes_size;
+    int *key_columns; /* which column each key column is */
+    size_t bytes;     /* gathered and not sent */
+    struct params params;
+    /* Statements that the server has not answered, oldest first. */
+    struct apply_sent *sent;
+    int sent_head;
+    int sent_count;
+    int sent_size;
+    size_t bytes_sent; /* of those */
+    int64_t rows_written;
+    int *prepared; /* ids of tables whose statements are prepared on this connection */
+    int prepared_count;
+    int prepared_size;
+};
+
+/* Makes an applier for a connection in pipeline mode. */
+void apply_init(struct apply *a, struct conn *conn);
+void apply_fini(struct apply *a);
+/* Forgets everything of a connection that is gone. */
+void apply_reset(struct apply *a);
+/* A statement that is not about rows (BEGIN, advance ...) has been sent: its result is counted. */
+void apply_sent_other(struct apply *a);
+/* Removes all rows of the table: it was truncated. */
+void apply_clear(struct apply *a, struct table *t);
+/* The rows of this table come now. */
+void apply_open(struct apply *a, struct table *t, enum apply_mode mode);
+/* One row as sql/read_statements.sql gives it, in binary. */
+void apply_row(struct apply *a, const PGresult *r);
+/* Sends what is gathered; the table's rows are complete. */
+void apply_close(struct apply *a);
+/* A result has come: the table that its statement was about, NULL for none. */
+struct table *apply_result(struct apply *a, const PGresult *r);
+/* More is on its way than should be held in memory. */
+bool apply_is_full(const struct apply *a, int64_t limit_bytes);
+/* Nothing is on its way. */
+bool apply_is_settled(const struct apply *a);
+
+#endif

@@ -1,0 +1,615 @@
+/* Why a batch is exact.
+ *
+ * A batch is what is visible in snapshot B and not in A. The log row of a change carries the id of
+ * the transaction that wrote it, and is itself written by that transaction: a reader in B sees it
+ * if and only if B sees the change. So `xid >= A.xmax OR xid = ANY (A's running ones)`, read in B,
+ * is exactly the changes between A and B, for any order of commits, any straggler, savepoints and
+ * prepared transactions. The rows of those keys are read in B too: what arrives is B's state.
+ *
+ * B is written into the target in the transaction that applies the rows. A crash before its commit
+ * leaves A, and the batch is made again with a later B; a crash after it leaves B. Nothing else
+ * remembers a position; the source is told afterwards and only so that it may prune.
+ *
+ * Two things a snapshot does not protect from, both looked for after the reading (batch_check):
+ * - a table that is rewritten or truncated after B was taken appears empty in B, and one whose
+ *   columns are renamed is read under its new names: a stamp of the catalog's rows is compared;
+ * - B may see transactions whose commit is not on disk yet (synchronous_commit = off); the batch
+ *   waits until they are, so that a crash of the source never leaves the target ahead of it. */
+#include "batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch_read.h"
+#include "log.h"
+#include "sqlstate.h"
+
+#define QUIET_S 0.015  /* between two looks while there might be more at once */
+#define QUIET_ROUNDS 8 /* empty looks before a nap */
+#define LOOK_S 0.03    /* between two looks whether a writer came by, where none may announce */
+#define SLOW_S 2.      /* covers every lost wake-up */
+#define CONFIRM_EVERY_S 1.
+#define REST_MAX_S 0.2
+#define MANY_CHANGES 5000
+
+static struct batch_job *batch_of(struct job *j)
+{
+    return container_of(j, struct batch_job, job);
+}
+
+static struct conn *source_of(struct batch_job *b)
+{
+    return job_conn(&b->job, JOB_SOURCE);
+}
+
+static struct conn *target_of(struct batch_job *b)
+{
+    return job_conn(&b->job, JOB_TARGET);
+}
+
+static enum job_next sync_source(struct batch_job *b)
+{
+    conn_sync(source_of(b));
+    b->syncs_due++;
+    return JOB_WAIT;
+}
+
+static enum job_next sync_target(struct batch_job *b)
+{
+    conn_sync(target_of(b));
+    b->syncs_due++;
+    return JOB_WAIT;
+}
+
+/* ------------------------------------------------------------------ starting a run */
+
+static void begin(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    apply_reset(&b->apply);
+    b->sent_head = 0;
+    b->sent_count = 0;
+    b->syncs_due = 0;
+    b->group_count = 0;
+    b->probes = 0;
+    b->has_napped = false;
+    b->quiet_rounds = 0;
+    b->confirmed_s = 0;
+}
+
+/* Both connections speak in pipelines from here on. */
+static enum job_next enter_pipeline(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    static const struct sql *const files[] = {
+        &sql_capture_nap, &sql_capture_naps, &sql_batch_snapshot,  &sql_batch_stamps,
+        &sql_batch_check, &sql_confirm,      &sql_probe_statements};
+
+    conn_pipeline_begin(source_of(b));
+    conn_pipeline_begin(target_of(b));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        batch_prepare(b, files[i]->name, files[i]->text);
+    conn_prepare(target_of(b), sql_sync_advance.name, sql_sync_advance.text, NULL);
+    apply_sent_other(&b->apply);
+    conn_prepare(target_of(b), sql_table_pause.name, sql_table_pause.text, NULL);
+    apply_sent_other(&b->apply);
+    sync_source(b);
+    return sync_target(b);
+}
+
+/* A table that was taken out of step keeps its position, and the target must know it before the
+ * next batch goes on without it: otherwise it would seem to be where the others are. */
+static enum job_next enter_record(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = false;
+
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->pause == TABLE_RUNS || t->is_recorded || t->id == 0)
+            continue;
+        params_clear(&j->params);
+        params_text(&j->params, b->sync->name);
+        params_int(&j->params, b->sync->owner);
+        params_int(&j->params, t->id);
+        params_text(&j->params, table_pause_name(t->pause));
+        params_text(&j->params, t->why.what);
+        params_text(&j->params, t->why.detail);
+        params_text(&j->params, t->why.hint);
+        conn_execute_name(target_of(b), sql_table_pause.name, &j->params, CONN_TEXT, 60.);
+        apply_sent_other(&b->apply);
+        t->is_recorded = true;
+        any = true;
+    }
+    return any ? sync_target(b) : JOB_NEXT;
+}
+
+/* ------------------------------------------------------------------ looking for changes */
+
+static enum job_next enter_gather(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (b->sync->is_paused)
+        return job_sleep(j, 0.2, JOB_REPEAT);
+    if (b->group_count > 0 && batch_group_is_current(b))
+        return job_goto(j, "snapshot");
+    batch_group_rebuild(b);
+    if (b->group_count == 0)
+        return job_sleep(j, 0.1, job_goto(j, "record"));
+    batch_send_probe_texts(b);
+    return sync_source(b);
+}
+
+static enum job_next enter_prepared(struct job *j)
+{
+    return sync_source(batch_of(j));
+}
+
+static enum job_next enter_snapshot(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    arena_free(b->arena);
+    b->arena = arena_new();
+    b->changes = 0;
+    b->has_moved = false;
+    b->is_flushed = true;
+    b->until = NULL;
+    b->taken_s = ev_time();
+    b->rounds_begun++;
+    if (!batch_find_positions(b))
+        return JOB_FAILED;
+    batch_say(b, &sql_batch_begin);
+    params_clear(&j->params);
+    batch_ask(b, &sql_batch_snapshot, BATCH_SNAPSHOT);
+    for (int i = 0; i < b->probes; i++)
+        batch_send_probe(b, i);
+    return sync_source(b);
+}
+
+/* ------------------------------------------------------------------ is it worth a batch? */
+
+/* A table of the group has a position of its own: a batch, even an empty one, brings it in step. */
+static bool has_joiners(const struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].table->snapshot)
+            return true;
+    return b->sync->snapshot == NULL;
+}
+
+/* Every table takes part, so that after this batch the target is one state of the source. */
+static bool is_everything(const struct batch_job *b)
+{
+    return b->group_count == b->sync->table_count;
+}
+
+static void note_pending(struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++)
+        b->group[i].table->changes_pending = b->group[i].changes;
+}
+
+static bool any_broken(struct batch_job *b)
+{
+    bool any = false;
+
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].is_broken) {
+            batch_pause_broken(b->group[i].table,
+                               "the table was altered so that the key could not be read", true);
+            any = true;
+        }
+    return any;
+}
+
+/* After the probes: nothing to do, or a batch. */
+static enum job_next enter_judge(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    note_pending(b);
+    if (any_broken(b) || (b->changes == 0 && !has_joiners(b))) {
+        batch_say(b, &sql_commit);
+        return sync_source(b); /* then "quiet" */
+    }
+    b->quiet_rounds = 0;
+    b->has_napped = false;
+    return job_goto(j, "read");
+}
+
+/* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
+ * A writer that began before the nap was asked for may not announce itself: while such a one runs
+ * the waits are short, and grow. */
+static double quiet_s(struct batch_job *b)
+{
+    b->quiet_rounds++;
+    if (b->quiet_rounds < QUIET_ROUNDS)
+        return QUIET_S;
+    if (b->has_napped && !b->writers_notify)
+        return LOOK_S;
+    if (!b->has_running)
+        b->running_wait_s = SLOW_S;
+    else
+        b->running_wait_s = b->running_wait_s < SLOW_S ? 2 * b->running_wait_s : SLOW_S;
+    return b->running_wait_s;
+}
+
+static bool has_unrecorded(const struct batch_job *b)
+{
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->pause != TABLE_RUNS && !t->is_recorded && t->id != 0)
+            return true;
+    }
+    return false;
+}
+
+static enum job_next enter_quiet(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (has_unrecorded(b))
+        return job_goto(j, "record");
+    b->sync->caught_up_at = b->taken_s;
+    b->rounds_done = b->rounds_begun;
+    if (b->confirm_due)
+        return job_goto(j, "confirm");
+    if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
+        return job_goto(j, "nap");
+    if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)
+        return job_sleep(j, LOOK_S, job_goto(j, "disturbed"));
+    return job_sleep(j, quiet_s(b), job_goto(j, "record"));
+}
+
+/* Writers cannot announce themselves where transactions may be prepared: asked instead. */
+static enum job_next enter_disturbed(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    b->is_disturbed = false;
+    params_clear(&j->params);
+    batch_ask(b, &sql_capture_naps, BATCH_DISTURBED);
+    return sync_source(b);
+}
+
+static enum job_next enter_undisturbed(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (b->is_disturbed)
+        batch_wake(b);
+    return job_goto(j, b->is_disturbed ? "record" : "quiet");
+}
+
+static enum job_next enter_nap(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    b->has_napped = true;
+    b->running_wait_s = 0.05;
+    params_clear(&j->params);
+    batch_ask(b, &sql_capture_nap, BATCH_NAP);
+    return sync_source(b); /* then look once more: somebody may have written meanwhile */
+}
+
+static enum job_next enter_look_again(struct job *j)
+{
+    return job_goto(j, "record");
+}
+
+/* Tables whose rows trade unique values are emptied of all the batch's keys before anything is
+ * written. */
+static enum job_next enter_read(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    conn_query(target_of(b), sql_begin.text, NULL, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
+    batch_send_stamps(b, &sql_batch_stamps, BATCH_STAMPS);
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].changes > 0 && b->group[i].table->delete_first)
+            batch_send_read(b, &b->group[i], APPLY_REMOVE);
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].changes > 0)
+            batch_send_read(b, &b->group[i], APPLY_ALL);
+    batch_say(b, &sql_commit);
+    batch_send_stamps(b, &sql_batch_check, BATCH_CHECK);
+    return sync_source(b);
+}
+
+/* Enough is on its way to the target: the source waits. */
+static void hold_back(struct batch_job *b)
+{
+    if (apply_is_full(&b->apply, b->sync->config->apply_batch_bytes))
+        conn_pause_reading(source_of(b));
+}
+
+/* Tries the batch again at once, without what was paused meanwhile. */
+static enum job_next again(struct batch_job *b, const char *why)
+{
+    struct error e = {0};
+
+    error_set(&e, "source: %s; the batch is made again", why);
+    snprintf(e.sqlstate, sizeof e.sqlstate, "40001");
+    return job_fail(&b->job, &e);
+}
+
+/* The statement of a table failed: what of it can be dealt with here is noted at the table; the
+ * batch is made again, with the table treated otherwise or without it. */
+static enum job_next statement_failed(struct batch_job *b, enum job_side side, struct table *t,
+                                      const PGresult *r)
+{
+    enum sqlstate_action action;
+    struct error e;
+
+    conn_result_error(job_conn(&b->job, side), r, &e);
+    action = sqlstate_action(e.sqlstate);
+    if (t && (action == SQLSTATE_DATA || action == SQLSTATE_CONFLICT)) {
+        t->failures++;
+        error_place(&e, "table %s", t->label);
+        if (action == SQLSTATE_CONFLICT && !t->delete_first)
+            t->delete_first = true;
+        else if (side == JOB_TARGET || t->failures > 3)
+            table_pause(t, TABLE_ERROR, &e);
+        b->sync->wants_catalog = true;
+    }
+    return job_fail(&b->job, &e);
+}
+
+static enum job_next source_result(struct batch_job *b, const PGresult *r)
+{
+    if (job_result_failed(r))
+        return statement_failed(b, JOB_SOURCE, batch_first_table(b), r);
+    if (!batch_take(b, r))
+        return again(b, "a table has changed its look");
+    hold_back(b);
+    return JOB_WAIT;
+}
+
+static enum job_next target_result(struct batch_job *b, const PGresult *r)
+{
+    struct table *t = NULL;
+
+    if (PQresultStatus(r) != PGRES_PIPELINE_SYNC)
+        t = apply_result(&b->apply, r);
+    if (job_result_failed(r))
+        return statement_failed(b, JOB_TARGET, t, r);
+    if (source_of(b)->reading_paused &&
+        !apply_is_full(&b->apply, b->sync->config->apply_batch_bytes / 2))
+        conn_resume_reading(source_of(b));
+    return JOB_WAIT;
+}
+
+/* The one event function of all steps: each goes on when every sync point is reached. */
+static enum job_next on_event(struct job *j, enum job_side side, const struct conn_message *m)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (m->event == CONN_RESULT)
+        return side == JOB_SOURCE ? source_result(b, m->result) : target_result(b, m->result);
+    if (m->event != CONN_DONE)
+        return JOB_WAIT;
+    return --b->syncs_due == 0 ? JOB_NEXT : JOB_WAIT;
+}
+
+/* ------------------------------------------------------------------ committing */
+
+static enum job_next enter_check(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (b->has_moved)
+        return again(b, "a table was rewritten, truncated or altered while it was read");
+    return b->is_flushed ? job_goto(j, "commit") : JOB_NEXT;
+}
+
+/* Where the tables out of step are, as arrays for sql/confirm.sql. */
+static enum job_next send_confirmation(struct batch_job *b)
+{
+    struct buf ids = {0}, positions = {0};
+
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->id == 0 || t->snapshot == NULL)
+            continue;
+        buf_printf(&ids, "%s%d", ids.len ? "," : "{", t->id);
+        buf_printf(&positions, "%s\"%s\"", positions.len ? "," : "{", t->snapshot);
+    }
+    buf_text(&ids, ids.len ? "}" : "{}");
+    buf_text(&positions, positions.len ? "}" : "{}");
+    params_clear(&b->job.params);
+    params_text(&b->job.params, b->sync->consumer);
+    params_text(&b->job.params, b->sync->snapshot);
+    params_text(&b->job.params, ids.data);
+    params_text(&b->job.params, positions.data);
+    batch_ask(b, &sql_confirm, BATCH_NOTHING);
+    b->confirmed_s = ev_time();
+    b->confirm_due = false;
+    buf_fini(&ids);
+    buf_fini(&positions);
+    return sync_source(b);
+}
+
+/* The batch saw commits that are not on the source's disk: a commit of ours flushes them. */
+static enum job_next enter_flush(struct job *j)
+{
+    return send_confirmation(batch_of(j));
+}
+
+static enum job_next enter_commit(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    struct buf joining = {0};
+
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].table->snapshot)
+            buf_printf(&joining, "%s%d", joining.len ? "," : "{", b->group[i].table->id);
+    buf_text(&joining, joining.len ? "}" : "{}");
+    params_clear(&j->params);
+    params_text(&j->params, b->sync->name);
+    params_int(&j->params, b->sync->owner);
+    params_text(&j->params, b->sync->snapshot);
+    params_text(&j->params, b->until);
+    params_text(&j->params, b->taken_at);
+    params_text(&j->params, joining.data);
+    params_bool(&j->params, is_everything(b));
+    conn_execute_name(target_of(b), sql_sync_advance.name, &j->params, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
+    conn_query(target_of(b), sql_commit.text, NULL, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
+    buf_fini(&joining);
+    return sync_target(b);
+}
+
+static void note_tables(struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++) {
+        struct table *t = b->group[i].table;
+
+        table_set_snapshot(t, NULL);
+        if (b->group[i].changes == 0)
+            continue;
+        t->changes_pending = 0;
+        t->failures = 0;
+        t->delete_first = false;
+        sync_table_changed(t);
+    }
+}
+
+static enum job_next enter_committed(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    struct sync *s = b->sync;
+
+    free(s->snapshot);
+    s->snapshot = mem_strdup(b->until);
+    s->is_consistent = is_everything(b);
+    s->caught_up_at = b->taken_s;
+    s->batches++;
+    s->batch_rows += b->apply.rows_written;
+    s->last_batch_s = ev_time() - b->taken_s;
+    b->apply.rows_written = 0;
+    b->confirm_due = true;
+    b->rounds_done = b->rounds_begun;
+    j->failures = 0;
+    note_tables(b);
+    sync_think(s);
+    return ev_time() - b->confirmed_s < CONFIRM_EVERY_S ? job_goto(j, "rest") : JOB_NEXT;
+}
+
+static enum job_next enter_confirm(struct job *j)
+{
+    return send_confirmation(batch_of(j));
+}
+
+/* The source gets as much rest as the batch took, unless much is waiting. */
+static enum job_next enter_rest(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    double rest_s = b->sync->last_batch_s;
+
+    if (b->changes > MANY_CHANGES)
+        rest_s = 0;
+    if (rest_s < b->sync->config->poll_s)
+        rest_s = b->sync->config->poll_s;
+    return job_sleep(j, rest_s < REST_MAX_S ? rest_s : REST_MAX_S, job_goto(j, "record"));
+}
+
+/* ------------------------------------------------------------------ the job */
+
+static enum job_next take_session_apply(struct job *j, PGresult *r)
+{
+    j->sync->has_replica_role = PQgetvalue(r, 0, 0)[0] == 't';
+    return JOB_NEXT;
+}
+
+static const struct job_step steps[] = {
+    {.name = "session read", .sql = &sql_session_read, .side = JOB_SOURCE},
+    {.name = "listen", .sql = &sql_listen_wake, .side = JOB_SOURCE},
+    {.name = "session apply",
+     .sql = &sql_session_apply,
+     .side = JOB_TARGET,
+     .result = take_session_apply},
+    {.name = "pipeline", .enter = enter_pipeline, .event = on_event},
+    {.name = "record", .enter = enter_record, .event = on_event},
+    {.name = "gather", .enter = enter_gather, .event = on_event},
+    {.name = "prepared", .enter = enter_prepared, .event = on_event},
+    {.name = "snapshot", .enter = enter_snapshot, .event = on_event},
+    {.name = "judge", .enter = enter_judge, .event = on_event},
+    {.name = "quiet", .enter = enter_quiet, .event = on_event},
+    {.name = "disturbed", .enter = enter_disturbed, .event = on_event},
+    {.name = "undisturbed", .enter = enter_undisturbed, .event = on_event},
+    {.name = "nap", .enter = enter_nap, .event = on_event},
+    {.name = "look again", .enter = enter_look_again, .event = on_event},
+    {.name = "read", .enter = enter_read, .event = on_event},
+    {.name = "check", .enter = enter_check, .event = on_event},
+    {.name = "flush", .enter = enter_flush, .event = on_event},
+    {.name = "commit", .enter = enter_commit, .event = on_event},
+    {.name = "committed", .enter = enter_committed, .event = on_event},
+    {.name = "confirm", .enter = enter_confirm, .event = on_event},
+    {.name = "rest", .enter = enter_rest, .event = on_event},
+    {0},
+};
+
+static void notified(struct job *j, enum job_side side, const char *channel, const char *payload)
+{
+    (void)side;
+    (void)channel;
+    (void)payload;
+    batch_wake(batch_of(j));
+}
+
+static const struct job_type batch_type = {
+    .name = "batch",
+    .uses = {true, true},
+    .steps = steps,
+    .begin = begin,
+    .notified = notified,
+};
+
+void batch_wake(struct batch_job *b)
+{
+    b->quiet_rounds = 0;
+    b->has_napped = false;
+    if (job_is_at(&b->job, "quiet") && b->job.has_answer)
+        job_continue(&b->job, job_goto(&b->job, "record"));
+}
+
+struct batch_job *batch_new(struct sync *s)
+{
+    struct batch_job *b = mem_alloc(sizeof *b);
+
+    job_init(&b->job, s->loop, &batch_type, s, s->source_url, s->target_url);
+    apply_init(&b->apply, target_of(b));
+    b->sync = s;
+    return b;
+}
+
+void batch_free(struct batch_job *b)
+{
+    if (b == NULL)
+        return;
+    job_fini(&b->job);
+    apply_fini(&b->apply);
+    arena_free(b->arena);
+    free(b->group);
+    free(b->sent);
+    free(b);
+}
+
+void batch_start(struct batch_job *b)
+{
+    if (!job_is_running(&b->job))
+        job_start(&b->job);
+}
+
+void batch_stop(struct batch_job *b)
+{
+    job_stop(&b->job);
+}

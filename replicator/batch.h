@@ -1,0 +1,86 @@
+/* Batches: reads what has changed at the source between two snapshots, and applies it at the target
+ * in one transaction together with the new position. One job per sync, for all its tables that
+ * are past their copy. */
+#ifndef BATCH_H
+#define BATCH_H
+
+#include "apply.h"
+#include "job.h"
+#include "snapshot.h"
+#include "sync.h"
+
+/* A table's part in the batch that is being made. */
+struct batch_table {
+    struct table *table;
+    struct snapshot since; /* from where it is read */
+    int64_t changes;       /* log rows since then, 0: not in this batch */
+    bool is_truncated;
+    bool is_broken;
+    char *stamp;      /* in the batch's snapshot (arena) */
+    bool is_cleared;  /* all its rows were removed, because it was truncated */
+    bool is_prepared; /* the reading statement, on this connection */
+};
+
+/* What a statement sent to the source was for. */
+enum batch_answer {
+    BATCH_NOTHING,
+    BATCH_PROBE_TEXT,
+    BATCH_SNAPSHOT,
+    BATCH_PROBE,
+    BATCH_STAMPS,
+    BATCH_ROWS,
+    BATCH_CHECK,
+    BATCH_NAP,
+    BATCH_DISTURBED
+};
+
+struct batch_sent {
+    enum batch_answer what;
+    struct batch_table *table; /* BATCH_ROWS */
+    enum apply_mode mode;      /* BATCH_ROWS */
+};
+
+struct batch_job {
+    struct job job;
+    struct sync *sync;
+    struct apply apply;
+    struct batch_table *group; /* the tables that take part */
+    int group_count;
+    int group_size;
+    int probes;              /* statements that look for changes in the group */
+    int generation;          /* of the probes' names */
+    struct batch_sent *sent; /* to the source, unanswered, oldest first */
+    int sent_head;
+    int sent_count;
+    int sent_size;
+    int syncs_due; /* sync points not reached yet, both sides */
+    /* The batch in hand. */
+    struct arena *arena; /* lives for one batch */
+    char *until;
+    char *taken_at;
+    char *insert_lsn;
+    double taken_s; /* ev_now when the snapshot was asked for */
+    bool has_running;
+    int64_t changes;
+    bool has_moved;  /* a table changed its look between snapshot and reading */
+    bool is_flushed; /* all that the snapshot saw is on the source's disk */
+    /* Between batches. */
+    bool has_napped;       /* writers have been asked to announce themselves */
+    bool writers_notify;   /* and may do so here */
+    bool is_disturbed;     /* a writer came by since the nap */
+    int quiet_rounds;      /* probes in a row that found nothing */
+    double running_wait_s; /* how long to wait for writers from before the nap */
+    double confirmed_s;    /* ev_now of the last confirmation to the source */
+    bool confirm_due;
+    uint64_t rounds_begun; /* counts probes; for kick --wait */
+    uint64_t rounds_done;  /* the number of the last round after which nothing was pending */
+};
+
+struct batch_job *batch_new(struct sync *s);
+void batch_free(struct batch_job *b);
+void batch_start(struct batch_job *b);
+void batch_stop(struct batch_job *b);
+/* Ends a nap or a rest now: there is something to do. */
+void batch_wake(struct batch_job *b);
+
+#endif

@@ -1,0 +1,402 @@
+/* What a batch asks of the source, and what it makes of the answers: which tables have changes,
+ * how they look in the snapshot, and their rows, which go straight on to the applier.
+ *
+ * Statements go out in a pipeline; a queue remembers what each was for. No plan depends on the
+ * change logs' statistics, which are always stale: the statements and the session's settings leave
+ * one plan only. */
+#include "batch_read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply.h"
+
+enum { PROBE_TABLES = 50 };
+
+#define READ_TIMEOUT_S 0. /* a large batch may take long; a dead network is noticed by TCP */
+
+/* ------------------------------------------------------------------ what was asked of the source
+ */
+
+static void sent_push(struct batch_job *b, enum batch_answer what, struct batch_table *t,
+                      enum apply_mode mode)
+{
+    if (b->sent_count == b->sent_size) {
+        int size = b->sent_size ? 2 * b->sent_size : 64;
+        struct batch_sent *bigger = mem_alloc(sizeof *bigger * (size_t)size);
+
+        for (int i = 0; i < b->sent_count; i++)
+            bigger[i] = b->sent[(b->sent_head + i) % b->sent_size];
+        free(b->sent);
+        b->sent = bigger;
+        b->sent_size = size;
+        b->sent_head = 0;
+    }
+    b->sent[(b->sent_head + b->sent_count++) % b->sent_size] =
+        (struct batch_sent){.what = what, .table = t, .mode = mode};
+}
+
+static struct batch_sent sent_first(const struct batch_job *b)
+{
+    return b->sent[b->sent_head];
+}
+
+static void sent_pop(struct batch_job *b)
+{
+    b->sent_head = (b->sent_head + 1) % b->sent_size;
+    b->sent_count--;
+}
+
+/* Sends plain text to the source that answers with nothing of interest. */
+void batch_say(struct batch_job *b, const struct sql *sql)
+{
+    conn_query(job_conn(&b->job, JOB_SOURCE), sql->text, NULL, CONN_TEXT, READ_TIMEOUT_S);
+    sent_push(b, BATCH_NOTHING, NULL, APPLY_ALL);
+}
+
+void batch_prepare(struct batch_job *b, const char *name, const char *text)
+{
+    conn_prepare(job_conn(&b->job, JOB_SOURCE), name, text, NULL);
+    sent_push(b, BATCH_NOTHING, NULL, APPLY_ALL);
+}
+
+/* Asks by a statement prepared under its file's name; parameters are in job.params. */
+void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer what)
+{
+    conn_execute_name(job_conn(&b->job, JOB_SOURCE), sql->name, &b->job.params, CONN_TEXT,
+                      READ_TIMEOUT_S);
+    sent_push(b, what, NULL, APPLY_ALL);
+}
+
+/* ------------------------------------------------------------------ the group */
+
+bool batch_group_is_current(const struct batch_job *b)
+{
+    int i = 0;
+
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (!table_is_followed(t))
+            continue;
+        if (i >= b->group_count || b->group[i].table != t)
+            return false;
+        i++;
+    }
+    return i == b->group_count;
+}
+
+static bool was_prepared(const struct batch_table *group, int count, const struct table *t)
+{
+    for (int i = 0; i < count; i++)
+        if (group[i].table == t)
+            return group[i].is_prepared;
+    return false;
+}
+
+void batch_group_rebuild(struct batch_job *b)
+{
+    struct batch_table *old = b->group;
+    int old_count = b->group_count;
+
+    b->group = mem_alloc(sizeof *b->group * (size_t)(b->sync->table_count + 1));
+    b->group_count = 0;
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (!table_is_followed(t))
+            continue;
+        b->group[b->group_count++] =
+            (struct batch_table){.table = t, .is_prepared = was_prepared(old, old_count, t)};
+    }
+    free(old);
+}
+
+static void probe_name(const struct batch_job *b, int number, char *name, size_t size)
+{
+    snprintf(name, size, "rebeco_probe_%d_%d", b->generation, number);
+}
+
+void batch_send_probe_texts(struct batch_job *b)
+{
+    struct buf ids = {0};
+
+    b->generation++;
+    b->probes = 0;
+    for (int i = 0; i < b->group_count; i++) {
+        buf_printf(&ids, "%s%d", ids.len ? "," : "{", b->group[i].table->id);
+        if (i + 1 < b->group_count && (i + 1) % PROBE_TABLES != 0)
+            continue;
+        buf_text(&ids, "}");
+        params_clear(&b->job.params);
+        params_text(&b->job.params, ids.data);
+        batch_ask(b, &sql_probe_statements, BATCH_PROBE_TEXT);
+        buf_clear(&ids, 4096);
+    }
+    buf_fini(&ids);
+}
+
+static void take_probe_text(struct batch_job *b, const PGresult *r)
+{
+    char name[48];
+
+    probe_name(b, b->probes++, name, sizeof name);
+    batch_prepare(b, name, PQgetvalue(r, 0, 0));
+}
+
+/* ------------------------------------------------------------------ looking for changes */
+
+/* Where every table of the group is read from, as the probes take it. */
+bool batch_find_positions(struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+        const char *text = t->table->snapshot ? t->table->snapshot : b->sync->snapshot;
+
+        t->changes = 0;
+        t->is_truncated = false;
+        t->is_cleared = false;
+        t->is_broken = false;
+        t->stamp = NULL;
+        if (text == NULL || !snapshot_parse(b->arena, text, &t->since)) {
+            struct error e = {0};
+
+            error_set(&e, "table %s has no readable position", t->table->label);
+            error_hint(&e, "Copy it again: rebeco resync %s", t->table->label);
+            job_fail(&b->job, &e);
+            return false;
+        }
+    }
+    return true;
+}
+
+void batch_send_probe(struct batch_job *b, int number)
+{
+    struct buf from = {0}, running = {0};
+    int first = number * PROBE_TABLES;
+    char name[48];
+
+    for (int i = first; i < b->group_count && i < first + PROBE_TABLES; i++) {
+        buf_printf(&from, "%s%lld", i > first ? "," : "{", (long long)b->group[i].since.xmax);
+        buf_printf(&running, "%s\"%s\"", i > first ? "," : "{", b->group[i].since.running);
+    }
+    buf_text(&from, "}");
+    buf_text(&running, "}");
+    params_clear(&b->job.params);
+    params_text(&b->job.params, from.data);
+    params_text(&b->job.params, running.data);
+    probe_name(b, number, name, sizeof name);
+    conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_TEXT,
+                      READ_TIMEOUT_S);
+    sent_push(b, BATCH_PROBE, NULL, APPLY_ALL);
+    buf_fini(&from);
+    buf_fini(&running);
+}
+
+static void take_snapshot(struct batch_job *b, const PGresult *r)
+{
+    b->until = arena_strdup(b->arena, PQgetvalue(r, 0, 0));
+    b->taken_at = arena_strdup(b->arena, PQgetvalue(r, 0, 1));
+    b->insert_lsn = arena_strdup(b->arena, PQgetvalue(r, 0, 2));
+    b->has_running = PQgetvalue(r, 0, 3)[0] == 't';
+}
+
+static struct batch_table *group_find(struct batch_job *b, int id)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].table->id == id)
+            return &b->group[i];
+    return NULL;
+}
+
+static void take_probe(struct batch_job *b, const PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
+
+        if (t == NULL)
+            continue;
+        t->changes = strtoll(PQgetvalue(r, i, 1), NULL, 10);
+        t->is_truncated = PQgetvalue(r, i, 2)[0] == 't';
+        t->is_broken = PQgetvalue(r, i, 3)[0] == 't';
+        b->changes += t->changes;
+    }
+}
+
+/* ------------------------------------------------------------------ reading */
+
+void batch_send_stamps(struct batch_job *b, const struct sql *sql, enum batch_answer what)
+{
+    struct buf oids = {0}, ids = {0}, known = {0};
+
+    for (int i = 0; i < b->group_count; i++) {
+        const struct batch_table *t = &b->group[i];
+        const char *stamp = t->table->stamp;
+
+        if (t->changes == 0)
+            continue;
+        buf_printf(&oids, "%s%u", oids.len ? "," : "{", t->table->source_oid);
+        buf_printf(&ids, "%s%d", ids.len ? "," : "{", t->table->id);
+        buf_printf(&known, "%s%s", known.len ? "," : "{", stamp ? stamp : "NULL");
+    }
+    buf_text(&oids, oids.len ? "}" : "{}");
+    buf_text(&ids, ids.len ? "}" : "{}");
+    buf_text(&known, known.len ? "}" : "{}");
+    params_clear(&b->job.params);
+    params_text(&b->job.params, oids.data);
+    params_text(&b->job.params, ids.data);
+    params_text(&b->job.params, what == BATCH_STAMPS ? known.data : b->insert_lsn);
+    batch_ask(b, sql, what);
+    buf_fini(&oids);
+    buf_fini(&ids);
+    buf_fini(&known);
+}
+
+void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode mode)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "rebeco_read_%d", t->table->id);
+    if (!t->is_prepared) {
+        batch_prepare(b, name, t->table->read_sql);
+        t->is_prepared = true;
+    }
+    params_clear(&b->job.params);
+    params_int(&b->job.params, t->since.xmax);
+    params_text(&b->job.params, t->since.running);
+    conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_ROWS_BINARY,
+                      READ_TIMEOUT_S);
+    sent_push(b, BATCH_ROWS, t, mode);
+}
+
+void batch_pause_broken(struct table *t, const char *broken, bool is_lossy)
+{
+    struct error e = {0};
+
+    if (is_lossy)
+        error_set(&e, "capture of %s was interrupted: changes may be missing", t->label);
+    else
+        error_set(&e, "capture of %s has to be fitted to its table", t->label);
+    error_detail(&e, "%s", broken);
+    t->is_lossy = is_lossy;
+    error_hint(&e, "This is mended by itself, by copying the table again where needed; nothing to "
+                   "do unless it repeats.");
+    table_pause(t, TABLE_CAPTURE, &e);
+}
+
+static struct error drift_error(const struct table *t, const char *shape)
+{
+    struct error e = {0};
+
+    error_set(&e, "table %s has changed at the source", t->label);
+    error_detail(&e, "it is now: %s", shape ? shape : "gone");
+    error_hint(&e, "Make the same change at the target; the table goes on by itself then.");
+    return e;
+}
+
+/* In the batch's snapshot: does every table still look as its statements expect? Otherwise it is
+ * taken out, before a row of it is read, and the batch is made without it. */
+static bool take_stamps(struct batch_job *b, const PGresult *r)
+{
+    bool fits = true;
+
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
+        const char *shape = PQgetisnull(r, i, 2) ? NULL : PQgetvalue(r, i, 2);
+
+        if (t == NULL)
+            continue;
+        t->stamp = arena_strdup(b->arena, PQgetvalue(r, i, 1));
+        if (PQgetisnull(r, i, 1) || (shape && strcmp(shape, t->table->source->shape) != 0)) {
+            struct error e = drift_error(t->table, shape);
+
+            table_pause(t->table, TABLE_DRIFT, &e);
+            fits = false;
+        } else if (!PQgetisnull(r, i, 3)) {
+            batch_pause_broken(t->table, PQgetvalue(r, i, 3), PQgetvalue(r, i, 4)[0] == 't');
+            fits = false;
+        } else if (shape) {
+            free(t->table->stamp);
+            t->table->stamp = mem_strdup(t->stamp);
+        }
+    }
+    return fits;
+}
+
+static void take_check(struct batch_job *b, const PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
+
+        if (t && (t->stamp == NULL || PQgetisnull(r, i, 1) ||
+                  strcmp(t->stamp, PQgetvalue(r, i, 1)) != 0))
+            b->has_moved = true;
+        if (PQgetvalue(r, i, 2)[0] != 't')
+            b->is_flushed = false;
+    }
+}
+
+static void open_rows(struct batch_job *b, const struct batch_sent *s)
+{
+    if (b->apply.table == s->table->table && b->apply.mode == s->mode)
+        return;
+    if (s->table->is_truncated && !s->table->is_cleared) {
+        apply_clear(&b->apply, s->table->table);
+        s->table->is_cleared = true;
+    }
+    apply_open(&b->apply, s->table->table, s->mode);
+}
+
+static void take_row(struct batch_job *b, const struct batch_sent *s, const PGresult *r)
+{
+    open_rows(b, s);
+    if (PQresultStatus(r) == PGRES_SINGLE_TUPLE)
+        apply_row(&b->apply, r);
+    else
+        apply_close(&b->apply);
+}
+
+bool batch_take(struct batch_job *b, const PGresult *r)
+{
+    struct batch_sent s = sent_first(b);
+    bool fits = true;
+
+    switch (s.what) {
+    case BATCH_NOTHING:
+        break;
+    case BATCH_PROBE_TEXT:
+        take_probe_text(b, r);
+        break;
+    case BATCH_SNAPSHOT:
+        take_snapshot(b, r);
+        break;
+    case BATCH_PROBE:
+        take_probe(b, r);
+        break;
+    case BATCH_STAMPS:
+        fits = take_stamps(b, r);
+        break;
+    case BATCH_ROWS:
+        take_row(b, &s, r);
+        break;
+    case BATCH_CHECK:
+        take_check(b, r);
+        break;
+    case BATCH_NAP:
+        b->writers_notify = PQgetvalue(r, 0, 0)[0] == 't';
+        break;
+    case BATCH_DISTURBED:
+        b->is_disturbed = PQgetvalue(r, 0, 0)[0] == 't';
+        break;
+    }
+    if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)
+        sent_pop(b);
+    return fits;
+}
+
+struct table *batch_first_table(const struct batch_job *b)
+{
+    struct batch_table *t = b->sent_count ? sent_first(b).table : NULL;
+
+    return t ? t->table : NULL;
+}

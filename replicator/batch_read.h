@@ -1,0 +1,35 @@
+/* The source's side of a batch: asking, and taking the answers. Used by batch.c only. */
+#ifndef BATCH_READ_H
+#define BATCH_READ_H
+
+#include "batch.h"
+
+/* Statements to the source, in a pipeline; each is remembered with what it was for. */
+void batch_say(struct batch_job *b, const struct sql *sql);
+void batch_prepare(struct batch_job *b, const char *name, const char *text);
+void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer what);
+
+/* The group is the tables that take part now; it is made anew when that changes. */
+bool batch_group_is_current(const struct batch_job *b);
+void batch_group_rebuild(struct batch_job *b);
+/* Asks for the texts of the statements that look for changes. */
+void batch_send_probe_texts(struct batch_job *b);
+/* Finds from where each table is read; false (and the job has failed) when one has no position. */
+bool batch_find_positions(struct batch_job *b);
+/* Looks for changes in the tables of probe `number`. */
+void batch_send_probe(struct batch_job *b, int number);
+/* Asks how the tables with changes look: sql_batch_stamps in the snapshot, sql_batch_check after.
+ */
+void batch_send_stamps(struct batch_job *b, const struct sql *sql, enum batch_answer what);
+/* Asks for the changed rows of a table. */
+void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode mode);
+
+/* Takes the oldest statement's result, or one row of it. False when a table no longer looks as its
+ * statements expect: it is paused then, and the batch cannot be used. */
+bool batch_take(struct batch_job *b, const PGresult *r);
+/* The table that the oldest statement is about, NULL for none. */
+struct table *batch_first_table(const struct batch_job *b);
+/* Puts a table out of step whose capture cannot be trusted. */
+void batch_pause_broken(struct table *t, const char *broken, bool is_lossy);
+
+#endif

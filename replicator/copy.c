@@ -1,0 +1,693 @@
+/* Why a copy can be broken off anywhere and go on.
+ *
+ * A chunk is a range of blocks of one table. Its rows and the note that it is done are one
+ * transaction at the target: after any crash a chunk is there as a whole or not at all, and no
+ * chunk that is noted is read again. The claim is a row lock held by that transaction, so that
+ * streams, and other processes, never load the same chunk.
+ *
+ * While one exported snapshot serves all chunks of a table, every row arrives once. When it is lost
+ * before the last chunk, a row that has moved since may arrive twice or not at all. Not at all: it
+ * was updated after capture was installed, so its key is in the change log. Twice: the remaining
+ * chunks are loaded tolerantly, over the key's index, and the first to come stays. */
+#include "copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "log.h"
+#include "sqlstate.h"
+#include "sync.h"
+
+static struct copy_job *copy_of(struct job *j)
+{
+    return container_of(j, struct copy_job, job);
+}
+
+/* ------------------------------------------------------------------ the shared snapshot */
+
+static enum job_next take_export(struct job *j, PGresult *r)
+{
+    struct table *t = container_of(j, struct snapshot_job, job)->table;
+
+    free(t->exported);
+    t->exported = mem_strdup(PQgetvalue(r, 0, 0));
+    return JOB_NEXT;
+}
+
+static enum job_next enter_hold(struct job *j)
+{
+    (void)j;
+    return JOB_WAIT;
+}
+
+/* The snapshot is gone with its session; what is left of the table is loaded tolerantly. */
+static bool snapshot_failed(struct job *j, const struct error *e)
+{
+    struct table *t = container_of(j, struct snapshot_job, job)->table;
+
+    (void)e;
+    if (t->exported && t->chunks_done > 0)
+        t->tolerant = true;
+    free(t->exported);
+    t->exported = NULL;
+    return !t->tolerant;
+}
+
+static const struct job_step snapshot_steps[] = {
+    {.name = "begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
+    {.name = "export", .sql = &sql_snapshot_export, .side = JOB_SOURCE, .result = take_export},
+    {.name = "hold", .enter = enter_hold},
+    {0},
+};
+
+static const struct job_type snapshot_type = {
+    .name = "snapshot",
+    .uses = {true, false},
+    .steps = snapshot_steps,
+    .failed = snapshot_failed,
+};
+
+static const char *copy_source_url(const struct sync *s)
+{
+    return s->config->follower_url ? s->config->follower_url : s->source_url;
+}
+
+static void hold_snapshot(struct table *t)
+{
+    struct snapshot_job *h = mem_alloc(sizeof *h);
+
+    h->table = t;
+    t->holder = h;
+    job_init(&h->job, t->sync->loop, &snapshot_type, t->sync, copy_source_url(t->sync), NULL);
+    job_start(&h->job);
+}
+
+void copy_release_snapshot(struct table *t)
+{
+    if (t->holder) {
+        job_fini(&t->holder->job);
+        free(t->holder);
+    }
+    t->holder = NULL;
+    free(t->exported);
+    t->exported = NULL;
+}
+
+/* ------------------------------------------------------------------ choosing */
+
+static void put_down(struct copy_job *c)
+{
+    if (c->table) {
+        c->table->streams--;
+        c->table->bytes_moving -= c->bytes < c->planned_bytes ? c->bytes : c->planned_bytes;
+        c->table->rows_moving -= c->rows;
+    }
+    c->table = NULL;
+    c->bytes = 0;
+    c->rows = 0;
+    c->is_source_open = false;
+    c->is_output_done = false;
+    c->is_key_only = false;
+}
+
+static void begin(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+
+    ev_timer_stop(j->loop, &c->throttle);
+    put_down(c);
+}
+
+static bool may_copy(const struct table *t)
+{
+    return t->state == TABLE_COPY && t->pause == TABLE_RUNS && t->source && t->target &&
+           t->chunks_done < t->chunks;
+}
+
+static struct table *table_to_index(struct sync *s)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->state == TABLE_COPY && t->pause == TABLE_RUNS && t->chunks_done == t->chunks &&
+            !t->is_indexing && t->source && t->target)
+            return t;
+    }
+    return NULL;
+}
+
+static void pick_up(struct copy_job *c, struct table *t)
+{
+    c->table = t;
+    t->streams++;
+}
+
+/* A table whose chunks are all there gets its key before anything else is copied: it is read again
+ * from memory now, and the catch-up can begin. */
+static enum job_next enter_pick(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+    struct table *t = table_to_index(c->sync);
+
+    put_down(c);
+    if (c->sync->is_paused)
+        return job_sleep(j, 0.2, JOB_REPEAT);
+    if (t == NULL)
+        return JOB_NEXT;
+    pick_up(c, t);
+    t->is_indexing = true;
+    return job_goto(j, "key definition");
+}
+
+static void bind_claim(struct job *j, struct params *p)
+{
+    struct copy_job *c = copy_of(j);
+    char *ids;
+    struct buf b = {0};
+
+    for (struct list *l = c->sync->tables.next; l != &c->sync->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (may_copy(t))
+            buf_printf(&b, "%s%d", b.len ? "," : "{", t->id);
+    }
+    buf_text(&b, b.len ? "}" : "{}");
+    ids = arena_strdup(j->arena, b.data);
+    buf_fini(&b);
+    params_text(p, c->sync->name);
+    params_text(p, ids);
+}
+
+static const char *value(struct job *j, const PGresult *r, int field)
+{
+    return PQgetisnull(r, 0, field) ? NULL : arena_strdup(j->arena, PQgetvalue(r, 0, field));
+}
+
+static enum job_next take_claim(struct job *j, PGresult *r)
+{
+    struct copy_job *c = copy_of(j);
+    struct table *t;
+
+    if (PQntuples(r) == 0)
+        return JOB_DONE;
+    t = sync_table_find(c->sync, atoi(PQgetvalue(r, 0, 0)));
+    if (t == NULL)
+        return JOB_DONE;
+    pick_up(c, t);
+    c->number = atoi(PQgetvalue(r, 0, 1));
+    c->relation = value(j, r, 2);
+    c->lower = value(j, r, 3);
+    c->upper = value(j, r, 4);
+    c->planned_bytes = strtoll(PQgetvalue(r, 0, 5), NULL, 10);
+    if (t->copy_started_at <= 0)
+        t->copy_started_at = ev_now(j->loop);
+    return JOB_NEXT;
+}
+
+/* ------------------------------------------------------------------ preparing a chunk */
+
+/* A tolerant chunk needs the table's key at the target: made first, then the chunk is claimed anew.
+ */
+static enum job_next enter_ready(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+    struct table *t = c->table;
+
+    if (t->tolerant && !t->target_has_key) {
+        if (t->is_indexing) {
+            put_down(c);
+            return job_goto(j, "back off");
+        }
+        t->is_indexing = true;
+        c->is_key_only = true;
+        return job_goto(j, "key first");
+    }
+    if (t->chunks <= 1 || t->tolerant)
+        return job_goto(j, "statements");
+    if (t->holder == NULL)
+        hold_snapshot(t);
+    if (t->exported == NULL)
+        return job_sleep(j, 0.01, JOB_REPEAT);
+    return JOB_NEXT;
+}
+
+static enum job_next enter_share(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+
+    c->is_source_open = true;
+    if (c->table->exported == NULL)
+        return job_goto(j, "statements");
+    conn_query(job_conn(j, JOB_SOURCE), c->table->exported, NULL, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+static const char *column_names(struct job *j, const struct relation *rel)
+{
+    struct buf b = {0};
+    const char *names;
+
+    for (int i = 0; i < rel->column_count; i++) {
+        buf_text(&b, i ? ",\"" : "{\"");
+        for (const char *p = rel->columns[i].name; *p; p++) {
+            if (*p == '"' || *p == '\\')
+                buf_text(&b, "\\");
+            buf_append(&b, p, 1);
+        }
+        buf_text(&b, "\"");
+    }
+    buf_text(&b, b.len ? "}" : "{}");
+    names = arena_strdup(j->arena, b.data);
+    buf_fini(&b);
+    return names;
+}
+
+static bool is_binary(const struct relation *s, const struct relation *t)
+{
+    for (int i = 0; i < s->column_count; i++) {
+        const struct column *other = relation_column(t, s->columns[i].name);
+
+        if (!s->columns[i].copy_binary || other == NULL || !other->copy_binary)
+            return false;
+    }
+    return true;
+}
+
+static void bind_statements(struct job *j, struct params *p)
+{
+    struct copy_job *c = copy_of(j);
+    const struct table *t = c->table;
+
+    params_text(p, c->relation);
+    params_text(p, c->lower);
+    params_text(p, c->upper);
+    params_text(p, column_names(j, t->source));
+    params_bool(p, is_binary(t->source, t->target));
+    params_text(p, t->target->schema);
+    params_text(p, t->target->name);
+    params_bool(p, t->tolerant);
+}
+
+static enum job_next take_statements(struct job *j, PGresult *r)
+{
+    struct copy_job *c = copy_of(j);
+
+    c->output = value(j, r, 0);
+    c->input = value(j, r, 1);
+    return c->table->tolerant ? JOB_NEXT : job_goto(j, "load");
+}
+
+static void bind_tolerant(struct job *j, struct params *p)
+{
+    const struct table *t = copy_of(j)->table;
+
+    params_text(p, t->target->schema);
+    params_text(p, t->target->name);
+    params_text(p, column_names(j, t->source));
+}
+
+static enum job_next take_tolerant(struct job *j, PGresult *r)
+{
+    struct copy_job *c = copy_of(j);
+
+    c->before = value(j, r, 0);
+    c->after = value(j, r, 1);
+    return JOB_NEXT;
+}
+
+static enum job_next enter_before(struct job *j)
+{
+    conn_query(job_conn(j, JOB_TARGET), copy_of(j)->before, NULL, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+/* ------------------------------------------------------------------ the relay */
+
+static void on_throttle(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct copy_job *c = container_of(w, struct copy_job, throttle);
+
+    (void)loop;
+    (void)events;
+    if (!job_conn(&c->job, JOB_TARGET)->owes_room)
+        conn_resume_reading(job_conn(&c->job, JOB_SOURCE));
+}
+
+/* A token bucket for all streams together; in debt, this stream waits until it is paid. */
+static void spend(struct copy_job *c, int bytes)
+{
+    struct copy_rate *r = &c->sync->rate;
+    double rate = (double)c->sync->config->copy_max_rate;
+    double now = ev_now(c->job.loop);
+
+    if (rate <= 0)
+        return;
+    r->allowance += (now - r->filled_at) * rate;
+    if (r->filled_at <= 0 || r->allowance > rate / 10)
+        r->allowance = rate / 10;
+    r->filled_at = now;
+    r->allowance -= bytes;
+    if (r->allowance >= 0 || ev_is_active(&c->throttle))
+        return;
+    conn_pause_reading(job_conn(&c->job, JOB_SOURCE));
+    ev_timer_set(&c->throttle, -r->allowance / rate, 0.);
+    ev_timer_start(c->job.loop, &c->throttle);
+}
+
+static void count(struct copy_job *c, int bytes)
+{
+    int64_t room = c->planned_bytes - c->bytes;
+
+    c->bytes += bytes;
+    if (room > 0)
+        c->table->bytes_moving += bytes < room ? bytes : room;
+    c->rows++;
+    c->table->rows_moving++;
+}
+
+static void relay(struct copy_job *c, const struct conn_message *m)
+{
+    struct conn *target = job_conn(&c->job, JOB_TARGET);
+
+    count(c, m->len);
+    conn_copy_put(target, m->data, m->len);
+    if (conn_is_full(target))
+        conn_pause_reading(job_conn(&c->job, JOB_SOURCE));
+    spend(c, m->len);
+}
+
+static enum job_next enter_load(struct job *j)
+{
+    conn_query(job_conn(j, JOB_TARGET), copy_of(j)->input, NULL, CONN_TEXT, 0);
+    return JOB_WAIT;
+}
+
+static enum job_next source_event(struct copy_job *c, const struct conn_message *m)
+{
+    if (m->event == CONN_COPY_DATA) {
+        relay(c, m);
+    } else if (m->event == CONN_RESULT) {
+        if (job_result_failed(m->result))
+            return job_fail_result(&c->job, JOB_SOURCE, m->result);
+        c->is_output_done = true;
+        conn_copy_end(job_conn(&c->job, JOB_TARGET), NULL);
+    }
+    return JOB_WAIT;
+}
+
+static enum job_next target_event(struct copy_job *c, const struct conn_message *m)
+{
+    struct conn *source = job_conn(&c->job, JOB_SOURCE);
+
+    switch (m->event) {
+    case CONN_COPY_IN:
+        conn_query(source, c->output, NULL, CONN_TEXT, 0);
+        break;
+    case CONN_ROOM:
+        if (!ev_is_active(&c->throttle))
+            conn_resume_reading(source);
+        break;
+    case CONN_RESULT:
+        if (job_result_failed(m->result))
+            return job_fail_result(&c->job, JOB_TARGET, m->result);
+        c->rows = strtoll(PQcmdTuples(m->result), NULL, 10);
+        break;
+    case CONN_DONE:
+        return JOB_NEXT;
+    case CONN_READY:
+    case CONN_COPY_OUT:
+    case CONN_COPY_DATA:
+    case CONN_NOTIFY:
+    case CONN_LOST:
+        break;
+    }
+    return JOB_WAIT;
+}
+
+static enum job_next load_event(struct job *j, enum job_side side, const struct conn_message *m)
+{
+    struct copy_job *c = copy_of(j);
+
+    return side == JOB_SOURCE ? source_event(c, m) : target_event(c, m);
+}
+
+/* ------------------------------------------------------------------ ending a chunk */
+
+static enum job_next enter_after(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+
+    if (!c->table->tolerant || c->after == NULL)
+        return JOB_NEXT;
+    conn_query(job_conn(j, JOB_TARGET), c->after, NULL, CONN_TEXT, 0);
+    return JOB_WAIT;
+}
+
+static void bind_done(struct job *j, struct params *p)
+{
+    const struct copy_job *c = copy_of(j);
+
+    params_text(p, c->sync->name);
+    params_int(p, c->sync->owner);
+    params_int(p, c->table->id);
+    params_int(p, c->number);
+    params_int(p, c->rows);
+    params_int(p, c->bytes);
+}
+
+static enum job_next enter_source_end(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+
+    if (!c->is_source_open)
+        return JOB_NEXT;
+    c->is_source_open = false;
+    conn_query(job_conn(j, JOB_SOURCE), sql_commit.text, NULL, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+static enum job_next enter_account(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+    struct table *t = c->table;
+
+    j->failures = 0;
+    t->chunks_done++;
+    t->bytes_done += c->planned_bytes;
+    t->rows_done += c->rows;
+    t->failures = 0;
+    log_event(LOG_INFO, "chunk copied", "sync", c->sync->name, "table", t->label, "chunk",
+              log_int(c->number), "of", log_int(t->chunks), "rows", log_int(c->rows), "bytes",
+              log_int(c->bytes), NULL);
+    if (t->chunks_done == t->chunks)
+        copy_release_snapshot(t);
+    return job_goto(j, "pick");
+}
+
+/* ------------------------------------------------------------------ the key */
+
+static void bind_key(struct job *j, struct params *p)
+{
+    const struct table *t = copy_of(j)->table;
+
+    params_int(p, t->source->key_index);
+    params_text(p, t->target->schema);
+    params_text(p, t->target->name);
+}
+
+static enum job_next take_key(struct job *j, PGresult *r)
+{
+    struct copy_job *c = copy_of(j);
+
+    if (PQntuples(r) == 0) {
+        struct error e = {0};
+
+        error_set(&e, "source: the key of %s is gone", c->table->label);
+        snprintf(e.sqlstate, sizeof e.sqlstate, "42704");
+        return job_fail(j, &e);
+    }
+    c->key_sql = value(j, r, 1);
+    return JOB_NEXT;
+}
+
+static enum job_next enter_key_make(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+
+    if (c->table->target_has_key)
+        return JOB_NEXT;
+    conn_query(job_conn(j, JOB_TARGET), c->key_sql, NULL, CONN_TEXT, 0);
+    return JOB_WAIT;
+}
+
+static enum job_next enter_key_made(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+
+    c->table->target_has_key = true;
+    if (!c->is_key_only)
+        return JOB_NEXT;
+    c->table->is_indexing = false;
+    return job_goto(j, "pick");
+}
+
+static void bind_follow(struct job *j, struct params *p)
+{
+    const struct copy_job *c = copy_of(j);
+
+    params_text(p, c->sync->name);
+    params_int(p, c->sync->owner);
+    params_int(p, c->table->id);
+}
+
+static enum job_next enter_followed(struct job *j)
+{
+    struct copy_job *c = copy_of(j);
+    struct table *t = c->table;
+
+    t->is_indexing = false;
+    t->state = TABLE_FOLLOW;
+    t->copied_at = ev_now(j->loop);
+    log_event(LOG_INFO, "table copied", "sync", c->sync->name, "table", t->label, "rows",
+              log_int(t->rows_done), NULL);
+    sync_think(c->sync);
+    return job_goto(j, "pick");
+}
+
+/* ------------------------------------------------------------------ a follower */
+
+static void bind_follower(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->capture_lsn);
+}
+
+/* A follower may be read once it has replayed what installed the capture. */
+static enum job_next take_follower(struct job *j, PGresult *r)
+{
+    if (PQgetvalue(r, 0, 0)[0] == 't')
+        return JOB_NEXT;
+    return job_sleep(j, 0.5, JOB_REPEAT);
+}
+
+/* ------------------------------------------------------------------ the job */
+
+static enum job_next enter_back_off(struct job *j)
+{
+    return job_sleep(j, 0.2, job_goto(j, "pick"));
+}
+
+static enum job_next enter_again(struct job *j)
+{
+    return job_goto(j, "back off");
+}
+
+static const struct job_step steps[] = {
+    {.name = "session", .sql = &sql_session_copy, .side = JOB_TARGET},
+    {.name = "follower",
+     .sql = &sql_follower_ready,
+     .side = JOB_SOURCE,
+     .bind = bind_follower,
+     .result = take_follower},
+    {.name = "pick", .enter = enter_pick},
+    {.name = "begin", .sql = &sql_begin, .side = JOB_TARGET},
+    {.name = "claim",
+     .sql = &sql_chunk_claim,
+     .side = JOB_TARGET,
+     .bind = bind_claim,
+     .result = take_claim},
+    {.name = "ready", .enter = enter_ready},
+    {.name = "source begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
+    {.name = "share snapshot", .enter = enter_share},
+    {.name = "statements",
+     .sql = &sql_copy_statements,
+     .side = JOB_SOURCE,
+     .bind = bind_statements,
+     .result = take_statements},
+    {.name = "tolerant",
+     .sql = &sql_copy_tolerant,
+     .side = JOB_TARGET,
+     .bind = bind_tolerant,
+     .result = take_tolerant},
+    {.name = "before", .enter = enter_before},
+    {.name = "load", .enter = enter_load, .event = load_event},
+    {.name = "after", .enter = enter_after},
+    {.name = "done", .sql = &sql_chunk_done, .side = JOB_TARGET, .bind = bind_done},
+    {.name = "commit", .sql = &sql_commit, .side = JOB_TARGET, .timeout_s = -1},
+    {.name = "source end", .enter = enter_source_end},
+    {.name = "account", .enter = enter_account},
+    {.name = "key first", .sql = &sql_rollback, .side = JOB_TARGET},
+    {.name = "key definition",
+     .sql = &sql_key_definition,
+     .side = JOB_SOURCE,
+     .bind = bind_key,
+     .result = take_key},
+    {.name = "key", .enter = enter_key_make},
+    {.name = "key made", .enter = enter_key_made},
+    {.name = "follow", .sql = &sql_table_follow, .side = JOB_TARGET, .bind = bind_follow},
+    {.name = "followed", .enter = enter_followed},
+    {.name = "back off", .sql = &sql_rollback, .side = JOB_TARGET},
+    {.name = "wait", .enter = enter_back_off},
+    {.name = "again", .enter = enter_again},
+    {0},
+};
+
+/* What went wrong with a table is the table's: the stream goes on with others. */
+static bool failed(struct job *j, const struct error *e)
+{
+    struct copy_job *c = copy_of(j);
+    struct table *t = c->table;
+    enum sqlstate_action action = sqlstate_action(e->sqlstate);
+
+    ev_timer_stop(j->loop, &c->throttle);
+    if (t) {
+        if (t->is_indexing && c->key_sql)
+            t->is_indexing = false;
+        if (action == SQLSTATE_CONFLICT && !t->tolerant)
+            t->tolerant = true;
+        else if (action == SQLSTATE_DATA || action == SQLSTATE_CONFLICT)
+            table_pause(t, TABLE_ERROR, e);
+        c->sync->wants_catalog |= action == SQLSTATE_DATA;
+    }
+    put_down(c);
+    return true;
+}
+
+static void ended(struct job *j, bool finished)
+{
+    struct copy_job *c = copy_of(j);
+    struct sync *s = c->sync;
+
+    (void)finished;
+    copy_free(c);
+    sync_think(s);
+}
+
+static const struct job_type copy_type = {
+    .name = "copy",
+    .uses = {true, true},
+    .steps = steps,
+    .begin = begin,
+    .failed = failed,
+    .ended = ended,
+};
+
+struct copy_job *copy_new(struct sync *s)
+{
+    struct copy_job *c = mem_alloc(sizeof *c);
+
+    c->sync = s;
+    job_init(&c->job, s->loop, &copy_type, s, copy_source_url(s), s->target_url);
+    ev_init(&c->throttle, on_throttle);
+    list_append(&s->jobs, &c->job.in_sync);
+    return c;
+}
+
+void copy_free(struct copy_job *c)
+{
+    put_down(c);
+    ev_timer_stop(c->job.loop, &c->throttle);
+    list_remove(&c->job.in_sync);
+    job_fini(&c->job);
+    free(c);
+}

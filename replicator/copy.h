@@ -1,0 +1,57 @@
+/* The initial copy: streams that take chunks from the ledger at the target, relay COPY from one
+ * server to the other, and mark each chunk as done in the transaction that loads it.
+ *
+ * The copy needs no snapshot in common with the batches: whatever it reads after capture was
+ * installed may be stale or twice, and the first catch-up puts it right. */
+#ifndef COPY_H
+#define COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "job.h"
+
+struct sync;
+struct table;
+
+/* Bytes that all streams of a sync may still read now; filled again as time goes by. */
+struct copy_rate {
+    double allowance;
+    double filled_at;
+};
+
+struct copy_job {
+    struct job job;
+    struct sync *sync;
+    struct ev_timer throttle; /* lets the source speak again */
+    struct table *table;      /* whose chunk is in hand, NULL: none */
+    int number;               /* of the chunk */
+    const char *relation;     /* arena, as all texts here */
+    const char *lower;
+    const char *upper;
+    int64_t planned_bytes;
+    int64_t bytes;
+    int64_t rows;
+    const char *output;
+    const char *input;
+    const char *before; /* for a tolerant chunk */
+    const char *after;
+    const char *key_sql;
+    bool is_source_open; /* a transaction on the source is open */
+    bool is_output_done;
+    bool is_key_only; /* the table needs its key before this chunk can be loaded */
+};
+
+/* Keeps a snapshot of the source alive while the chunks of one table are read. */
+struct snapshot_job {
+    struct job job;
+    struct table *table;
+};
+
+struct copy_job *copy_new(struct sync *s);
+void copy_free(struct copy_job *c);
+
+/* Lets go of the snapshot that a table's chunks share. */
+void copy_release_snapshot(struct table *t);
+
+#endif

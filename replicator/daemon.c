@@ -1,0 +1,166 @@
+/* The loop and its end. SIGTERM lets a batch that is being applied commit, for some seconds, and
+ * then leaves: what is in hand is rolled back and made again at the next start, so leaving at any
+ * moment is safe. A second SIGTERM leaves at once. */
+#include "daemon.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "batch.h"
+#include "exit_code.h"
+#include "lead.h"
+#include "log.h"
+#include "sync.h"
+
+#define GRACE_S 5.
+#define GRACE_LOOK_S 0.02
+
+static void leave(struct daemon *d, int code)
+{
+    d->exit_code = code;
+    ev_break(d->loop, EVBREAK_ALL);
+}
+
+static bool is_committing(const struct daemon *d)
+{
+    for (const struct list *l = d->syncs.next; l != &d->syncs; l = l->next) {
+        const struct sync *s = container_of(l, struct sync, in_daemon);
+
+        if (job_is_at(&s->batch->job, "read") || job_is_at(&s->batch->job, "check") ||
+            job_is_at(&s->batch->job, "flush") || job_is_at(&s->batch->job, "commit"))
+            return true;
+    }
+    return false;
+}
+
+static void on_grace(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct daemon *d = container_of(w, struct daemon, grace);
+    double *until = w->data;
+
+    (void)events;
+    if (!is_committing(d) || ev_now(loop) > *until)
+        leave(d, EXIT_DONE);
+}
+
+static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+    struct daemon *d = w->data;
+    static double until;
+
+    (void)loop;
+    (void)events;
+    if (++d->signals > 1) {
+        leave(d, EXIT_DONE);
+        return;
+    }
+    log_event(LOG_NOTICE, "stopping: the batch in hand is ended first", NULL);
+    until = ev_now(d->loop) + GRACE_S;
+    d->grace.data = &until;
+    ev_timer_set(&d->grace, 0., GRACE_LOOK_S);
+    ev_timer_start(d->loop, &d->grace);
+}
+
+static bool has_reached(const struct sync *s, enum config_until until)
+{
+    switch (until) {
+    case CONFIG_UNTIL_STOPPED:
+        return false;
+    case CONFIG_UNTIL_COPIED:
+        return sync_is_copied(s);
+    case CONFIG_UNTIL_IN_SYNC:
+        return sync_is_in_sync(s);
+    }
+    return false;
+}
+
+/* A Job must end with a code that says so when only a person can help. */
+static bool needs_person(const struct sync *s)
+{
+    bool schema_needs = false;
+
+    if (error_is_set(&s->stopped))
+        return true;
+    if (schema_copy_is_running(s->schema) && schema_copy_trouble(s->schema, &schema_needs) &&
+        schema_needs)
+        return true;
+    return s->is_led && sync_waits_for_person(s);
+}
+
+void daemon_consider(struct daemon *d)
+{
+    bool all = true;
+
+    if (d->until == CONFIG_UNTIL_STOPPED || d->signals > 0)
+        return;
+    for (const struct list *l = d->syncs.next; l != &d->syncs; l = l->next) {
+        const struct sync *s = container_of(l, struct sync, in_daemon);
+
+        if (needs_person(s)) {
+            log_event(LOG_ERROR, "cannot go on without a person: see `rebeco status`", "sync",
+                      s->name, NULL);
+            leave(d, EXIT_PERSON);
+            return;
+        }
+        all &= has_reached(s, d->until);
+    }
+    if (all) {
+        log_event(LOG_NOTICE, "what --until asked for is reached", NULL);
+        leave(d, EXIT_DONE);
+    }
+}
+
+void daemon_sync_held(struct daemon *d, struct sync *s)
+{
+    (void)s;
+    leave(d, EXIT_HELD);
+}
+
+static void add_syncs(struct daemon *d, const char *only)
+{
+    for (struct list *l = d->config->syncs.next; l != &d->config->syncs; l = l->next) {
+        struct config_sync *c = container_of(l, struct config_sync, in_config);
+
+        if (only && strcmp(only, c->name) != 0)
+            continue;
+        list_append(&d->syncs, &sync_new(d, d->loop, c)->in_daemon);
+    }
+}
+
+/* Credentials in memory do not belong into a core file. */
+static void forbid_core_files(void)
+{
+    struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+}
+
+int daemon_run(struct config *c, const char *sync, enum config_until until)
+{
+    struct daemon d = {.config = c, .until = until, .exit_code = EXIT_FAILED};
+
+    forbid_core_files();
+    signal(SIGPIPE, SIG_IGN);
+    d.loop = ev_default_loop(0);
+    list_init(&d.syncs);
+    ev_init(&d.grace, on_grace);
+    ev_signal_init(&d.term, on_signal, SIGTERM);
+    ev_signal_init(&d.interrupt, on_signal, SIGINT);
+    d.term.data = &d;
+    d.interrupt.data = &d;
+    ev_signal_start(d.loop, &d.term);
+    ev_signal_start(d.loop, &d.interrupt);
+    add_syncs(&d, sync);
+    for (struct list *l = d.syncs.next; l != &d.syncs; l = l->next)
+        sync_start(container_of(l, struct sync, in_daemon));
+    ev_run(d.loop, 0);
+    while (!list_is_empty(&d.syncs))
+        sync_free(container_of(d.syncs.next, struct sync, in_daemon));
+    ev_signal_stop(d.loop, &d.term);
+    ev_signal_stop(d.loop, &d.interrupt);
+    ev_timer_stop(d.loop, &d.grace);
+    ev_loop_destroy(d.loop);
+    return d.exit_code;
+}

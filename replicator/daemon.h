@@ -1,0 +1,34 @@
+/* The daemon: the loop, the signals, the syncs. */
+#ifndef DAEMON_H
+#define DAEMON_H
+
+#include <ev.h>
+
+#include "config.h"
+#include "list.h"
+
+struct sync;
+
+struct daemon {
+    struct ev_loop *loop;
+    struct config *config;
+    struct list syncs;
+    enum config_until until;
+    int exit_code;
+    int signals; /* SIGTERM or SIGINT received */
+    struct ev_signal term;
+    struct ev_signal interrupt;
+    struct ev_timer grace; /* ends the last batch */
+};
+
+/* Runs the syncs of a configuration (all, or only the one of that name) until told to stop, or
+ * until every one has reached `until`. Answers the exit code. The configuration stays the caller's.
+ */
+int daemon_run(struct config *c, const char *sync, enum config_until until);
+
+/* For the syncs: something has changed that may end the daemon. */
+void daemon_consider(struct daemon *d);
+/* Another daemon holds the lock of a sync. */
+void daemon_sync_held(struct daemon *d, struct sync *s);
+
+#endif

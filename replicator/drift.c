@@ -1,0 +1,164 @@
+/* The differences between two ends that keep a table from being replicated, each with its remedy:
+ * one rule a function, in the order in which a person would mend them. */
+#include "drift.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef bool rule(const struct relation *s, const struct relation *t, struct drift *d);
+
+/* A column of the source that the target does not have: added here, or renamed, or dropped there.
+ */
+static bool column_missing(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    for (int i = 0; i < s->all_count; i++) {
+        const struct column *c = &s->columns[i];
+
+        if (relation_column(t, c->name))
+            continue;
+        snprintf(d->what, sizeof d->what, "column \"%s\" of %s is missing at the target", c->name,
+                 s->label);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "at the target: ALTER TABLE %s ADD COLUMN \"%s\" %s (or, if a column was renamed "
+                 "at the source, rename it at the target too)",
+                 t->label, c->name, c->type);
+        return true;
+    }
+    return false;
+}
+
+static bool type_differs(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    for (int i = 0; i < s->all_count; i++) {
+        const struct column *c = &s->columns[i];
+        const struct column *other = relation_column(t, c->name);
+
+        if (other == NULL || strcmp(c->type, other->type) == 0)
+            continue;
+        snprintf(d->what, sizeof d->what,
+                 "column \"%s\" of %s is %s at the source and %s at the "
+                 "target",
+                 c->name, s->label, c->type, other->type);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "at the target: ALTER TABLE %s ALTER COLUMN \"%s\" TYPE %s", t->label, c->name,
+                 c->type);
+        return true;
+    }
+    return false;
+}
+
+static bool generation_differs(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    for (int i = 0; i < s->all_count; i++) {
+        const struct column *c = &s->columns[i];
+        const struct column *other = relation_column(t, c->name);
+
+        if (other == NULL || c->is_generated == other->is_generated)
+            continue;
+        snprintf(d->what, sizeof d->what, "column \"%s\" of %s is generated at one end only",
+                 c->name, s->label);
+        snprintf(d->remedy, sizeof d->remedy, "make the column the same at both ends");
+        return true;
+    }
+    return false;
+}
+
+/* A column dropped or renamed at the source lives on at the target: that is drift when the target
+ * could not do without a value, or when the columns were equal before. */
+static bool extra_needs_value(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    for (int i = 0; i < t->all_count; i++) {
+        const struct column *c = &t->columns[i];
+
+        if (relation_column(s, c->name))
+            continue;
+        snprintf(d->what, sizeof d->what, "column \"%s\" of %s is not at the source", c->name,
+                 t->label);
+        snprintf(d->remedy, sizeof d->remedy, "at the target: ALTER TABLE %s DROP COLUMN \"%s\"",
+                 t->label, c->name);
+        return true;
+    }
+    return false;
+}
+
+static bool null_differs(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    for (int i = 0; i < s->all_count; i++) {
+        const struct column *c = &s->columns[i];
+        const struct column *other = relation_column(t, c->name);
+
+        if (other == NULL || c->not_null || !other->not_null)
+            continue;
+        snprintf(d->what, sizeof d->what,
+                 "column \"%s\" of %s may be NULL at the source but not at the target", c->name,
+                 s->label);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "at the target: ALTER TABLE %s ALTER COLUMN \"%s\" DROP NOT NULL", t->label,
+                 c->name);
+        return true;
+    }
+    return false;
+}
+
+/* The source's key need not be a constraint at the target while it is copied (a key column may
+ * be nullable there until then), but the rest must hold. */
+static bool key_missing(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    (void)t;
+    if (s->key_count > 0)
+        return false;
+    snprintf(d->what, sizeof d->what,
+             "%s has no primary key and no usable unique index at the "
+             "source",
+             s->label);
+    snprintf(d->remedy, sizeof d->remedy,
+             "at the source and the target: ALTER TABLE %s ADD PRIMARY KEY (...)", s->label);
+    return true;
+}
+
+static bool is_key_of(const struct relation *t, const struct relation *s)
+{
+    if (t->key_count != s->key_count)
+        return false;
+    for (int i = 0; i < s->key_count; i++)
+        if (!relation_is_key(t, s->key[i]))
+            return false;
+    return true;
+}
+
+/* Only once the target has a key at all: before, the copy creates it. */
+static bool key_differs(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    if (t->key_count == 0 || is_key_of(t, s))
+        return false;
+    snprintf(d->what, sizeof d->what, "the key of %s is not the same at both ends", s->label);
+    snprintf(d->remedy, sizeof d->remedy,
+             "give both ends the same primary key, or the same unique index over columns that "
+             "are NOT NULL");
+    return true;
+}
+
+static rule *const rules[] = {key_missing,       column_missing, type_differs, generation_differs,
+                              extra_needs_value, null_differs,   key_differs};
+
+bool drift_compare(const struct relation *source, const struct relation *target, struct drift *d)
+{
+    memset(d, 0, sizeof *d);
+    if (source == NULL) {
+        snprintf(d->what, sizeof d->what, "the table is gone at the source");
+        snprintf(d->remedy, sizeof d->remedy,
+                 "drop it at the target too, or exclude it from the sync");
+        return false;
+    }
+    if (target == NULL) {
+        snprintf(d->what, sizeof d->what, "%s is missing at the target", source->label);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "create it at the target as it is at the source, or rename it there if it was "
+                 "renamed at the source");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (rules[i](source, target, d))
+            return false;
+    return true;
+}

@@ -1,0 +1,68 @@
+/* The leading job of a sync: holds its lock, installs our objects and the captures, plans the
+ * copies and the statements, and then keeps watch: requests, status, log rotation, drift. */
+#ifndef LEAD_H
+#define LEAD_H
+
+#include "job.h"
+#include "sync.h"
+
+/* Who a server is; texts live in the job's arena. */
+struct lead_identity {
+    const char *system;
+    const char *timeline;
+    const char *database;
+    bool is_standby;
+    int64_t next_xid;
+    int version;
+};
+
+/* A request that waits until everything committed before it is at the target. */
+struct lead_kick {
+    struct list in_lead;
+    int64_t id;
+    uint64_t round; /* a round of batches begun after this number answers it */
+};
+
+struct lead_job {
+    struct job job;
+    struct sync *sync;
+    /* Installing our objects. */
+    enum job_side install_side;
+    int installed;  /* version on that side */
+    int installing; /* the file in hand */
+    struct lead_identity identities[JOB_SIDES];
+    bool schema_tried; /* the schema copy was asked since the last lead */
+    bool is_first;     /* never led yet */
+    int lock_tries;
+    /* The table in hand. */
+    struct table *table;
+    struct catalog *source_catalog; /* read, until its other half is */
+    const char *chunks;             /* arena */
+    bool capture_round_failed;
+    /* Keeping watch: ev_now when each is due. */
+    double status_due;
+    double rotate_due;
+    double stamp_due;
+    double commands_due;
+    double reconcile_due;
+    double log_total_due;
+    char stamps[JOB_SIDES][160];
+    enum sync_phase recorded_phase;
+    struct list kicks;
+    /* The request in hand. */
+    int64_t command_id;
+    bool command_ok;
+    char answer[512];
+    char *status; /* the last document (malloc) */
+};
+
+struct lead_job *lead_new(struct sync *s);
+void lead_free(struct lead_job *l);
+void lead_start(struct lead_job *l);
+void lead_stop(struct lead_job *l);
+/* There is something to look at now. */
+void lead_wake(struct lead_job *l);
+/* The schema's first part is at the target. */
+void lead_schema_done(struct lead_job *l);
+
+#endif

@@ -1,0 +1,277 @@
+/* The decisions about tables. A table is found again at the source by its oid, so that a rename is
+ * seen as one, and at the target by the name that it has at the source now.
+ *
+ * A table's relations are only replaced while it stands still: paused, the pause recorded at the
+ * target (so no batch uses it), and no stream at work on it. */
+#include "plan.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "drift.h"
+#include "log.h"
+
+/* ------------------------------------------------------------------ which tables */
+
+static bool is_wanted(const struct config_sync *c, const struct relation *r)
+{
+    if (c->include.count > 0 && !config_patterns_match(&c->include, r->schema, r->name, NULL))
+        return false;
+    return !config_patterns_match(&c->exclude, r->schema, r->name, NULL);
+}
+
+static void add_new_tables(struct sync *s)
+{
+    bool is_first = s->table_count == 0;
+
+    for (int i = 0; i < s->catalogs->source->count; i++) {
+        const struct relation *r = &s->catalogs->source->relations[i];
+        struct table *t;
+
+        if (!is_wanted(s->config, r) || sync_table_find_oid(s, r->oid) ||
+            (!is_first && !s->config->new_tables))
+            continue;
+        t = sync_table_new(s);
+        t->source_oid = r->oid;
+        t->bytes = r->bytes;
+        t->rows = r->rows;
+        table_set_relations(t, s->catalogs, r,
+                            catalog_find(s->catalogs->target, r->schema, r->name));
+        if (!is_first)
+            log_event(LOG_NOTICE, "new table", "sync", s->name, "table", t->label, NULL);
+    }
+}
+
+bool plan_lacks_target(const struct sync *s)
+{
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->state == TABLE_NEW && t->source && t->target == NULL)
+            return true;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ each table */
+
+static bool stands_still(const struct table *t)
+{
+    return t->pause != TABLE_RUNS && (t->is_recorded || t->id == 0) && t->streams == 0;
+}
+
+static bool is_same(const struct relation *a, const struct relation *b)
+{
+    return a && b && strcmp(a->shape, b->shape) == 0;
+}
+
+static void pause_for_drift(struct table *t, const struct drift *d)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s", d->what);
+    error_hint(&e, "%s. The table goes on by itself then; the others are not held up.", d->remedy);
+    if (t->pause != TABLE_USER)
+        table_pause(t, TABLE_DRIFT, &e);
+}
+
+/* Both ends changed before we looked: it stands still for a moment, and goes on with new
+ * statements. */
+static void pause_for_planning(struct table *t)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s has changed at both ends", t->label);
+    error_hint(&e, "%s", "It is planned anew and goes on by itself.");
+    table_pause(t, TABLE_DRIFT, &e);
+}
+
+/* The ends fit. */
+static void mend(struct table *t, const struct relation *source, const struct relation *target)
+{
+    bool changed = !is_same(source, t->source) || !is_same(target, t->target);
+    double now = ev_now(t->sync->loop);
+
+    switch (t->pause) {
+    case TABLE_RUNS:
+        if (changed && t->state != TABLE_NEW && t->streams == 0 && !t->is_indexing)
+            pause_for_planning(t);
+        else if (t->state == TABLE_NEW || t->source == NULL)
+            table_set_relations(t, t->sync->catalogs, source, target);
+        break;
+    case TABLE_USER:
+        break;
+    case TABLE_DRIFT:
+        t->wants_plan = stands_still(t);
+        break;
+    case TABLE_ERROR:
+        t->wants_plan = stands_still(t) && (changed || now >= t->retry_at);
+        break;
+    case TABLE_CAPTURE:
+        t->wants_plan = stands_still(t) && !t->is_lossy;
+        t->wants_copy |= t->is_lossy;
+        break;
+    }
+    if (t->wants_plan || (t->wants_copy && stands_still(t)))
+        table_set_relations(t, t->sync->catalogs, source, target);
+}
+
+static void reconcile_table(struct table *t)
+{
+    const struct catalog_pair *p = t->sync->catalogs;
+    const struct relation *source = catalog_find_oid(p->source, t->source_oid);
+    const struct relation *named = source ? source : t->target;
+    const struct relation *target =
+        named ? catalog_find(p->target, named->schema, named->name) : NULL;
+    struct drift d;
+
+    if (source == NULL && target == NULL) {
+        t->is_gone = true;
+        return;
+    }
+    if (!drift_compare(source, target, &d)) {
+        if (t->state == TABLE_NEW && source)
+            table_set_relations(t, t->sync->catalogs, source, target);
+        pause_for_drift(t, &d);
+        return;
+    }
+    if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT)
+        t->pause = TABLE_RUNS;
+    mend(t, source, target);
+}
+
+void plan_reconcile(struct sync *s)
+{
+    struct list *next;
+
+    add_new_tables(s);
+    for (struct list *l = s->tables.next; l != &s->tables; l = next) {
+        next = l->next;
+        reconcile_table(container_of(l, struct table, in_sync));
+    }
+}
+
+/* ------------------------------------------------------------------ what is next */
+
+struct table *plan_next_copy(struct sync *s, double now)
+{
+    struct table *best = NULL;
+
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+        bool ready =
+            t->state == TABLE_NEW ? t->pause == TABLE_RUNS : t->wants_copy && stands_still(t);
+
+        if (ready && t->source && t->target && now >= t->next_try &&
+            (best == NULL || t->bytes > best->bytes))
+            best = t;
+    }
+    return best;
+}
+
+struct table *plan_next_resume(struct sync *s)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->wants_plan && stands_still(t) && t->id != 0)
+            return t;
+    }
+    return NULL;
+}
+
+struct table *plan_next_forget(struct sync *s)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->is_gone && t->streams == 0 && (t->id == 0 || stands_still(t)))
+            return t;
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ statements */
+
+static json_t *key_json(const struct relation *r)
+{
+    json_t *key = json_array();
+
+    for (int i = 0; i < r->key_count; i++)
+        json_array_append_new(key, json_string(r->key[i]));
+    return key;
+}
+
+static json_t *read_column(const struct table *t, const struct column *c)
+{
+    (void)t;
+    return json_pack("{s:s, s:s?}", "name", c->name, "cast", c->cast);
+}
+
+/* The value comes as the source's wire type and goes into the target's column: assignment does for
+ * a value that is read as itself, text is cast to the target's type. */
+static json_t *apply_column(const struct table *t, const struct column *c)
+{
+    const struct column *other = relation_column(t->target, c->name);
+    bool is_key = relation_is_key(t->source, c->name);
+
+    return json_pack("{s:s, s:s, s:s?, s:b, s:b}", "name", c->name, "array", c->array, "cast",
+                     c->cast ? other->full_type : NULL, "is_key", is_key && c->is_bitwise,
+                     "is_fixed", other->is_identity_always);
+}
+
+static json_t *table_json(const struct table *t, const struct relation *r,
+                          json_t *(*column)(const struct table *, const struct column *))
+{
+    json_t *columns = json_array();
+
+    for (int i = 0; i < t->source->column_count; i++)
+        json_array_append_new(columns, column(t, &t->source->columns[i]));
+    return json_pack("{s:i, s:s, s:s, s:b, s:o, s:o}", "id", t->id, "schema", r->schema, "name",
+                     r->name, "only", r->only, "key", key_json(t->source), "columns", columns);
+}
+
+static bool dump(json_t *list, struct buf *out)
+{
+    bool any = json_array_size(list) > 0;
+    char *text = json_dumps(list, JSON_COMPACT);
+
+    buf_text(out, text);
+    free(text);
+    json_decref(list);
+    return any;
+}
+
+static bool can_have_statements(const struct table *t)
+{
+    return t->id != 0 && t->source && t->target && t->source->key_count > 0 &&
+           !(t->pause == TABLE_DRIFT && !t->wants_plan);
+}
+
+bool plan_read_json(const struct sync *s, struct buf *out)
+{
+    json_t *list = json_array();
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (can_have_statements(t) && t->read_sql == NULL)
+            json_array_append_new(list, table_json(t, t->source, read_column));
+    }
+    return dump(list, out);
+}
+
+bool plan_apply_json(const struct sync *s, struct buf *out)
+{
+    json_t *list = json_array();
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (can_have_statements(t) && t->upsert_sql == NULL)
+            json_array_append_new(list, table_json(t, t->target, apply_column));
+    }
+    return dump(list, out);
+}

@@ -1,0 +1,20 @@
+/* The text form of a transaction snapshot, "xmin:xmax:xip,xip,..." as txid_current_snapshot()
+ * gives it. Pure. */
+#ifndef SNAPSHOT_H
+#define SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mem.h"
+
+struct snapshot {
+    int64_t xmin;
+    int64_t xmax;
+    const char *running; /* the ids in progress as an array's text: "{12,15}" */
+};
+
+/* Takes a text apart; `running` lives in the arena. False when it is no snapshot. */
+bool snapshot_parse(struct arena *a, const char *text, struct snapshot *s);
+
+#endif

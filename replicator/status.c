@@ -1,0 +1,214 @@
+/* Builds the status tree from memory. Rates and times to go are of the copy as a whole and of each
+ * table since its first chunk was taken. */
+#include "status.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "batch.h"
+#include "buf.h"
+
+static json_t *real_or_null(bool known, double value)
+{
+    return known ? json_real((double)(int64_t)(value * 1000) / 1000) : json_null();
+}
+
+static json_t *text_or_null(const char *s)
+{
+    return s && s[0] ? json_string(s) : json_null();
+}
+
+/* ------------------------------------------------------------------ tables */
+
+static int64_t bytes_done(const struct table *t)
+{
+    int64_t done = t->state == TABLE_FOLLOW ? t->bytes : t->bytes_done + t->bytes_moving;
+
+    return done < t->bytes ? done : t->bytes;
+}
+
+static double bytes_per_s(const struct table *t, double now)
+{
+    double end = t->copied_at > 0 ? t->copied_at : now;
+
+    if (t->copy_started_at <= 0 || end - t->copy_started_at < 0.05)
+        return 0;
+    return (double)bytes_done(t) / (end - t->copy_started_at);
+}
+
+static json_t *table_tree(const struct table *t, double now)
+{
+    double rate = bytes_per_s(t, now);
+    int64_t left = t->bytes - bytes_done(t);
+    const char *schema = t->source ? t->source->schema : "";
+    const char *name = t->source ? t->source->name : t->label;
+    const char *pause = table_pause_name(t->pause);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "schema", schema,
+                          "name", name, "state", table_state_name(t->state), "bytes", t->bytes,
+                          "bytes_done", bytes_done(t), "rows", t->rows, "rows_done",
+                          t->rows_done + t->rows_moving, "bytes_per_s", (json_int_t)rate,
+                          "rows_applied", t->rows_applied, "changes_pending", t->changes_pending);
+
+    json_object_set_new(o, "eta_s",
+                        real_or_null(rate > 0 && left > 0, rate > 0 ? (double)left / rate : 0));
+    json_object_set_new(o, "paused", text_or_null(pause));
+    if (pause) {
+        json_object_set_new(o, "what", text_or_null(t->why.what));
+        json_object_set_new(o, "detail", text_or_null(t->why.detail));
+        json_object_set_new(o, "hint", text_or_null(t->why.hint));
+    }
+    return o;
+}
+
+static json_t *tables_tree(const struct sync *s, double now)
+{
+    json_t *list = json_array();
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        json_array_append_new(list, table_tree(container_of(l, struct table, in_sync), now));
+    return list;
+}
+
+/* ------------------------------------------------------------------ the rest */
+
+struct totals {
+    int64_t bytes;
+    int64_t bytes_done;
+    int64_t rows_done;
+    int64_t pending;
+    double ended_at;
+};
+
+static struct totals add_up(const struct sync *s)
+{
+    struct totals sum = {0};
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        sum.bytes += t->bytes;
+        sum.bytes_done += bytes_done(t);
+        sum.rows_done += t->rows_done + t->rows_moving;
+        sum.pending += t->changes_pending;
+        if (t->copied_at > sum.ended_at)
+            sum.ended_at = t->copied_at;
+    }
+    return sum;
+}
+
+static json_t *copy_tree(const struct sync *s, const struct totals *sum, double now)
+{
+    double end = s->phase > SYNC_COPY && sum->ended_at > 0 ? sum->ended_at : now;
+    double took = s->copy_started_at > 0 ? end - s->copy_started_at : 0;
+    double rate = took > 0.05 ? (double)sum->bytes_done / took : 0;
+    int64_t left = sum->bytes - sum->bytes_done;
+    json_t *o =
+        json_pack("{s:I, s:I, s:I, s:I}", "bytes", sum->bytes, "bytes_done", sum->bytes_done,
+                  "rows_done", sum->rows_done, "bytes_per_s", (json_int_t)rate);
+
+    json_object_set_new(o, "eta_s",
+                        real_or_null(rate > 0 && left > 0, rate > 0 ? (double)left / rate : 0));
+    json_object_set_new(o, "took_s", real_or_null(took > 0, took));
+    return o;
+}
+
+static json_t *lag_tree(const struct sync *s, const struct totals *sum, double now)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "seconds",
+                        real_or_null(s->snapshot && s->caught_up_at > 0, now - s->caught_up_at));
+    json_object_set_new(o, "rows", json_integer(sum->pending));
+    return o;
+}
+
+static json_t *log_tree(const struct sync *s)
+{
+    json_t *o =
+        json_pack("{s:I, s:I}", "bytes", s->log_bytes, "limit_bytes", s->config->log_limit_bytes);
+
+    json_object_set_new(o, "held_by", text_or_null(s->log_held_by));
+    json_object_set_new(o, "oldest_s", s->log_held_by ? json_integer(s->log_held_s) : json_null());
+    return o;
+}
+
+static json_t *daemon_tree(const struct sync *s)
+{
+    struct rusage use;
+
+    getrusage(RUSAGE_SELF, &use);
+    return json_pack("{s:i, s:s, s:f, s:I, s:f}", "pid", (int)getpid(), "version", REBECO_VERSION,
+                     "started_at", s->started_at, "peak_rss_bytes",
+                     (json_int_t)use.ru_maxrss * 1024, "cpu_s",
+                     (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+                         (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6);
+}
+
+/* A note that goes with the phase: why the schema copy waits, or why a person is needed. */
+static void add_trouble(json_t *o, const struct sync *s)
+{
+    const struct error *e = NULL;
+
+    if (error_is_set(&s->stopped))
+        e = &s->stopped;
+    else if (schema_copy_is_running(s->schema))
+        e = schema_copy_trouble(s->schema, NULL);
+    if (e == NULL)
+        return;
+    json_object_set_new(
+        o, "trouble",
+        json_pack("{s:s, s:s, s:s}", "what", e->what, "detail", e->detail, "hint", e->hint));
+}
+
+json_t *status_tree(const struct sync *s)
+{
+    double now = ev_time();
+    struct totals sum = add_up(s);
+    json_t *o = json_object();
+
+    json_object_set_new(o, "sync", json_string(s->name));
+    json_object_set_new(o, "phase", json_string(sync_phase_name(s->phase)));
+    json_object_set_new(o, "consistent", json_boolean(s->is_consistent));
+    json_object_set_new(o, "in_sync", json_boolean(sync_is_in_sync(s)));
+    json_object_set_new(o, "paused", json_boolean(s->is_paused));
+    add_trouble(o, s);
+    json_object_set_new(o, "lag", lag_tree(s, &sum, now));
+    json_object_set_new(o, "copy", copy_tree(s, &sum, now));
+    json_object_set_new(o, "batches",
+                        json_pack("{s:I, s:I, s:f}", "count", s->batches, "rows", s->batch_rows,
+                                  "last_ms", s->last_batch_s * 1000));
+    json_object_set_new(o, "log", log_tree(s));
+    json_object_set_new(
+        o, "sequences",
+        json_pack("{s:i, s:i}", "seen", s->sequences->seen, "troubled", s->sequences->troubled));
+    json_object_set_new(
+        o, "matviews",
+        json_pack("{s:i, s:i}", "seen", s->matviews->count, "failing", s->matviews->failing));
+    json_object_set_new(o, "tables", tables_tree(s, now));
+    json_object_set(o, "problems", s->problems);
+    json_object_set_new(o, "daemon", daemon_tree(s));
+    return o;
+}
+
+char *status_text(const struct sync *s)
+{
+    json_t *o = status_tree(s);
+    char *text = json_dumps(o, JSON_COMPACT);
+
+    json_decref(o);
+    return text ? text : mem_strdup("{}");
+}
+
+void status_set_problems(struct sync *s, const PGresult *r)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < PQntuples(r); i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?}", "kind", PQgetvalue(r, i, 0),
+                                              "object", PQgetvalue(r, i, 1), "message",
+                                              PQgetvalue(r, i, 2), "hint",
+                                              PQgetisnull(r, i, 3) ? NULL : PQgetvalue(r, i, 3)));
+    json_decref(s->problems);
+    s->problems = list;
+}

@@ -1,0 +1,444 @@
+/* A sync's state in memory, and what is started when.
+ *
+ * What is always true: jobs other than the leading one run only while is_led, that is while a
+ * session of ours holds the sync's lock and the tables in memory were read after it was taken.
+ * When the lead is lost, everything stops and is read anew: there is one way to start. */
+#include "sync.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "daemon.h"
+#include "lead.h"
+#include "log.h"
+
+const char *sync_phase_name(enum sync_phase p)
+{
+    switch (p) {
+    case SYNC_STARTING:
+        return "starting";
+    case SYNC_SCHEMA:
+        return "schema";
+    case SYNC_CAPTURE:
+        return "capture";
+    case SYNC_COPY:
+        return "copy";
+    case SYNC_CATCH_UP:
+        return "catch-up";
+    case SYNC_FINISH:
+        return "finish";
+    case SYNC_FOLLOW:
+        return "follow";
+    }
+    return "";
+}
+
+const char *table_state_name(enum table_state s)
+{
+    switch (s) {
+    case TABLE_NEW:
+        return "new";
+    case TABLE_COPY:
+        return "copy";
+    case TABLE_FOLLOW:
+        return "follow";
+    }
+    return "";
+}
+
+const char *table_pause_name(enum table_pause p)
+{
+    switch (p) {
+    case TABLE_RUNS:
+        return NULL;
+    case TABLE_USER:
+        return "user";
+    case TABLE_DRIFT:
+        return "drift";
+    case TABLE_ERROR:
+        return "error";
+    case TABLE_CAPTURE:
+        return "capture";
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ catalogs */
+
+struct catalog_pair *catalog_pair_new(struct catalog *source, struct catalog *target)
+{
+    struct catalog_pair *p = mem_alloc(sizeof *p);
+
+    p->references = 1;
+    p->source = source;
+    p->target = target;
+    return p;
+}
+
+void catalog_pair_release(struct catalog_pair *p)
+{
+    if (p == NULL || --p->references > 0)
+        return;
+    catalog_free(p->source);
+    catalog_free(p->target);
+    free(p);
+}
+
+/* ------------------------------------------------------------------ tables */
+
+struct table *sync_table_new(struct sync *s)
+{
+    struct table *t = mem_alloc(sizeof *t);
+
+    t->sync = s;
+    t->arena = arena_new();
+    t->label = "";
+    list_append(&s->tables, &t->in_sync);
+    s->table_count++;
+    return t;
+}
+
+void sync_table_forget(struct table *t)
+{
+    copy_release_snapshot(t);
+    catalog_pair_release(t->catalogs);
+    arena_free(t->arena);
+    free(t->snapshot);
+    free(t->stamp);
+    list_remove(&t->in_sync);
+    t->sync->table_count--;
+    free(t);
+}
+
+struct table *sync_table_find(struct sync *s, int id)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->id == id)
+            return t;
+    }
+    return NULL;
+}
+
+struct table *sync_table_find_oid(struct sync *s, Oid source_oid)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->source_oid == source_oid)
+            return t;
+    }
+    return NULL;
+}
+
+struct table *sync_table_find_name(struct sync *s, const char *schema, const char *name)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->source && strcmp(t->source->schema, schema) == 0 &&
+            strcmp(t->source->name, name) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+bool table_is_followed(const struct table *t)
+{
+    return t->state == TABLE_FOLLOW && t->pause == TABLE_RUNS && t->read_sql && t->upsert_sql;
+}
+
+/* What was made for the old relations goes with them. */
+void table_set_relations(struct table *t, struct catalog_pair *pair, const struct relation *source,
+                         const struct relation *target)
+{
+    struct arena *a = arena_new();
+
+    pair->references++;
+    catalog_pair_release(t->catalogs);
+    t->catalogs = pair;
+    t->source = source;
+    t->target = target;
+    t->label = arena_strdup(a, source ? source->label : target ? target->label : t->label);
+    arena_free(t->arena);
+    t->arena = a;
+    t->read_sql = NULL;
+    t->upsert_sql = NULL;
+    t->remove_sql = NULL;
+    t->clear_sql = NULL;
+    t->target_has_key = target && target->key_count > 0;
+    free(t->stamp);
+    t->stamp = NULL;
+}
+
+void table_pause(struct table *t, enum table_pause why, const struct error *e)
+{
+    bool is_news = t->pause != why || strcmp(t->why.what, e->what) != 0;
+
+    t->pause = why;
+    t->why = *e;
+    t->sync->is_consistent = false;
+    t->sync->wants_catalog = true;
+    if (why == TABLE_ERROR) {
+        t->retry_at = ev_now(t->sync->loop) + 30;
+    }
+    if (!is_news)
+        return;
+    t->is_recorded = false;
+    log_error(LOG_WARNING, "table paused", e, "sync", t->sync->name, "table", t->label, "reason",
+              table_pause_name(why), NULL);
+    if (t->sync->batch)
+        batch_wake(t->sync->batch);
+    lead_wake(t->sync->lead);
+}
+
+void table_set_snapshot(struct table *t, const char *snapshot)
+{
+    free(t->snapshot);
+    t->snapshot = mem_strdup(snapshot);
+}
+
+void sync_table_changed(struct table *t)
+{
+    matview_table_changed(t->sync->matviews, t->id);
+}
+
+/* ------------------------------------------------------------------ what is next */
+
+static bool needs_stream(const struct table *t)
+{
+    return t->state == TABLE_COPY && t->pause == TABLE_RUNS && t->source && t->target &&
+           !t->is_indexing;
+}
+
+/* Copy jobs that would find something to do: one per chunk that is not in hand, or per key. */
+static int streams_wanted(const struct sync *s)
+{
+    int wanted = 0;
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+        int left = t->chunks - t->chunks_done;
+
+        if (needs_stream(t))
+            wanted += left > 0 ? left : 1;
+        if (wanted >= s->config->copy_streams)
+            return s->config->copy_streams;
+    }
+    return wanted;
+}
+
+static int streams_running(const struct sync *s)
+{
+    int n = 0;
+
+    for (const struct list *l = s->jobs.next; l != &s->jobs; l = l->next)
+        n++;
+    return n;
+}
+
+static void start_streams(struct sync *s)
+{
+    int wanted = streams_wanted(s);
+
+    if (wanted > 0 && s->copy_started_at <= 0)
+        s->copy_started_at = ev_now(s->loop);
+    while (streams_running(s) < wanted)
+        job_start(&copy_new(s)->job);
+}
+
+static bool is_copying(const struct sync *s)
+{
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->state == TABLE_COPY && t->pause == TABLE_RUNS)
+            return true;
+    }
+    return false;
+}
+
+static void set_phase(struct sync *s, enum sync_phase p)
+{
+    if (s->phase == p)
+        return;
+    s->phase = p;
+    log_event(LOG_NOTICE, "phase", "sync", s->name, "phase", sync_phase_name(p), NULL);
+    lead_wake(s->lead);
+}
+
+static void schema_finished(struct schema_copy *c)
+{
+    struct sync *s = schema_copy_owner(c);
+
+    if (s->phase == SYNC_FINISH)
+        s->schema_finished = true;
+    else
+        lead_schema_done(s->lead);
+    sync_think(s);
+}
+
+/* While something is copied or not consistent, nothing later in the order is begun. Once the rest
+ * of the schema is there, a table that is copied again does not bring the sync back. */
+static void choose_phase(struct sync *s)
+{
+    if (is_copying(s)) {
+        set_phase(s, SYNC_COPY);
+    } else if (!s->is_consistent && !s->schema_finished) {
+        set_phase(s, SYNC_CATCH_UP);
+    } else if (!s->schema_finished) {
+        set_phase(s, SYNC_FINISH);
+        if (!schema_copy_is_running(s->schema))
+            schema_copy_start(s->schema, SCHEMA_POST);
+    } else {
+        set_phase(s, s->is_consistent ? SYNC_FOLLOW : SYNC_CATCH_UP);
+    }
+}
+
+static void start_helpers(struct sync *s)
+{
+    if (s->phase >= SYNC_COPY && !job_is_running(&s->sequences->job))
+        sequence_start(s->sequences);
+    if (s->phase == SYNC_FOLLOW && !s->matviews->is_on)
+        matview_start(s->matviews);
+}
+
+void sync_think(struct sync *s)
+{
+    if (!s->is_led)
+        return;
+    batch_start(s->batch);
+    if (!s->is_paused)
+        start_streams(s);
+    choose_phase(s);
+    start_helpers(s);
+    daemon_consider(s->daemon);
+}
+
+bool sync_is_copied(const struct sync *s)
+{
+    return s->is_led && s->phase > SYNC_COPY && s->table_count > 0;
+}
+
+static bool matviews_are_settled(const struct sync *s)
+{
+    const struct matview_job *m = s->matviews;
+
+    if (!s->config->matview_initial)
+        return true;
+    if (!m->is_on || m->listed_at <= 0)
+        return false;
+    for (const struct list *l = m->views.next; l != &m->views; l = l->next) {
+        const struct matview *v = container_of(l, struct matview, in_job);
+
+        if (!v->is_refreshed && v->failures == 0)
+            return false;
+    }
+    return true;
+}
+
+bool sync_is_in_sync(const struct sync *s)
+{
+    return s->is_led && s->phase == SYNC_FOLLOW && s->is_consistent &&
+           s->sequences->synced_at > 0 && matviews_are_settled(s);
+}
+
+bool sync_waits_for_person(const struct sync *s)
+{
+    bool any = false;
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->pause == TABLE_RUNS && t->state != TABLE_FOLLOW)
+            return false;
+        any |= t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR;
+    }
+    return any && s->phase > SYNC_CAPTURE;
+}
+
+/* ------------------------------------------------------------------ life */
+
+static void stop_streams(struct sync *s)
+{
+    while (!list_is_empty(&s->jobs))
+        copy_free(
+            container_of(container_of(s->jobs.next, struct job, in_sync), struct copy_job, job));
+}
+
+static void forget_tables(struct sync *s)
+{
+    while (!list_is_empty(&s->tables))
+        sync_table_forget(container_of(s->tables.next, struct table, in_sync));
+    catalog_pair_release(s->catalogs);
+    s->catalogs = NULL;
+}
+
+void sync_lost_lead(struct sync *s)
+{
+    s->is_led = false;
+    stop_streams(s);
+    batch_stop(s->batch);
+    sequence_stop(s->sequences);
+    matview_stop(s->matviews);
+    schema_copy_stop(s->schema);
+    forget_tables(s);
+    s->phase = SYNC_STARTING;
+    s->is_consistent = false;
+}
+
+struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct config_sync *config)
+{
+    struct sync *s = mem_alloc(sizeof *s);
+
+    s->daemon = d;
+    s->loop = loop;
+    s->config = config;
+    s->name = config->name;
+    s->source_url = config->source->url;
+    s->target_url = config->target->url;
+    list_init(&s->in_daemon);
+    list_init(&s->tables);
+    list_init(&s->jobs);
+    s->lead = lead_new(s);
+    s->batch = batch_new(s);
+    s->sequences = mem_alloc(sizeof *s->sequences);
+    sequence_init(s->sequences, s);
+    s->matviews = mem_alloc(sizeof *s->matviews);
+    matview_init(s->matviews, s);
+    s->schema = schema_copy_new(loop, s, schema_finished, s);
+    return s;
+}
+
+void sync_start(struct sync *s)
+{
+    s->started_at = ev_now(s->loop);
+    lead_start(s->lead);
+}
+
+void sync_stop(struct sync *s)
+{
+    sync_lost_lead(s);
+    lead_stop(s->lead);
+}
+
+void sync_free(struct sync *s)
+{
+    sync_stop(s);
+    list_remove(&s->in_daemon);
+    lead_free(s->lead);
+    batch_free(s->batch);
+    sequence_fini(s->sequences);
+    free(s->sequences);
+    matview_fini(s->matviews);
+    free(s->matviews);
+    schema_copy_free(s->schema);
+    free(s->consumer);
+    free(s->snapshot);
+    free(s->capture_lsn);
+    free(s->log_held_by);
+    json_decref(s->problems);
+    free(s);
+}

@@ -1,0 +1,406 @@
+/* The watch: one duty after another when each is due, and sleep in between. Idle, that is a look
+ * at the catalogs every few seconds and a status every ten; nothing here grows with the number of
+ * changes. */
+#include "upkeep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "daemon.h"
+#include "log.h"
+#include "plan.h"
+#include "status.h"
+
+#define COMMANDS_S 5. /* covers a lost notification */
+#define STATUS_BUSY_S 1.
+#define STATUS_IDLE_S 10.
+#define ROTATE_BUSY_S 1.
+#define ROTATE_IDLE_S 10.
+#define STAMP_S 5.
+#define STAMP_PAUSED_S 1. /* while a table waits to be mended */
+#define LOG_TOTAL_S 10.
+#define KICK_S 0.02
+#define TURN_S 1.
+
+enum { ROTATE_BYTES = 1024 * 1024 };
+
+static struct lead_job *lead_of(struct job *j)
+{
+    return container_of(j, struct lead_job, job);
+}
+
+static void drop_kicks(struct lead_job *l)
+{
+    while (!list_is_empty(&l->kicks)) {
+        struct list *k = l->kicks.next;
+
+        list_remove(k);
+        free(container_of(k, struct lead_kick, in_lead));
+    }
+}
+
+void upkeep_begin(struct lead_job *l)
+{
+    drop_kicks(l);
+    l->status_due = 0;
+    l->rotate_due = 0;
+    l->stamp_due = 0;
+    l->commands_due = 0;
+    l->reconcile_due = 0;
+    l->log_total_due = 0;
+    l->stamps[JOB_SOURCE][0] = '\0';
+    l->stamps[JOB_TARGET][0] = '\0';
+    l->recorded_phase = SYNC_STARTING;
+    l->command_id = 0;
+}
+
+/* ------------------------------------------------------------------ what is due */
+
+static bool is_anything_paused(const struct sync *s)
+{
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        if (container_of(l, struct table, in_sync)->pause > TABLE_USER)
+            return true;
+    return false;
+}
+
+static bool is_busy(const struct sync *s)
+{
+    return s->phase != SYNC_FOLLOW || s->batch->quiet_rounds < 8;
+}
+
+/* A request answered by a round of batches that began after it. */
+static struct lead_kick *kick_to_answer(struct lead_job *l)
+{
+    const struct sync *s = l->sync;
+
+    for (struct list *k = l->kicks.next; k != &l->kicks; k = k->next) {
+        struct lead_kick *kick = container_of(k, struct lead_kick, in_lead);
+
+        if (s->batch->rounds_done > kick->round && (s->is_consistent || is_anything_paused(s)))
+            return kick;
+    }
+    return NULL;
+}
+
+static enum job_next answer(struct job *j, int64_t id, bool ok, const char *text)
+{
+    struct lead_job *l = lead_of(j);
+
+    l->command_id = id;
+    l->command_ok = ok;
+    snprintf(l->answer, sizeof l->answer, "%s", text);
+    return job_goto(j, "answer");
+}
+
+static enum job_next answer_kick(struct job *j, struct lead_kick *k)
+{
+    int64_t id = k->id;
+    bool all = lead_of(j)->sync->is_consistent;
+
+    list_remove(&k->in_lead);
+    free(k);
+    return answer(j, id, all,
+                  all ? "everything committed before the request is at the target"
+                      : "some tables are paused: see `rebeco status`");
+}
+
+static double soonest(const struct lead_job *l, double now)
+{
+    double due = l->status_due;
+
+    if (l->rotate_due < due)
+        due = l->rotate_due;
+    if (l->stamp_due < due)
+        due = l->stamp_due;
+    if (l->commands_due < due)
+        due = l->commands_due;
+    if (due > now + TURN_S)
+        due = now + TURN_S;
+    return due > now + 0.01 ? due - now : 0.01;
+}
+
+static enum job_next go(struct job *j, double *due, double every_s, const char *step)
+{
+    *due = ev_now(j->loop) + every_s;
+    return job_goto(j, step);
+}
+
+/* A capture is to be tried again, or a paused table's time has come. */
+static bool wants_reconcile(struct lead_job *l, double now)
+{
+    struct sync *s = l->sync;
+
+    if (plan_next_copy(s, now) || plan_next_resume(s))
+        return true;
+    if (!s->wants_catalog && !is_anything_paused(s))
+        return false;
+    if (now < l->reconcile_due)
+        return false;
+    l->reconcile_due = now + 1;
+    return true;
+}
+
+enum job_next upkeep_watch(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+    struct sync *s = l->sync;
+    double now = ev_now(j->loop);
+    struct lead_kick *kick = kick_to_answer(l);
+    bool busy = is_busy(s);
+
+    j->failures = 0;
+    if (kick)
+        return answer_kick(j, kick);
+    if (l->recorded_phase != s->phase)
+        return job_goto(j, "phase");
+    if (now >= l->commands_due)
+        return go(j, &l->commands_due, COMMANDS_S, "commands");
+    if (wants_reconcile(l, now))
+        return job_goto(j, "source catalog");
+    if (now >= l->stamp_due)
+        return go(j, &l->stamp_due, is_anything_paused(s) ? STAMP_PAUSED_S : STAMP_S,
+                  "source stamp");
+    if (now >= l->rotate_due)
+        return go(j, &l->rotate_due, busy ? ROTATE_BUSY_S : ROTATE_IDLE_S, "rotate");
+    if (now >= l->status_due)
+        return go(j, &l->status_due, busy ? STATUS_BUSY_S : STATUS_IDLE_S, "problems");
+    sync_think(s);
+    return job_sleep(j, list_is_empty(&l->kicks) ? soonest(l, now) : KICK_S, job_goto(j, "watch"));
+}
+
+/* ------------------------------------------------------------------ requests */
+
+void upkeep_bind_commands(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+}
+
+static bool is_waiting(const struct lead_job *l, int64_t id)
+{
+    for (const struct list *k = l->kicks.next; k != &l->kicks; k = k->next)
+        if (container_of(k, struct lead_kick, in_lead)->id == id)
+            return true;
+    return false;
+}
+
+static void add_kick(struct lead_job *l, int64_t id)
+{
+    struct lead_kick *k = mem_alloc(sizeof *k);
+
+    k->id = id;
+    k->round = l->sync->batch->rounds_begun;
+    list_append(&l->kicks, &k->in_lead);
+    batch_wake(l->sync->batch);
+}
+
+static void pause_by_person(struct table *t)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s was paused by a person", t->label);
+    error_hint(&e, "To go on: rebeco resume %s", t->label);
+    table_pause(t, TABLE_USER, &e);
+}
+
+/* The table is copied again as soon as no batch and no stream is at work on it. */
+static void copy_again(struct table *t)
+{
+    struct error e = {0};
+
+    t->wants_copy = true;
+    t->is_lossy = true;
+    if (t->state == TABLE_NEW)
+        return;
+    error_set(&e, "%s is about to be copied again", t->label);
+    error_hint(&e, "%s", "Somebody asked for it; it goes on by itself.");
+    table_pause(t, TABLE_CAPTURE, &e);
+}
+
+static enum job_next do_table(struct job *j, int64_t id, const char *verb, struct table *t)
+{
+    if (strcmp(verb, "pause") == 0) {
+        pause_by_person(t);
+    } else if (strcmp(verb, "resume") == 0) {
+        if (t->pause == TABLE_USER || t->pause == TABLE_ERROR) {
+            t->pause = t->is_recorded ? TABLE_ERROR : TABLE_RUNS;
+            t->retry_at = 0;
+            j->sync->wants_catalog = true;
+        }
+    } else if (strcmp(verb, "resync") == 0) {
+        copy_again(t);
+    } else if (strcmp(verb, "kick") == 0) {
+        add_kick(lead_of(j), id);
+        return JOB_NEXT;
+    }
+    lead_of(j)->reconcile_due = 0;
+    return answer(j, id, true, "done");
+}
+
+static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (strcmp(verb, "kick") == 0) {
+        add_kick(l, id);
+        return JOB_NEXT;
+    }
+    if (strcmp(verb, "resync") == 0) {
+        for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next)
+            copy_again(container_of(k, struct table, in_sync));
+        return answer(j, id, true, "every table is copied again");
+    }
+    l->command_id = id;
+    l->command_ok = true;
+    snprintf(l->answer, sizeof l->answer, "done");
+    j->sync->is_paused = strcmp(verb, "pause") == 0;
+    batch_wake(j->sync->batch);
+    return job_goto(j, "pause");
+}
+
+/* One request at a time; the rest is found at the next look, which is at once. */
+enum job_next upkeep_take_commands(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+
+    for (int i = 0; i < PQntuples(r); i++) {
+        int64_t id = strtoll(PQgetvalue(r, i, 0), NULL, 10);
+        const char *verb = PQgetvalue(r, i, 1);
+        enum job_next next;
+        struct table *t;
+
+        if (is_waiting(l, id))
+            continue;
+        l->commands_due = 0;
+        if (PQgetisnull(r, i, 3)) {
+            next = do_sync(j, id, verb);
+        } else {
+            t = sync_table_find_name(j->sync, PQgetvalue(r, i, 2), PQgetvalue(r, i, 3));
+            next = t ? do_table(j, id, verb, t)
+                     : answer(j, id, false, "there is no such table in this sync");
+        }
+        if (next != JOB_NEXT)
+            return next;
+    }
+    return job_goto(j, "watch");
+}
+
+enum job_next upkeep_enter_pause_set(struct job *j)
+{
+    params_clear(&j->params);
+    params_text(&j->params, j->sync->name);
+    params_bool(&j->params, j->sync->is_paused);
+    conn_execute(job_conn(j, JOB_TARGET), &sql_paused_set, &j->params, CONN_TEXT, 60.);
+    log_event(LOG_NOTICE, j->sync->is_paused ? "paused by a person" : "resumed by a person", "sync",
+              j->sync->name, NULL);
+    return JOB_WAIT;
+}
+
+void upkeep_bind_answer(struct job *j, struct params *p)
+{
+    const struct lead_job *l = lead_of(j);
+
+    params_int(p, l->command_id);
+    params_bool(p, l->command_ok);
+    params_text(p, l->answer);
+}
+
+/* ------------------------------------------------------------------ phase and status */
+
+void upkeep_bind_phase(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+    params_int(p, j->sync->owner);
+    /* Once the whole schema is there, a later phase than that is not given up again. */
+    params_text(p, sync_phase_name(j->sync->schema_finished ? SYNC_FOLLOW : j->sync->phase));
+}
+
+enum job_next upkeep_take_phase(struct job *j, PGresult *r)
+{
+    (void)r;
+    lead_of(j)->recorded_phase = j->sync->phase;
+    return job_goto(j, "watch");
+}
+
+enum job_next upkeep_take_problems(struct job *j, PGresult *r)
+{
+    status_set_problems(j->sync, r);
+    return JOB_NEXT;
+}
+
+void upkeep_bind_status(struct job *j, struct params *p)
+{
+    struct lead_job *l = lead_of(j);
+
+    free(l->status);
+    l->status = status_text(j->sync);
+    params_text(p, j->sync->name);
+    params_text(p, l->status);
+}
+
+/* ------------------------------------------------------------------ change logs */
+
+void upkeep_bind_rotate(struct job *j, struct params *p)
+{
+    (void)j;
+    params_int(p, ROTATE_BYTES);
+}
+
+enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+    double now = ev_now(j->loop);
+
+    (void)r;
+    if (now < l->log_total_due)
+        return job_goto(j, "watch");
+    l->log_total_due = now + LOG_TOTAL_S;
+    return JOB_NEXT;
+}
+
+enum job_next upkeep_take_log_total(struct job *j, PGresult *r)
+{
+    struct sync *s = j->sync;
+    bool was_above = s->log_bytes > s->config->log_limit_bytes;
+
+    if (PQntuples(r) == 0)
+        return job_goto(j, "watch");
+    s->log_bytes = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+    free(s->log_held_by);
+    s->log_held_by = PQgetisnull(r, 0, 1) ? NULL : mem_strdup(PQgetvalue(r, 0, 1));
+    s->log_held_s = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
+    if (s->log_bytes > s->config->log_limit_bytes && !was_above)
+        log_event(LOG_WARNING, "the change logs at the source grow beyond their limit", "sync",
+                  s->name, "bytes", log_int(s->log_bytes), "limit",
+                  log_int(s->config->log_limit_bytes), "held_by", s->log_held_by, "hint",
+                  "They are emptied when the target has the changes and no old transaction is "
+                  "open. If the target stays away: rebeco uninstall --source frees the space.",
+                  NULL);
+    return job_goto(j, "watch");
+}
+
+/* ------------------------------------------------------------------ catalogs */
+
+static bool has_changed(struct lead_job *l, enum job_side side, const PGresult *r)
+{
+    bool known = l->stamps[side][0] != '\0';
+    bool changed = strncmp(l->stamps[side], PQgetvalue(r, 0, 0), sizeof l->stamps[side] - 1) != 0;
+
+    snprintf(l->stamps[side], sizeof l->stamps[side], "%s", PQgetvalue(r, 0, 0));
+    return known && changed;
+}
+
+enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r)
+{
+    j->sync->wants_catalog |= has_changed(lead_of(j), JOB_SOURCE, r);
+    return job_goto(j, "target stamp");
+}
+
+enum job_next upkeep_take_target_stamp(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+
+    j->sync->wants_catalog |= has_changed(l, JOB_TARGET, r);
+    return job_goto(j, "watch");
+}

@@ -1,0 +1,28 @@
+/* What the leading job does once it leads: answers requests, publishes the status, has the change
+ * logs emptied, notices changes of the catalogs. Used by lead.c only. */
+#ifndef UPKEEP_H
+#define UPKEEP_H
+
+#include "lead.h"
+
+/* Every duty is due now. */
+void upkeep_begin(struct lead_job *l);
+/* Which duty is next; its step is gone to, or the job sleeps until one is due. */
+enum job_next upkeep_watch(struct job *j);
+
+/* The steps' functions. */
+void upkeep_bind_commands(struct job *j, struct params *p);
+enum job_next upkeep_take_commands(struct job *j, PGresult *r);
+void upkeep_bind_answer(struct job *j, struct params *p);
+enum job_next upkeep_enter_pause_set(struct job *j);
+void upkeep_bind_phase(struct job *j, struct params *p);
+enum job_next upkeep_take_phase(struct job *j, PGresult *r);
+void upkeep_bind_status(struct job *j, struct params *p);
+enum job_next upkeep_take_problems(struct job *j, PGresult *r);
+void upkeep_bind_rotate(struct job *j, struct params *p);
+enum job_next upkeep_take_rotate(struct job *j, PGresult *r);
+enum job_next upkeep_take_log_total(struct job *j, PGresult *r);
+enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r);
+enum job_next upkeep_take_target_stamp(struct job *j, PGresult *r);
+
+#endif

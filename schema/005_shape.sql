@@ -1,0 +1,91 @@
+-- How a table looks, as text: what a batch compares with what it was made for.
+
+-- A type's name with its modifier, the same at both ends when it is the same type.
+CREATE FUNCTION rebeco.type_name(type oid, modifier int) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_depend d
+                              WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'e'
+                                AND d.objid = CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN t.typelem ELSE t.oid END)
+                THEN regexp_replace(format_type(type, modifier), '^("([^"]|"")*"|[^".]+)\.', '')
+                ELSE format_type(type, modifier) END
+      FROM pg_type t WHERE t.oid = type
+$$;
+
+-- The columns of the index that identifies a row, in the index's order: the primary key, else the
+-- narrowest unique index over columns that are never null, without predicate or expression.
+CREATE FUNCTION rebeco.table_key(relation oid)
+    RETURNS TABLE (index_oid oid, is_immediate boolean, ordinal int, column_name name)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT i.indexrelid, i.indimmediate, k.ordinal::int, a.attname
+      FROM (SELECT x.indexrelid, x.indrelid, x.indkey, x.indnkeyatts, x.indimmediate
+              FROM pg_index x
+             WHERE x.indrelid = relation AND x.indisunique AND x.indisvalid
+               AND x.indpred IS NULL AND x.indexprs IS NULL
+               AND NOT EXISTS (SELECT 1 FROM pg_attribute n
+                                WHERE n.attrelid = relation AND NOT n.attnotnull
+                                  AND n.attnum = ANY (x.indkey[0:x.indnkeyatts - 1]))
+             ORDER BY x.indisprimary DESC, x.indimmediate DESC, x.indnkeyatts, x.indexrelid
+             LIMIT 1) i
+     CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k (attnum, ordinal)
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+$$;
+
+-- Name, kind, columns in order with type, nullability and how they are generated, and the key.
+-- Two tables with the same text can be read and written by the same statements. A type that
+-- belongs to an extension is written without its schema, which may differ between the ends.
+CREATE FUNCTION rebeco.table_shape(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('%I.%I %s (%s) key (%s)', n.nspname, c.relname, c.relkind,
+        (SELECT string_agg(concat_ws(' ', quote_ident(a.attname), rebeco.type_name(a.atttypid, a.atttypmod),
+                    CASE WHEN a.attcollation <> t.typcollation THEN 'collate ' || a.attcollation::regcollation::text END,
+                    CASE WHEN a.attnotnull THEN 'not null' END,
+                    CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
+                    CASE WHEN a.attidentity <> '' THEN 'identity ' || a.attidentity::text END),
+                ', ' ORDER BY a.attnum)
+           FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+        (SELECT string_agg(quote_ident(k.column_name), ', ' ORDER BY k.ordinal)
+           FROM rebeco.table_key(c.oid) k))
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = relation
+$$;
+
+-- What changes whenever the table, or one of its partitions, is rewritten, truncated, attached or
+-- altered: files and the transactions that last touched the catalog's rows. Equal at two moments
+-- means that nothing of this happened between them.
+CREATE FUNCTION rebeco.table_stamp(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE tree AS (
+        SELECT relation AS oid
+        UNION ALL
+        SELECT i.inhrelid FROM tree t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p'
+          JOIN pg_inherits i ON i.inhparent = t.oid
+    )
+    SELECT md5(string_agg(concat_ws(' ', c.oid, c.relfilenode, c.xmin,
+            (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum)
+               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)),
+            ';' ORDER BY c.oid))
+      FROM tree JOIN pg_class c ON c.oid = tree.oid
+$$;
+
+-- The type below a domain, or a domain over a domain; any other type itself.
+CREATE FUNCTION rebeco.base_type(type oid) RETURNS oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE down AS (
+        SELECT t.oid, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid = type
+        UNION ALL
+        SELECT t.oid, t.typtype, t.typbasetype
+          FROM down d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd'
+    )
+    SELECT oid FROM down WHERE typtype <> 'd'
+$$;

@@ -1,0 +1,141 @@
+-- The functions that write a sync's progress at the target. Each first makes sure that the caller
+-- still owns the sync: a daemon that was cut off and comes back finds another number and stops.
+
+CREATE FUNCTION rebeco.sync_check_owner(sync_name text, our_number bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM 1 FROM rebeco.sync s WHERE s.name = sync_name AND s.owner = our_number FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'another daemon has taken over the sync "%"', sync_name
+            USING HINT = 'This one stops writing at once. Run one daemon per sync.';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION rebeco.chunks_add(sync_name text, id int, chunks json) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO rebeco.chunk (sync, table_id, number, relation, lower, upper, bytes)
+    SELECT sync_name, id, c.number, c.doc ->> 'relation', (c.doc ->> 'lower')::bigint, (c.doc ->> 'upper')::bigint, (c.doc ->> 'bytes')::bigint
+      FROM json_array_elements(chunks) WITH ORDINALITY c (doc, number)
+$$;
+
+-- Ends a batch: the sync, and the tables that were in it, are at `until` now. Fails when the sync is
+-- not where the batch began. `tables` are those with a position of their own that have joined.
+CREATE FUNCTION rebeco.sync_advance(sync_name text, our_number bigint, since txid_snapshot,
+        until txid_snapshot, taken_at timestamptz, tables int[], is_consistent boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE rebeco.sync s
+       SET snapshot = until, snapshot_at = taken_at, applied_at = clock_timestamp(),
+           consistent_since = CASE WHEN is_consistent THEN coalesce(s.consistent_since, clock_timestamp()) END
+     WHERE s.name = sync_name AND s.owner = our_number
+       AND s.snapshot::text IS NOT DISTINCT FROM since::text;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'another daemon has taken over the sync "%"', sync_name
+            USING HINT = 'This one stops writing at once. Run one daemon per sync.';
+    END IF;
+    IF tables <> '{}' THEN
+        UPDATE rebeco.sync_table t SET snapshot = NULL
+         WHERE t.sync = sync_name AND t.id = ANY (tables) AND t.snapshot IS NOT NULL;
+    END IF;
+END
+$$;
+
+-- Takes a table out of step: it keeps the position that it has, and is not applied until it runs
+-- again. `reason` is user, drift, error or capture.
+CREATE FUNCTION rebeco.table_pause(sync_name text, our_number bigint, table_id int, reason text,
+        what text, detail text, hint text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM rebeco.sync_check_owner(sync_name, our_number);
+    UPDATE rebeco.sync_table t
+       SET paused = reason, paused_what = what, paused_detail = detail, paused_hint = hint,
+           paused_at = CASE WHEN t.paused = reason THEN t.paused_at ELSE clock_timestamp() END,
+           snapshot = CASE WHEN t.state = 'follow' THEN coalesce(t.snapshot, s.snapshot) ELSE t.snapshot END
+      FROM rebeco.sync s
+     WHERE s.name = sync_name AND t.sync = s.name AND t.id = table_id;
+    UPDATE rebeco.sync SET consistent_since = NULL WHERE name = sync_name;
+END
+$$;
+
+-- Lets a paused table run again, from the position that it has.
+CREATE FUNCTION rebeco.table_resume(sync_name text, our_number bigint, table_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM rebeco.sync_check_owner(sync_name, our_number);
+    UPDATE rebeco.sync_table t
+       SET paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL, paused_at = NULL
+     WHERE t.sync = sync_name AND t.id = table_id;
+END
+$$;
+
+-- Marks a chunk as done, in the transaction that loaded it.
+CREATE FUNCTION rebeco.chunk_done(sync_name text, our_number bigint, id int, chunk_number int,
+        loaded_rows bigint, loaded_bytes bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM rebeco.sync_check_owner(sync_name, our_number);
+    UPDATE rebeco.chunk c
+       SET done_at = clock_timestamp(), copied_rows = loaded_rows, copied_bytes = loaded_bytes
+     WHERE c.sync = sync_name AND c.table_id = id AND c.number = chunk_number AND c.done_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the chunk % of table % was copied by somebody else', chunk_number, id
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+END
+$$;
+
+-- A table is copied and has its key.
+CREATE FUNCTION rebeco.table_follow(sync_name text, our_number bigint, table_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM rebeco.sync_check_owner(sync_name, our_number);
+    UPDATE rebeco.sync_table t SET state = 'follow', copied_at = clock_timestamp()
+     WHERE t.sync = sync_name AND t.id = table_id;
+END
+$$;
+
+-- Empties a table before it is copied again: at once where no foreign key points to it, row by row
+-- where one does.
+CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('TRUNCATE TABLE %I.%I', table_schema, table_name);
+EXCEPTION WHEN feature_not_supported THEN
+    EXECUTE format('DELETE FROM %I.%I', table_schema, table_name);
+END
+$$;
+
+-- Which of these tables hold rows.
+CREATE FUNCTION rebeco.tables_with_rows(tables oid[]) RETURNS SETOF oid
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    t oid;
+    found_one boolean;
+BEGIN
+    FOREACH t IN ARRAY tables LOOP
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s)', t::regclass) INTO found_one;
+        IF found_one THEN
+            RETURN NEXT t;
+        END IF;
+    END LOOP;
+END
+$$;

@@ -1,0 +1,2 @@
+-- Begins a transaction. Lowest server version: 10.
+BEGIN

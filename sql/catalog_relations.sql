@@ -1,0 +1,56 @@
+-- All tables of the users, each as one JSON object; partitions are part of their root.
+-- Result: document json {oid, schema, name, kind, bytes, rows, shape, key_index, key_immediate,
+-- key [names], only (read without children), columns [{name, type, full_type, cast, array, element_oid,
+-- array_oid, copy_binary,
+-- is_bitwise, not_null, generated, identity}]}.
+--   cast         what the value is read as: NULL for itself, 'text', or a domain's base type
+--   array        the type of an array of such values, for unnest
+--   is_bitwise   equal values are equal bytes, so an equal key need not be written again
+-- Lowest server version: 12. Needs the functions of schema/005_shape.sql.
+SELECT json_build_object(
+    'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+    'only', c.relkind = 'r',
+    'bytes', CASE c.relkind WHEN 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE p.bytes END,
+    'rows', greatest(CASE c.relkind WHEN 'r' THEN c.reltuples ELSE p.rows END, 0)::bigint,
+    'shape', rebeco.table_shape(c.oid),
+    'key_index', k.index_oid::bigint, 'key_immediate', k.is_immediate, 'key', coalesce(k.names, '[]'),
+    'columns', coalesce(a.columns, '[]')) AS document
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN LATERAL (
+        SELECT coalesce(pg_catalog.sum(pg_catalog.pg_table_size(t.relid)), 0)::bigint AS bytes,
+               coalesce(pg_catalog.sum(l.reltuples) FILTER (WHERE l.reltuples > 0), 0) AS rows
+          FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON l.oid = t.relid
+         WHERE t.isleaf AND c.relkind = 'p') p ON true
+  LEFT JOIN LATERAL (
+        SELECT min(x.index_oid) AS index_oid, bool_and(x.is_immediate) AS is_immediate,
+               json_agg(x.column_name ORDER BY x.ordinal) AS names
+          FROM rebeco.table_key(c.oid) x) k ON true
+ CROSS JOIN (SELECT '{bool,bytea,char,name,int8,int2,int4,text,oid,json,jsonb,float4,float8,money,bpchar,varchar,date,time,timestamp,timestamptz,timetz,interval,bit,varbit,numeric,uuid,inet,cidr,macaddr,macaddr8,point,lseg,box,path,polygon,line,circle,tsvector,tsquery,pg_lsn}'::name[] AS names) f
+  LEFT JOIN LATERAL (
+        SELECT json_agg(json_build_object(
+                   'name', a.attname,
+                   'type', rebeco.type_name(a.atttypid, a.atttypmod),
+                   'full_type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+                   'cast', CASE WHEN w.plain AND t.typtype = 'd' THEN pg_catalog.format_type(b.oid, NULL)
+                                WHEN NOT w.plain THEN 'text' END,
+                   'array', pg_catalog.format_type(CASE WHEN w.plain THEN b.typarray ELSE 1009 END, NULL),
+                   'element_oid', CASE WHEN w.plain THEN b.oid ELSE 25 END::bigint,
+                   'array_oid', CASE WHEN w.plain THEN b.typarray ELSE 1009 END::bigint,
+                   'copy_binary', w.plain OR b.typtype = 'e' OR e.plain,
+                   'is_bitwise', b.typname = ANY ('{int2,int4,int8,uuid,bool,oid,date,time,timestamp,timestamptz,bytea,name,text,varchar}'::name[])
+                                 AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_collation o WHERE o.oid = a.attcollation AND NOT o.collisdeterministic),
+                   'not_null', a.attnotnull, 'generated', a.attgenerated, 'identity', a.attidentity)
+               ORDER BY a.attnum) AS columns
+          FROM pg_catalog.pg_attribute a
+          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+          JOIN pg_catalog.pg_type b ON b.oid = rebeco.base_type(t.oid)
+          LEFT JOIN pg_catalog.pg_type l ON l.oid = b.typelem AND b.typcategory = 'A'
+         CROSS JOIN LATERAL (SELECT b.typnamespace = 'pg_catalog'::regnamespace AND b.typname = ANY (f.names) AS plain) w
+         CROSS JOIN LATERAL (SELECT coalesce(l.typnamespace = 'pg_catalog'::regnamespace AND l.typname = ANY (f.names), false) AS plain) e
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) a ON true
+ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'rebeco')
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
+                      AND d.deptype = 'e')

@@ -1,0 +1,2 @@
+-- Ends a transaction. Lowest server version: 10.
+COMMIT

@@ -1,0 +1,2 @@
+-- Lowest server version: 10.
+LISTEN rebeco_wake

@@ -1,0 +1,32 @@
+-- Makes the statements that read the changed rows of tables at the source.
+-- $1 json: [{id, schema, name, only, key [names], columns [{name, cast}]}]
+-- Result: id int, statement text. Each statement takes $1 bigint (log rows from this transaction
+-- id on) and $2 bigint[] (and of these), and gives: is_there boolean, then the columns. A key
+-- without a row gives is_there NULL and NULL for all but the key. The lateral LIMIT 1 and the
+-- settings of the reading session leave one plan only: keys first, then the table's key index.
+-- Lowest server version: 12.
+SELECT (t.doc ->> 'id')::int AS id,
+       format($f$SELECT r.is_there, %1$s
+  FROM (SELECT DISTINCT %2$s
+          FROM (SELECT %2$s FROM rebeco.log_%3$s_0 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))
+                UNION ALL
+                SELECT %2$s FROM rebeco.log_%3$s_1 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))) l) k
+  LEFT JOIN LATERAL (SELECT true AS is_there, %4$s FROM %5$s%6$I.%7$I x WHERE %8$s LIMIT 1) r ON true$f$,
+              c.output, k.names, t.doc ->> 'id', c.input,
+              CASE WHEN (t.doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END,
+              t.doc ->> 'schema', t.doc ->> 'name', k.match) AS statement
+  FROM json_array_elements($1::json) t (doc)
+ CROSS JOIN LATERAL (
+        SELECT string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal) AS names,
+               string_agg(format('x.%I = k.k%s', k.name, k.ordinal), ' AND ' ORDER BY k.ordinal) AS match
+          FROM json_array_elements_text(t.doc -> 'key') WITH ORDINALITY k (name, ordinal)) k
+ CROSS JOIN LATERAL (
+        SELECT string_agg(format('x.%I AS c%s', c.doc ->> 'name', c.ordinal), ', ' ORDER BY c.ordinal) AS input,
+               string_agg(format(CASE WHEN key.ordinal IS NULL THEN 'r.c%1$s%3$s'
+                                      ELSE 'coalesce(r.c%1$s, k.k%2$s)%3$s' END,
+                                 c.ordinal, key.ordinal,
+                                 CASE WHEN c.doc ->> 'cast' IS NOT NULL THEN '::' || (c.doc ->> 'cast') ELSE '' END),
+                          ', ' ORDER BY c.ordinal) AS output
+          FROM json_array_elements(t.doc -> 'columns') WITH ORDINALITY c (doc, ordinal)
+          LEFT JOIN json_array_elements_text(t.doc -> 'key') WITH ORDINALITY key (name, ordinal)
+            ON key.name = c.doc ->> 'name') c

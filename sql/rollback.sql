@@ -1,0 +1,2 @@
+-- Gives up a transaction. Lowest server version: 10.
+ROLLBACK
