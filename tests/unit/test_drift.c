@@ -1,0 +1,200 @@
+/* Two ends of a table are compared: every difference is named, with a remedy, and equal ends pass.
+ */
+#include "drift.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* One end of a table with the columns id (the key), name and total (generated). */
+struct end {
+    struct relation r;
+    struct column columns[4];
+    const char *key[2];
+};
+
+static void end_init(struct end *e)
+{
+    memset(e, 0, sizeof *e);
+    e->columns[0] = (struct column){.name = "id", .type = "integer", .not_null = true};
+    e->columns[1] = (struct column){.name = "name", .type = "character varying(20)"};
+    e->columns[2] = (struct column){.name = "total", .type = "numeric", .is_generated = true};
+    e->key[0] = "id";
+    e->r = (struct relation){.schema = "shop",
+                             .name = "item",
+                             .label = "shop.item",
+                             .kind = 'r',
+                             .shape = "",
+                             .key_index = 1,
+                             .key_count = 1,
+                             .key = e->key,
+                             .column_count = 2,
+                             .all_count = 3,
+                             .columns = e->columns};
+}
+
+static void expect(const struct end *s, const struct end *t, const char *what, const char *remedy)
+{
+    struct drift d;
+    assert_false(drift_compare(&s->r, &t->r, &d));
+    if (strstr(d.what, what) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", d.what, what);
+    if (strstr(d.remedy, remedy) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", d.remedy, remedy);
+}
+
+static void test_equal_ends_fit(void **state)
+{
+    (void)state;
+    struct end s, t;
+    struct drift d;
+    end_init(&s);
+    end_init(&t);
+    assert_true(drift_compare(&s.r, &t.r, &d));
+    assert_string_equal(d.what, "");
+}
+
+static void test_the_order_of_columns_does_not_matter(void **state)
+{
+    (void)state;
+    struct end s, t;
+    struct drift d;
+    end_init(&s);
+    end_init(&t);
+    struct column first = t.columns[0];
+    t.columns[0] = t.columns[1];
+    t.columns[1] = first;
+    assert_true(drift_compare(&s.r, &t.r, &d));
+}
+
+static void test_added_column(void **state)
+{
+    (void)state;
+    struct end s, t;
+    end_init(&s);
+    end_init(&t);
+    s.columns[3] = (struct column){.name = "extra", .type = "text"};
+    s.r.all_count = 4;
+    expect(&s, &t, "\"extra\"", "ADD COLUMN \"extra\" text");
+}
+
+static void test_dropped_column(void **state)
+{
+    (void)state;
+    struct end s, t;
+    end_init(&s);
+    end_init(&t);
+    t.columns[3] = (struct column){.name = "extra", .type = "text"};
+    t.r.all_count = 4;
+    expect(&s, &t, "\"extra\"", "DROP COLUMN \"extra\"");
+}
+
+static void test_renamed_column(void **state)
+{
+    (void)state;
+    struct end s, t;
+    end_init(&s);
+    end_init(&t);
+    s.columns[1].name = "title";
+    expect(&s, &t, "\"title\"", "rename");
+}
+
+static void test_retyped_column(void **state)
+{
+    (void)state;
+    struct end s, t;
+    end_init(&s);
+    end_init(&t);
+    s.columns[1].type = "character varying(21)";
+    expect(&s, &t, "character varying(20)", "TYPE character varying(21)");
+}
+
+static void test_nullability(void **state)
+{
+    (void)state;
+    struct end s, t;
+    struct drift d;
+    end_init(&s);
+    end_init(&t);
+    t.columns[1].not_null = true;
+    expect(&s, &t, "NULL", "DROP NOT NULL");
+    /* The other way round every value of the source has its place. */
+    t.columns[1].not_null = false;
+    s.columns[1].not_null = true;
+    assert_true(drift_compare(&s.r, &t.r, &d));
+}
+
+static void test_generated_at_one_end(void **state)
+{
+    (void)state;
+    struct end s, t;
+    end_init(&s);
+    end_init(&t);
+    t.columns[2].is_generated = false;
+    expect(&s, &t, "generated", "same");
+}
+
+static void test_key(void **state)
+{
+    (void)state;
+    struct end s, t;
+    struct drift d;
+    end_init(&s);
+    end_init(&t);
+    t.key[0] = "name";
+    expect(&s, &t, "key", "same");
+    /* A target without any key is one that the copy has not finished. */
+    t.r.key_count = 0;
+    assert_true(drift_compare(&s.r, &t.r, &d));
+    s.r.key_count = 0;
+    expect(&s, &t, "no primary key", "ADD PRIMARY KEY");
+}
+
+static void test_a_table_at_one_end_only(void **state)
+{
+    (void)state;
+    struct end s;
+    struct drift d;
+    end_init(&s);
+    assert_false(drift_compare(&s.r, NULL, &d));
+    assert_non_null(strstr(d.what, "shop.item is missing at the target"));
+    assert_false(drift_compare(NULL, &s.r, &d));
+    assert_non_null(strstr(d.what, "gone at the source"));
+    assert_string_not_equal(d.remedy, "");
+}
+
+/* 63 bytes of name in every place, and longer types: cut off is allowed, overrun is not. */
+static void test_long_names_do_not_overrun(void **state)
+{
+    (void)state;
+    struct end s, t;
+    struct drift d;
+    char type[2000];
+    end_init(&s);
+    end_init(&t);
+    memset(type, 'x', sizeof type - 1);
+    type[sizeof type - 1] = '\0';
+    s.columns[1].type = type;
+    assert_false(drift_compare(&s.r, &t.r, &d));
+    assert_true(strlen(d.what) < sizeof d.what && strlen(d.remedy) < sizeof d.remedy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_equal_ends_fit),
+        cmocka_unit_test(test_the_order_of_columns_does_not_matter),
+        cmocka_unit_test(test_added_column),
+        cmocka_unit_test(test_dropped_column),
+        cmocka_unit_test(test_renamed_column),
+        cmocka_unit_test(test_retyped_column),
+        cmocka_unit_test(test_nullability),
+        cmocka_unit_test(test_generated_at_one_end),
+        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_a_table_at_one_end_only),
+        cmocka_unit_test(test_long_names_do_not_overrun),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
