@@ -340,7 +340,6 @@ BEGIN
         v_used := v_set.used;
     ELSIF v_here.is_called THEN
         v_used := v_target;
-        v_ahead := v_ahead * 2;
     END IF;
     -- Where nobody but us has been, the place in the circle is ours to choose.
     v_back := v_known AND p_exact
@@ -350,14 +349,17 @@ BEGIN
         v_max := least(v_max, (t ->> 'max')::numeric);
     END IF;
 
-    v_goal := v_sign * rebeco.sequence_goal(
-        v_source * v_sign, v_target * v_sign, abs(v_increment),
-        CASE WHEN v_sign > 0 THEN v_min ELSE -v_max END,
-        CASE WHEN v_sign > 0 THEN v_max ELSE -v_min END,
-        v_cycle, v_ahead, v_back, v_used * v_sign);
-    IF v_goal IS NULL THEN
-        RETURN false;
-    END IF;
+    -- First whether it is behind at all; then, where others use it, further than that.
+    FOR v_times IN 1 .. CASE WHEN v_known OR v_used IS NULL THEN 1 ELSE 2 END LOOP
+        v_goal := v_sign * rebeco.sequence_goal(
+            v_source * v_sign, v_target * v_sign, abs(v_increment),
+            CASE WHEN v_sign > 0 THEN v_min ELSE -v_max END,
+            CASE WHEN v_sign > 0 THEN v_max ELSE -v_min END,
+            v_cycle, v_ahead * v_times, v_back, v_used * v_sign);
+        IF v_goal IS NULL THEN
+            RETURN false;
+        END IF;
+    END LOOP;
     IF v_goal = v_source AND NOT v_source_called THEN
         v_goal := v_goal + v_increment; -- as at the source: the value that comes next
         v_called := false;

@@ -8,11 +8,12 @@
 -- CONCURRENTLY, which does not hold up readers, takes what the server asks for: data in it, and a
 -- unique index on plain columns without a condition. Else readers wait while it is refreshed; so
 -- that they do not wait for it to begin as well, behind a long query of one of them, it gives up
--- soon where somebody may be reading.
+-- soon where somebody may be reading. A function in it may count on the search_path that the role
+-- has by itself (before PostgreSQL 17, which pins it), so for its duration that is put back.
 -- Lowest server version: 10.
 SELECT c.oid AS relid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS label,
-       pg_catalog.format('SELECT pg_catalog.set_config(%L, %L, true); '
-                         'REFRESH MATERIALIZED VIEW %s%I.%I', 'lock_timeout',
+       pg_catalog.format('SELECT %s, pg_catalog.set_config(%L, %L, true); '
+                         'REFRESH MATERIALIZED VIEW %s%I.%I', d.settings, 'lock_timeout',
                          CASE WHEN NOT c.relispopulated THEN '60s'
                               WHEN k.quietly THEN '30s' ELSE '1s' END,
                          CASE WHEN k.quietly THEN 'CONCURRENTLY ' ELSE '' END,
@@ -40,6 +41,11 @@ SELECT c.oid AS relid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS label
                     JOIN pg_catalog.pg_am a ON a.oid = ic.relam AND a.amname = 'btree'
                    WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
                      AND i.indpred IS NULL AND i.indexprs IS NULL) AS quietly) k
+ CROSS JOIN (
+       SELECT pg_catalog.string_agg(pg_catalog.format('pg_catalog.set_config(%L, %L, true)', g.name,
+                                                      g.reset_val), ', ' ORDER BY g.name) AS settings
+         FROM pg_catalog.pg_settings g
+        WHERE g.name IN ('search_path', 'max_parallel_workers_per_gather')) d
   LEFT JOIN rebeco.matview m ON m.sync = $1 AND m.relid = c.oid
   LEFT JOIN rebeco.sync s ON s.name = $1
  ORDER BY r.place, n.nspname, c.relname

@@ -52,10 +52,16 @@ def problems(target):
 
 def test_initially_in_order_and_only_once(source, target, rebecos):
     source.run(TOWER)
+    # Before PostgreSQL 17 a function in a materialized view may count on its session's search_path.
+    where = "" if target.major < 17 else "public."
+    source.run("CREATE FUNCTION look() RETURNS bigint LANGUAGE plpgsql STABLE AS "
+               f"'BEGIN RETURN (SELECT count(*) FROM {where}alone); END'")
+    source.run("CREATE MATERIALIZED VIEW looks AS SELECT look() AS n")
     r = started(rebecos, source, target)
     r.wait("all are filled", lambda: total(target) == 5050 and refreshed(target, "other") is not None, 20)
+    assert target.value("SELECT n FROM looks") == 0
     times = target.run("SELECT c.relname FROM rebeco.matview m JOIN pg_class c ON c.oid = m.relid ORDER BY refreshed_at")
-    order = [name for name, in times if name != "other"]
+    order = [name for name, in times if name not in ("other", "looks")]
     assert order == ["z_low", "m_mid", "a_top"]
     assert problems(target) == {}
     before = target.run("SELECT * FROM rebeco.matview ORDER BY relid")
