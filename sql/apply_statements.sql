@@ -9,7 +9,7 @@ SELECT (t.doc ->> 'id')::int AS id,
        format('INSERT INTO %1$I.%2$I AS t (%3$s) OVERRIDING SYSTEM VALUE SELECT %4$s FROM unnest(%5$s) AS u (%6$s) ON CONFLICT (%7$s) DO %8$s',
               t.doc ->> 'schema', t.doc ->> 'name', c.names, c.casts, c.arrays, c.aliases, k.names,
               CASE WHEN c.assignments IS NULL THEN 'NOTHING'
-                   ELSE format('UPDATE SET %s WHERE ROW(%s) *<> ROW(%s)', c.assignments, c.old_values, c.new_values) END) AS upsert,
+                   ELSE format('UPDATE SET %s WHERE ROW(%s)::record *<> ROW(%s)::record', c.assignments, c.old_values, c.new_values) END) AS upsert,
        format('DELETE FROM %6$s%1$I.%2$I AS t USING unnest(%3$s) AS u (%4$s) WHERE %5$s',
               t.doc ->> 'schema', t.doc ->> 'name', k.arrays, k.aliases, k.match, o.only) AS remove,
        format('DELETE FROM %s%I.%I', o.only, t.doc ->> 'schema', t.doc ->> 'name') AS clear
