@@ -42,50 +42,36 @@ EXCEPTION
 END
 $$;
 
--- Whether the table has what is called for under another name: any primary key will do for its
--- primary key, and any index that is attached to the parent's index for an index of a partition.
-CREATE FUNCTION rebeco.schema_has_other(o rebeco.schema_object) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT 1 FROM pg_catalog.pg_constraint k
-          JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
-          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE o.detail = 'primary' AND k.contype = 'p'
-           AND n.nspname = o.names[1] AND c.relname = o.names[2])
-        OR EXISTS (
-        SELECT 1 FROM pg_catalog.pg_inherits h
-          JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
-          JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
-          JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid
-          JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
-          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE o.parent IS NOT NULL AND o.detail <> 'attach'
-           AND pn.nspname = o.parent[1] AND p.relname = o.parent[2]
-           AND n.nspname = o.parent[3] AND c.relname = o.parent[4])
-$$;
-
--- Whether the partition is attached to its parent.
-CREATE FUNCTION rebeco.schema_is_attached(o rebeco.schema_object) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT 1 FROM pg_catalog.pg_inherits h
-          JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
-          JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
-          JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid
-          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = o.names[1] AND c.relname = o.names[2]
-           AND pn.nspname = o.parent[1] AND p.relname = o.parent[2])
-$$;
-
--- 'missing', 'there', or 'renamed': there under another name.
-CREATE FUNCTION rebeco.schema_state(o rebeco.schema_object) RETURNS text
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN o.detail = 'attach'
-                THEN CASE WHEN rebeco.schema_is_attached(o) THEN 'there' ELSE 'missing' END
-                WHEN rebeco.schema_has_address(o.kind, o.names, o.args) THEN 'there'
-                WHEN rebeco.schema_has_other(o) THEN 'renamed'
-                ELSE 'missing' END
-$$;
+-- Of each object: 'missing', 'there', or 'renamed': there under another name. Any primary key will
+-- do for a table's primary key, and any index that is attached to the parent's index for an index of
+-- a partition. A partition is there as such when it is attached.
+CREATE VIEW rebeco.schema_state AS
+SELECT o.sync, o.stage, o.id, o.kind, o.failed,
+       CASE WHEN o.detail = 'attach' THEN CASE WHEN EXISTS (
+                SELECT 1 FROM pg_catalog.pg_namespace n
+                  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+                  JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid
+                  JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
+                  JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+                 WHERE n.nspname = o.names[1] AND c.relname = o.names[2]
+                   AND pn.nspname = o.parent[1] AND p.relname = o.parent[2]) THEN 'there' ELSE 'missing' END
+            WHEN rebeco.schema_has_address(o.kind, o.names, o.args) THEN 'there'
+            WHEN o.detail = 'primary' AND EXISTS (
+                SELECT 1 FROM pg_catalog.pg_namespace n
+                  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+                  JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
+                 WHERE n.nspname = o.names[1] AND c.relname = o.names[2]) THEN 'renamed'
+            WHEN o.parent IS NOT NULL AND EXISTS (
+                SELECT 1 FROM pg_catalog.pg_namespace n
+                  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+                  JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
+                  JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid
+                  JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
+                  JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+                 WHERE n.nspname = o.parent[3] AND c.relname = o.parent[4]
+                   AND pn.nspname = o.parent[1] AND p.relname = o.parent[2]) THEN 'renamed'
+            ELSE 'missing' END AS state
+  FROM rebeco.schema_object o;
 
 -- Runs statements that were made by the source's server, each by itself; returns what the server
 -- said to each that failed, as one text with detail and hint.
