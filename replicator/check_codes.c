@@ -164,11 +164,6 @@ const struct check_code check_codes[] = {
      "refuses to work like that.",
      "ALTER TABLE ... NO FORCE ROW LEVEL SECURITY, connect as the owner, or ALTER ROLE ... "
      "BYPASSRLS."},
-    {"table-rule", CHECK_BLOCKER,
-     "Rewrite rules change what INSERT, UPDATE or DELETE do to these tables. At the target "
-     "Rebeco's "
-     "own statements would be changed, or refused.",
-     "Replace the rules by triggers or views, drop them at the target, or exclude the tables."},
     {"unlogged-table", CHECK_WARNING,
      "These tables are unlogged: a crash of the source empties them, and no trigger hears of it.",
      "ALTER TABLE ... SET LOGGED, exclude them, or `rebeco resync` them after a crash."},
@@ -331,6 +326,11 @@ const struct check_code check_codes[] = {
      "PostgreSQL 15 and later, as superuser: GRANT SET ON PARAMETER session_replication_role TO "
      "the role of the URL. At RDS: use the master user. Otherwise see target-trigger and "
      "target-foreign-key."},
+    {"target-rule", CHECK_BLOCKER,
+     "Rewrite rules change or refuse what Rebeco writes into these tables at the target (or will, "
+     "once the schema is copied).",
+     "Replace the rules by triggers, drop them at the target (with schema: expect), or exclude the "
+     "tables."},
     {"target-trigger", CHECK_WARNING,
      "Triggers will fire at the target for rows that arrive: what they do was done at the source "
      "already, and arrives as well.",

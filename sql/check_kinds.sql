@@ -58,6 +58,7 @@ UNION ALL
 SELECT 'other-replication', t.object, 'trigger ' || string_agg(quote_ident(g.tgname), ', ' ORDER BY g.tgname)
   FROM tables t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid
   JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
- WHERE n.nspname IN ('bucardo', 'londiste', 'pgq', 'pgq_ext', 'pglogical', 'bdr') OR n.nspname ~ '^_.' AND p.proname = 'logtrigger'
+ WHERE n.nspname IN ('bucardo', 'londiste', 'pgq', 'pgq_ext')
+    OR n.nspname ~ '^_.' AND p.proname = 'logtrigger' -- Slony
     OR g.tgname ~ '^(bucardo_|sym_on_)'
  GROUP BY t.object

@@ -185,6 +185,7 @@ CASES = [
          target_admin="CREATE COLLATION public.french (provider = icu, locale = 'fr')"),
     Case("large-objects", "source", WARNING, source="SELECT lo_create(0)", text="1 large"),
     Case("publication-all-tables", "source", WARNING, source_admin="CREATE PUBLICATION every FOR ALL TABLES"),
+    Case("publication-all-tables", "target", WARNING, target_admin="CREATE PUBLICATION every FOR ALL TABLES"),
     # ---- tables of the source
     Case("no-tables", "source", BLOCKER, base=False),
     Case("table-not-owned", "source", BLOCKER, text="theirs",
@@ -203,7 +204,7 @@ CASES = [
     Case("no-key", "source", BLOCKER, source="CREATE TABLE u (a int NOT NULL, UNIQUE (a) DEFERRABLE)", text="deferrable"),
     Case("row-security", "source", BLOCKER, text="item",
          source="ALTER TABLE item ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
-    Case("table-rule", "source", BLOCKER, source="CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING", text="deaf"),
+    Case("target-rule", "target", BLOCKER, source="CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING", text="deaf"),
     Case("unlogged-table", "source", WARNING, source="CREATE UNLOGGED TABLE u (id int PRIMARY KEY)", text="public.u"),
     Case("other-replication", "source", WARNING, text="bucardo_delta",
          source="CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
@@ -284,7 +285,7 @@ CASES = [
     Case("target-publication-identity", "target", BLOCKER, text="pub",
          source="CREATE TABLE u (a int NOT NULL UNIQUE)",
          target=SHOP + "CREATE TABLE u (a int NOT NULL UNIQUE); CREATE PUBLICATION pub FOR TABLE u"),
-    Case("table-rule", "target", BLOCKER, target=SHOP + "CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING", text="deaf"),
+    Case("target-rule", "target", BLOCKER, target=SHOP + "CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING", text="deaf"),
     Case("row-security", "target", BLOCKER, text="item",
          target=SHOP + "ALTER TABLE item ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
 ]
@@ -440,6 +441,18 @@ def test_table_locked(pair, side):
     pair.target.run(SHOP)
     getattr(pair, side).hold("LOCK TABLE item IN SHARE MODE")
     pair.must_find("table-locked", side, WARNING, "ShareLock")
+
+
+def test_a_daemon_of_ours_is_not_in_the_way(pair):
+    """`check` may be run while a sync runs: its own sessions are neither long nor too many."""
+    pair.source.run(SHOP)
+    pair.source.admin("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 26', current_database()); END $$")
+    for _ in range(10):
+        c = rig.psycopg2.connect(pair.source.url(), application_name="rebeco")
+        pair.source.held.append(c)
+        c.cursor().execute("LOCK TABLE item IN ROW EXCLUSIVE MODE")
+    time.sleep(1.5)
+    assert {code for code, side in pair.findings(target_user="postgres") if side == "source"} == ALWAYS
 
 
 def test_temporary_table(pair):
