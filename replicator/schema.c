@@ -135,7 +135,10 @@ void schema_finish(struct schema_copy *s)
     release(s);
     error_clear(&s->trouble);
     s->needs_person = false;
-    s->done(s);
+    if (s->then_post)
+        schema_copy_start(s, SCHEMA_POST);
+    else
+        s->done(s);
 }
 
 bool schema_failed(struct schema_copy *s, const struct error *e)
@@ -323,6 +326,7 @@ void schema_copy_free(struct schema_copy *s)
 void schema_copy_start(struct schema_copy *s, enum schema_stage stage)
 {
     s->stage = stage;
+    s->then_post = false;
     s->missing = 0;
     error_clear(&s->trouble);
     s->needs_person = false;

@@ -23,7 +23,8 @@ struct schema_copy;
 
 enum schema_stage {
     SCHEMA_PRE,  /* decides by the option `schema` whether anything is copied at all */
-    SCHEMA_POST, /* does nothing when the schema is not copied by us */
+    SCHEMA_POST, /* does nothing when the schema is not copied by us; does SCHEMA_PRE first when
+                    that was begun and did not end */
     SCHEMA_CHECK /* looks again for what was missing; creates nothing */
 };
 
@@ -45,8 +46,8 @@ void schema_copy_stop(struct schema_copy *s);
 bool schema_copy_is_running(const struct schema_copy *s);
 void *schema_copy_owner(const struct schema_copy *s);
 
-/* After a stage has ended: is the schema copied by us? False with `schema: expect`, and with `auto`
- * when the target has the tables. */
+/* After SCHEMA_PRE or SCHEMA_POST has ended: is the schema copied by us? False with `schema:
+ * expect`, and with `auto` when the target has the tables. */
 bool schema_copy_is_ours(const struct schema_copy *s);
 /* How many objects are missing at the target now, of all stages that have run; and of the stage
  * that ran last the server's words about one, NULL when it is not missing. `object` is its type and

@@ -52,6 +52,10 @@ static enum job_next looked(struct job *j, PGresult *r)
     s->is_ours = s->is_decided;
     if (s->stage == SCHEMA_POST && !s->is_decided)
         return JOB_DONE;
+    if (s->stage == SCHEMA_POST && PQgetvalue(r, 0, 0)[0] != 't') {
+        s->stage = SCHEMA_PRE; /* it was broken off when all tables were there already */
+        s->then_post = true;
+    }
     return JOB_NEXT;
 }
 

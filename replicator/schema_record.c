@@ -159,6 +159,19 @@ static enum job_next forgotten(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
+/* Objects of this stage that are the sync's. */
+static int count_objects(const struct schema_copy *s)
+{
+    int count = 0;
+
+    for (int i = 0; i < s->list.count; i++) {
+        const struct schema_entry *e = &s->list.entries[i];
+
+        count += e->is_known && !e->is_elsewhere && !e->is_left_out;
+    }
+    return count;
+}
+
 static bool record_failed(struct job *j, const struct error *e)
 {
     return schema_failed(of_record(j), e);
@@ -176,7 +189,7 @@ static void record_ended(struct job *j, bool finished)
         return;
     }
     log_event(LOG_INFO, "schema copied", "sync", s->sync->name, "stage", schema_stage_name(s),
-              "entries", log_int(s->list.count), "missing", log_int(s->missing), NULL);
+              "objects", log_int(count_objects(s)), "missing", log_int(s->missing), NULL);
     schema_finish(s);
 }
 

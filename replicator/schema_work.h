@@ -42,6 +42,7 @@ struct schema_copy {
     bool is_ours;    /* the schema is copied by us */
     bool is_decided; /* ... as an earlier run found out */
     bool is_serial;  /* pg_restore runs, or ran, as one process: its words can be told apart */
+    bool then_post;  /* the first stage had not ended: it runs, then the second */
     int recorded;    /* entries before this one are in rebeco.problem */
     int missing;     /* at the target, of all stages */
     struct error trouble;
