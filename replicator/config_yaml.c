@@ -116,10 +116,23 @@ static bool read_value(struct yaml_loader *l, const struct config_option *o, str
     return true;
 }
 
+/* Inside [] and {}, YAML ends a value without quotes before a brace: of ${VAR} only $ is left. */
+static void hint_at_quotes(struct yaml_loader *l, const struct config_text *t)
+{
+    size_t n = strlen(t->text);
+    if (n > 0 && t->text[n - 1] == '$' && !t->is_secret)
+        error_hint(l->error, "Inside [] and {} a value with ${...} needs quotes: \"${VAR}\".");
+}
+
 static bool load_scalar(struct yaml_loader *l, const struct config_option *o, void *base)
 {
     struct config_text t;
-    return read_value(l, o, &t) && config_value_set(o, base, &t, l->config->arena, l->error);
+    if (!read_value(l, o, &t))
+        return false;
+    if (config_value_set(o, base, &t, l->config->arena, l->error))
+        return true;
+    hint_at_quotes(l, &t);
+    return false;
 }
 
 static bool load_reference(struct yaml_loader *l, const struct config_option *o, void *base)
