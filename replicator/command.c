@@ -207,8 +207,7 @@ const struct command commands[] = {
     {"check", "", 0, 0, COMMAND_NOTHING, check_options,
      "look at both ends for what stands in the way",
      "Connects to both ends and prints every blocker, warning and note, each with a stable code "
-     "and "
-     "what to do. Changes nothing and waits for no lock.",
+     "and what to do. Changes nothing and waits for no lock.",
      run_check},
     {"status", "", 0, 0, COMMAND_TARGET, status_options, "print what goes on now",
      "Prints the phase, the progress of every table with its rate and the time that is left, the "
