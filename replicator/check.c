@@ -458,6 +458,38 @@ static const struct job_type check_type = {
     .ended = ended,
 };
 
+/* The follower is asked as if it were the source, which it is a copy of. */
+static const struct job_step follower_steps[] = {
+    QUESTION("follower", check_follower, JOB_SOURCE, ask),
+    {.name = NULL},
+};
+
+static bool follower_failed(struct job *j, const struct error *e)
+{
+    check_report_add(&check_of(j)->report, JOB_SOURCE, "follower-unreachable", "copy.follower",
+                     e->detail[0] ? e->detail : e->what);
+    return false;
+}
+
+static const struct job_type follower_type = {
+    .name = "check follower",
+    .uses = {true, false},
+    .steps = follower_steps,
+    .failed = follower_failed,
+    .ended = ended,
+};
+
+static void run_follower(struct check *c)
+{
+    if (c->sync->follower_url == NULL || !c->is_finished)
+        return;
+    job_init(&c->job, c->loop, &follower_type, NULL, c->sync->follower_url, NULL);
+    c->job.conns[JOB_SOURCE].label = "follower";
+    job_start(&c->job);
+    ev_run(c->loop, 0);
+    job_fini(&c->job);
+}
+
 static void run_job(struct check *c)
 {
     job_init(&c->job, c->loop, &check_type, NULL, c->sync->source->url, c->sync->target->url);
@@ -520,8 +552,10 @@ int check_run(struct config *config, struct config_sync *s, bool json)
          *key; key++)
         json_object_set_new(c.context, *key, json_array());
     c.relations = json_array();
-    if (probe(&c) && !must_stop(&c))
+    if (probe(&c) && !must_stop(&c)) {
         run_job(&c);
+        run_follower(&c);
+    }
     code = print(&c, json);
     json_decref(c.relations);
     json_decref(c.context);

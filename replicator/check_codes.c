@@ -44,6 +44,19 @@ const struct check_code check_codes[] = {
      "Read the server's words. If a privilege is missing, ask the provider for pg_monitor or "
      "similar; otherwise run the check again."},
 
+    {"follower-unreachable", CHECK_BLOCKER,
+     "The follower, from which the initial copy is to be read, cannot be reached.",
+     "Correct copy.follower, or leave it out to read from the source itself."},
+    {"follower-foreign", CHECK_BLOCKER,
+     "The address in copy.follower does not lead to a standby of the source.",
+     "Give the address of a streaming standby of the source and the same database there, or leave "
+     "it out."},
+    {"follower-cancels", CHECK_WARNING,
+     "The follower cancels a long COPY when the source vacuums what it still reads. The chunk is "
+     "then read again.",
+     "Set hot_standby_feedback = on at the follower, or max_standby_streaming_delay = -1 for the "
+     "time of the copy, or a smaller copy.split_size."},
+
     /* ---- the servers */
     {"version-unsupported", CHECK_BLOCKER, "This version of PostgreSQL is too old for Rebeco.",
      "Upgrade this server first; or, for an old source, let the provider's own upgrade take it to "

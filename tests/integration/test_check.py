@@ -637,6 +637,31 @@ def test_standby_and_clone(shared, servers):
         follower.drop()
 
 
+def test_follower(shared, servers):
+    source = servers("source", "app", os.environ.get("REBECO_PG_SOURCE"))
+    source.run(SHOP)
+    pair = of_servers(source, shared[1])
+
+    def config(url):
+        return EXPECT.replace("schema: expect", f"copy: {{follower: '{url}'}}")
+
+    pair.must_find("follower-unreachable", "source", BLOCKER, "refused", config=config("postgresql://app@127.0.0.1:1/app"))
+    pair.must_find("follower-foreign", "source", BLOCKER, "no standby", config=config(source.url()))
+    follower = source.standby()
+    try:
+        found = pair.must_find("follower-cancels", "source", WARNING, "30s", config=config(follower.url()))
+        assert ("follower-foreign", "source") not in found
+        follower.run("ALTER SYSTEM SET hot_standby_feedback = on", user="postgres")
+        follower.run("SELECT pg_reload_conf()", user="postgres")
+        rig.eventually("the follower is as it should be", lambda: not [
+            c for c, _ in pair.findings(config=config(follower.url())) if c.startswith("follower")], 10)
+        # The servers of one owner are copies of one template; this one is of another make.
+        other = of_servers(shared[1], shared[0]).findings(config=config(follower.url()))
+        assert ("follower-foreign", "source") in other
+    finally:
+        follower.drop()
+
+
 class _Shifted(rig.Version):
     """A PostgreSQL whose clock is wrong."""
 
@@ -832,10 +857,22 @@ def test_a_sync_that_runs_already(pair):
     assert ("target-not-empty", "target") not in pair.findings()
 
 
+def _codes():
+    with open(rig.TOP + "/replicator/check_codes.c") as f:
+        return set(re.findall(r'^    \{"([a-z-]+)", *CHECK_', f.read(), re.M))
+
+
+def test_list_of_codes():
+    """`check --codes` prints the table, and needs no database."""
+    r = subprocess.run([rig.REBECO, "check", "--codes"], capture_output=True, text=True, env={**os.environ, **rig.SANITIZERS})
+    assert r.returncode == 0, r.stderr
+    assert set(re.findall(r"^([a-z-]+) \((?:blocker|warning|note)\)$", r.stdout, re.M)) == _codes()
+    assert r.stdout.count("What to do: ") == len(_codes())
+
+
 def test_every_code_is_tested():
     """Every row of the table of codes is made to appear by a test of this file."""
-    with open(rig.TOP + "/replicator/check_codes.c") as f:
-        codes = set(re.findall(r'^    \{"([a-z-]+)", *CHECK_', f.read(), re.M))
+    codes = _codes()
     with open(__file__) as f:
         text = f.read().split("# ---- servers and databases")[1]
     assert len(codes) >= 80
