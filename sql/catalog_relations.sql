@@ -5,6 +5,7 @@
 -- is_bitwise, not_null, generated, identity}]}.
 --   cast         what the value is read as: NULL for itself, 'text', or a domain's base type
 --   array        the type of an array of such values, for unnest
+-- A modifier of -1 and not NULL gives bpchar and "bit": as casts, character and bit are one wide.
 --   is_bitwise   equal values are equal bytes, so an equal key need not be written again
 -- Lowest server version: 12. Needs the functions of schema/005_shape.sql.
 SELECT json_build_object(
@@ -32,9 +33,9 @@ SELECT json_build_object(
                    'name', a.attname,
                    'type', rebeco.type_name(a.atttypid, a.atttypmod),
                    'full_type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-                   'cast', CASE WHEN w.plain AND t.typtype = 'd' THEN pg_catalog.format_type(b.oid, NULL)
+                   'cast', CASE WHEN w.plain AND t.typtype = 'd' THEN pg_catalog.format_type(b.oid, -1)
                                 WHEN NOT w.plain THEN 'text' END,
-                   'array', pg_catalog.format_type(CASE WHEN w.plain THEN b.typarray ELSE 1009 END, NULL),
+                   'array', pg_catalog.format_type(CASE WHEN w.plain THEN b.typarray ELSE 1009 END, -1),
                    'element_oid', CASE WHEN w.plain THEN b.oid ELSE 25 END::bigint,
                    'array_oid', CASE WHEN w.plain THEN b.typarray ELSE 1009 END::bigint,
                    'copy_binary', w.plain OR b.typtype = 'e' OR e.plain,

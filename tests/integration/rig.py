@@ -498,8 +498,11 @@ def _explain(s, t, table, columns, ds, dt):
         return text + ", contents differ"
     a, b = _rows(s, table, columns), _rows(t, table, columns)
     only_a, only_b = _minus(a, b), _minus(b, a)
-    return (f"{text}; {len(only_a)} only at the source: {only_a[:5]}; "
-            f"{len(only_b)} only at the target: {only_b[:5]}")
+    names = [r[0] for r in s.run("SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass "
+                                 "AND attnum > 0 AND NOT attisdropped", table)]
+    differ = [n for n in names if _digest(s, table, n) != _digest(t, table, n)]
+    return (f"{text}; columns {', '.join(differ) or 'equal, each by itself'}; "
+            f"{len(only_a)} only at the source: {only_a[:5]}; {len(only_b)} only at the target: {only_b[:5]}")
 
 
 def _minus(a, b):
