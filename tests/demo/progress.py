@@ -44,18 +44,21 @@ def percentile(values, percent):
 
 
 class Screen:
-    """A block of lines that is drawn again in place; without a terminal, each block once in a while."""
+    """A block of lines that is drawn again in place; without a terminal, once in a while what is new in
+    it is printed."""
 
     def __init__(self):
         self.height = 0
         self.last_plain = 0.0
+        self.printed = set()
 
     def draw(self, lines, final=False):
         now = time.monotonic()
         if not IS_TERMINAL:
             if final or now - self.last_plain >= PLAIN_EVERY_S:
                 self.last_plain = now
-                print("\n".join(lines), flush=True)
+                print("\n".join(line for line in lines if line not in self.printed), flush=True)
+                self.printed.update(lines)
             return
         width = shutil.get_terminal_size().columns - 1
         text = f"\x1b[{self.height}A" if self.height else ""
@@ -96,13 +99,14 @@ class Table:
     def __init__(self, name):
         self.name = name
         self.bytes = self.done = self.rows = 0
-        self.state = ""
+        self.state = self.trouble = ""
         self.history = collections.deque()
 
     def take(self, now, row):
         self.bytes, self.done = row.get("bytes") or 0, row.get("bytes_done") or 0
         self.rows = row.get("rows_done") or 0
         self.state = row.get("state", "copy")
+        self.trouble = row.get("what", "") if row.get("paused") else ""
         self.history.append((now, self.done))
         while len(self.history) > 2 and now - self.history[0][0] > self.WINDOW_S:
             self.history.popleft()
@@ -122,6 +126,8 @@ class Table:
     def line(self):
         text = f"   {self.name[:20]:20} {bar(self.part())} {self.part() * 100:3.0f} % {grouped(self.rows):>9} rows"
         rate = self.rate()
+        if self.trouble:
+            return f"{text}  stands still: {self.trouble}"
         if self.is_copied():
             return f"{text}  {megabytes(self.done):>9}"
         if rate <= 0:
@@ -151,12 +157,14 @@ def is_alive(pid):
 class Copy:
     """The course of the copy, as far as it was seen."""
 
+    PATIENCE_S = 20
+
     def __init__(self):
         self.screen = Screen()
         self.tables = {}
         self.phase = ""
         self.copy_from = self.copy_to = None
-        self.begin = time.monotonic()
+        self.begin = self.well_at = time.monotonic()
 
     def take(self, doc):
         now = time.monotonic()
@@ -169,6 +177,14 @@ class Copy:
         if self.copy_from is not None and self.copy_to is None and phase not in ("copy", self.phase):
             self.copy_to = now
         self.phase = phase
+
+    def trouble(self):
+        """Tables that have been standing still for a while: it will not get better."""
+        now = time.monotonic()
+        troubled = [f"{t.name}: {t.trouble}" for t in self.tables.values() if t.trouble]
+        if not troubled:
+            self.well_at = now
+        return troubled if now - self.well_at > self.PATIENCE_S else []
 
     def draw(self, final=False):
         tables = sorted(self.tables.values(), key=lambda t: -t.bytes)
@@ -200,6 +216,9 @@ def copy(args):
             seen.draw(in_sync)
             if in_sync:
                 break
+            if seen.trouble():
+                print("   Tables stand still:\n   " + "\n   ".join(seen.trouble()), file=sys.stderr)
+                return 1
         if not alive:
             print("   rebeco run has ended by itself", file=sys.stderr)
             return 1
