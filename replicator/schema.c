@@ -38,7 +38,25 @@ const char *schema_stage_name(const struct schema_copy *s)
 enum job_next schema_fail_for_person(struct schema_copy *s, const struct error *e)
 {
     s->needs_person = true;
+    ev_timer_stop(s->loop, &s->tell_trouble);
+    ev_timer_set(&s->tell_trouble, 0., 0.);
+    ev_timer_start(s->loop, &s->tell_trouble);
     return job_fail(s->running, e);
+}
+
+static void on_tell_trouble(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct schema_copy *s = container_of(w, struct schema_copy, tell_trouble);
+
+    (void)loop;
+    (void)events;
+    if (s->on_trouble)
+        s->on_trouble(s);
+}
+
+void schema_copy_on_trouble(struct schema_copy *s, schema_handler *trouble)
+{
+    s->on_trouble = trouble;
 }
 
 /* ------------------------------------------------------------------ processes */
@@ -289,6 +307,8 @@ struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, sch
                                           &schema_check_type};
 
     s->sync = sync;
+    s->loop = loop;
+    ev_init(&s->tell_trouble, on_tell_trouble);
     s->done = done;
     s->owner = owner;
     s->archive = s->use_list = -1;
@@ -338,6 +358,7 @@ void schema_copy_start(struct schema_copy *s, enum schema_stage stage)
 
 void schema_copy_stop(struct schema_copy *s)
 {
+    ev_timer_stop(s->loop, &s->tell_trouble);
     schema_run_stop(s);
     if (s->running)
         job_stop(s->running);

@@ -37,6 +37,8 @@ typedef void schema_handler(struct schema_copy *s);
 /* Makes one for a sync whose row in rebeco.sync exists; starts nothing. `sync` must outlive it. */
 struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, schema_handler *done,
                                     void *owner);
+/* `trouble` is called, from the loop, when only a person can help; trying goes on. */
+void schema_copy_on_trouble(struct schema_copy *s, schema_handler *trouble);
 /* Stops it and frees it; NULL is allowed. Not from inside one of its jobs' steps. */
 void schema_copy_free(struct schema_copy *s);
 /* Starts a stage; none may be running. */

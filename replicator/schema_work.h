@@ -13,7 +13,10 @@
 
 struct schema_copy {
     struct sync *sync;
+    struct ev_loop *loop;
     schema_handler *done;
+    schema_handler *on_trouble;   /* may be NULL */
+    struct ev_timer tell_trouble; /* calls it, outside of the job that failed */
     void *owner;
     enum schema_stage stage;
     struct job prepare;

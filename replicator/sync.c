@@ -280,6 +280,13 @@ static void schema_finished(struct schema_copy *c)
     sync_think(s);
 }
 
+static void schema_in_trouble(struct schema_copy *c)
+{
+    struct sync *s = schema_copy_owner(c);
+
+    daemon_consider(s->daemon);
+}
+
 /* While something is copied or not consistent, nothing later in the order is begun. Once the rest
  * of the schema is there, a table that is copied again does not bring the sync back. */
 static void choose_phase(struct sync *s)
@@ -409,6 +416,7 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     s->matviews = mem_alloc(sizeof *s->matviews);
     matview_init(s->matviews, s);
     s->schema = schema_copy_new(loop, s, schema_finished, s);
+    schema_copy_on_trouble(s->schema, schema_in_trouble);
     return s;
 }
 
