@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
 #include "buf.h"
 #include "log.h"
 #include "sqlstate.h"
@@ -551,6 +552,7 @@ static enum job_next enter_followed(struct job *j)
     t->copied_at = ev_now(j->loop);
     log_event(LOG_INFO, "table copied", "sync", c->sync->name, "table", t->label, "rows",
               log_int(t->rows_done), NULL);
+    batch_wake(c->sync->batch);
     sync_think(c->sync);
     return job_goto(j, "pick");
 }

@@ -385,10 +385,10 @@ static enum job_next enter_reconcile(struct job *j)
 
     attach_relations(s);
     s->wants_catalog = false;
-    l->reconcile_due = ev_now(j->loop) + 5;
+    s->expects_schema = !l->schema_tried && s->config->schema != CONFIG_SCHEMA_EXPECT &&
+                        !schema_copy_is_running(s->schema);
     plan_reconcile(s);
-    if (!plan_lacks_target(s) || l->schema_tried || s->config->schema == CONFIG_SCHEMA_EXPECT ||
-        schema_copy_is_running(s->schema))
+    if (!s->expects_schema || !plan_lacks_target(s))
         return job_goto(j, "forget");
     l->schema_tried = true;
     s->phase = SYNC_SCHEMA;

@@ -62,9 +62,27 @@ static bool stands_still(const struct table *t)
     return t->pause != TABLE_RUNS && (t->is_recorded || t->id == 0) && t->streams == 0;
 }
 
-static bool is_same(const struct relation *a, const struct relation *b)
+static bool is_same_source(const struct relation *a, const struct relation *b)
 {
     return a && b && strcmp(a->shape, b->shape) == 0;
+}
+
+/* At the target only the name and the columns matter to the statements: keys and indexes come and
+ * go there by our own doing. */
+static bool is_same_target(const struct relation *a, const struct relation *b)
+{
+    if (a == NULL || b == NULL || a->all_count != b->all_count || strcmp(a->label, b->label) != 0)
+        return false;
+    for (int i = 0; i < a->all_count; i++) {
+        const struct column *c = &a->columns[i];
+        const struct column *other = relation_column(b, c->name);
+
+        if (other == NULL || strcmp(c->full_type, other->full_type) != 0 ||
+            c->is_generated != other->is_generated ||
+            c->is_identity_always != other->is_identity_always)
+            return false;
+    }
+    return true;
 }
 
 static void pause_for_drift(struct table *t, const struct drift *d)
@@ -91,7 +109,7 @@ static void pause_for_planning(struct table *t)
 /* The ends fit. */
 static void mend(struct table *t, const struct relation *source, const struct relation *target)
 {
-    bool changed = !is_same(source, t->source) || !is_same(target, t->target);
+    bool changed = !is_same_source(source, t->source) || !is_same_target(target, t->target);
     double now = ev_now(t->sync->loop);
 
     switch (t->pause) {
@@ -116,6 +134,15 @@ static void mend(struct table *t, const struct relation *source, const struct re
     }
     if (t->wants_plan || (t->wants_copy && stands_still(t)))
         table_set_relations(t, t->sync->catalogs, source, target);
+    else if (t->pause > TABLE_ERROR || t->pause == TABLE_DRIFT)
+        t->sync->wants_catalog = true; /* as soon as it stands still */
+}
+
+/* A table that the schema copy is about to bring. */
+static bool is_expected(const struct table *t)
+{
+    return t->state == TABLE_NEW && t->target == NULL && t->source && t->source->key_count > 0 &&
+           t->sync->expects_schema;
 }
 
 static void reconcile_table(struct table *t)
@@ -134,7 +161,8 @@ static void reconcile_table(struct table *t)
     if (!drift_compare(source, target, &d)) {
         if (t->state == TABLE_NEW && source)
             table_set_relations(t, t->sync->catalogs, source, target);
-        pause_for_drift(t, &d);
+        if (!is_expected(t))
+            pause_for_drift(t, &d);
         return;
     }
     if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT)

@@ -137,6 +137,7 @@ struct sync {
     double last_batch_s;
     int64_t log_bytes;
     bool wants_catalog; /* a catalog has changed, or is to be read again */
+    bool expects_schema; /* tables missing at the target are about to be created */
     bool schema_finished;
     bool matviews_done;
     bool is_held;      /* another daemon holds the sync's lock */

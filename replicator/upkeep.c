@@ -22,6 +22,8 @@
 #define LOG_TOTAL_S 10.
 #define KICK_S 0.02
 #define TURN_S 1.
+#define RECONCILE_LEAST_S 0.3 /* when something has changed */
+#define RECONCILE_S 5.        /* while a table is paused */
 
 enum { ROTATE_BYTES = 1024 * 1024 };
 
@@ -134,11 +136,11 @@ static bool wants_reconcile(struct lead_job *l, double now)
 
     if (plan_next_copy(s, now) || plan_next_resume(s))
         return true;
-    if (!s->wants_catalog && !is_anything_paused(s))
+    if (now < l->reconcile_due || !(s->wants_catalog || is_anything_paused(s)))
         return false;
-    if (now < l->reconcile_due)
+    if (!s->wants_catalog && now < l->reconcile_due + RECONCILE_S)
         return false;
-    l->reconcile_due = now + 1;
+    l->reconcile_due = now + RECONCILE_LEAST_S;
     return true;
 }
 
