@@ -355,7 +355,7 @@ const struct check_code check_codes[] = {
      "Drop them at the target until the cutover, or let our role set session_replication_role."},
     {"target-subscription", CHECK_WARNING,
      "A subscription (logical replication) writes the same tables at the target.",
-     "ALTER SUBSCRIPTION ... DISABLE, or drop it: two writers would overwrite each other."},
+     "Drop the subscription, or disable it for good: two writers would overwrite each other."},
     {"target-publication-identity", CHECK_BLOCKER,
      "These tables of the target are published with updates or deletes but have no replica "
      "identity: the server will refuse Rebeco's updates and deletes.",

@@ -81,6 +81,7 @@ UNION ALL
 SELECT 'row-security', t.object, format('row security applies to role %I', current_user)
   FROM tables t WHERE t.is_table AND row_security_active(t.oid)
 UNION ALL
-SELECT 'target-subscription', t.object, 'subscription ' || string_agg(quote_ident(u.subname), ', ' ORDER BY u.subname)
+SELECT 'target-subscription', t.object, string_agg(DISTINCT format('subscription %I%s', u.subname,
+       CASE WHEN u.pid IS NULL THEN ', not running now' END), ', ')
   FROM tables t JOIN pg_catalog.pg_subscription_rel r ON r.srrelid = t.oid
-  JOIN pg_catalog.pg_subscription u ON u.oid = r.srsubid AND u.subenabled GROUP BY t.object
+  JOIN pg_catalog.pg_stat_subscription u ON u.subid = r.srsubid AND u.relid IS NULL GROUP BY t.object

@@ -6,8 +6,10 @@ server has servers of its own. A case is made at clean ends, so that its code ha
 import contextlib
 import json
 import os
+import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -299,8 +301,7 @@ AFTERWARDS = {
     "target-subscription": (
         "target", "CREATE SUBSCRIPTION sub CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false, slot_name = NONE);"
                   "INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) SELECT oid, 'public.item'::regclass, 'r' FROM "
-                  "pg_subscription WHERE subname = 'sub' AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database());"
-                  "UPDATE pg_subscription SET subenabled = true WHERE subname = 'sub'"),
+                  "pg_subscription WHERE subname = 'sub' AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database());"),
 }
 
 
@@ -322,7 +323,7 @@ def test_code(case, pairs):
         pair.must_find(case.code, case.side, case.severity, case.text, **case.how)
     finally:
         if case.code == "target-subscription":
-            pair.target.admin("UPDATE pg_subscription SET subenabled = false; DROP SUBSCRIPTION sub")
+            pair.target.admin("DROP SUBSCRIPTION sub")
 
 
 # ------------------------------------------------------------------ databases made in a special way
@@ -503,13 +504,24 @@ def test_lock_table_small(small, shared):
 # ------------------------------------------------------------------ the way to the servers
 
 
+def _as_postgres():
+    """Between fork and exec: as the servers, pgbouncer does not run as root, nor outlives the test."""
+    if os.getuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    rig._libc.prctl(rig._PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _pgbouncer(server, mode):
     """A pgbouncer in front of a server; ends with the test's process at the latest. Answers (process, port)."""
     program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     port = rig.free_port()
     home = os.path.join(rig.folder(), f"pgbouncer-{port}")
     os.mkdir(home)
-    server.version.own(home)
+    if os.getuid() == 0:
+        shutil.chown(home, "postgres")
     with open(home + "/users", "w") as f:
         f.write('"app" ""\n"rds" ""\n')
     with open(home + "/ini", "w") as f:
@@ -517,7 +529,7 @@ def _pgbouncer(server, mode):
                 f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {home}/users\n"
                 f"pool_mode = {mode}\nlogfile = {home}/log\nignore_startup_parameters = extra_float_digits,options\n")
     process = subprocess.Popen([program, home + "/ini"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, preexec_fn=server.version._enter)
+                               stderr=subprocess.DEVNULL, preexec_fn=_as_postgres)
     return process, port
 
 
@@ -825,8 +837,10 @@ def test_text(pair):
     assert r.out.startswith("Blockers\n\n  no-key (source)\n")
     assert r.out.count("public.bare") == 5 and "- and 37 more\n" in r.out
     assert "ADD PRIMARY KEY" in r.out
-    assert "\nNotes\n" in r.out and "\nWarnings\n" not in r.out
-    assert r.out.endswith("\n1 blocker, 0 warnings, 2 notes\n")
+    assert "\nNotes\n" in r.out
+    refused = pair.target.server.major < 15  # then the role cannot be granted what it needs
+    assert ("\nWarnings\n" in r.out) == refused
+    assert r.out.endswith(f"\n1 blocker, {'1 warning' if refused else '0 warnings'}, 2 notes\n")
 
 
 def test_patterns(pair):
