@@ -4,14 +4,17 @@
 -- and oid at the source; $7 text, $8 text: schema and name at the target; $9 text: snapshot;
 -- $10 bigint, $11 bigint: bytes and rows; $12 json: chunks [{relation, lower, upper, bytes}];
 -- $13 boolean: rows of an earlier copy may be there, so that rows may come twice
+-- The old chunks must be gone before the new ones come: what nobody reads is run last, so it is read.
 -- Result: one row. Lowest server version: 10.
 WITH ours AS MATERIALIZED (SELECT rebeco.sync_check_owner($1, $2::bigint)),
 dropped AS (
     DELETE FROM rebeco.chunk c USING ours WHERE c.sync = $1 AND c.table_id = $3::int
+    RETURNING c.number
 ),
 added AS (
     INSERT INTO rebeco.sync_table AS t (sync, id, source_schema, source_name, source_oid, target_schema, target_name, snapshot, bytes, rows, tolerant)
-    SELECT $1, $3::int, $4, $5, $6::bigint::oid, $7, $8, $9::txid_snapshot, $10::bigint, $11::bigint, $13::boolean FROM ours
+    SELECT $1, $3::int, $4, $5, $6::bigint::oid, $7, $8, $9::txid_snapshot, $10::bigint, $11::bigint, $13::boolean
+      FROM ours CROSS JOIN (SELECT pg_catalog.count(*) FROM dropped) d
     ON CONFLICT (sync, id) DO UPDATE SET source_schema = EXCLUDED.source_schema, source_name = EXCLUDED.source_name,
            source_oid = EXCLUDED.source_oid, target_schema = EXCLUDED.target_schema, target_name = EXCLUDED.target_name,
            snapshot = EXCLUDED.snapshot, bytes = EXCLUDED.bytes, rows = EXCLUDED.rows, tolerant = EXCLUDED.tolerant,
