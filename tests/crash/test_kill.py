@@ -51,7 +51,7 @@ def test_kill_at_random_moments(source, target, rebecos, seed):
             kept = done
     rebeco.start()
     rebeco.wait_in_sync(120)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
     assert {"copy", "follow"} & phases, f"the kills saw only the phases {phases}"
     rebeco.terminate()
 
@@ -72,7 +72,7 @@ def test_a_copy_longer_than_any_life_ends(source, target, rebecos):
     assert 2 < lives < 60, f"the copy took {lives} lives"
     rebeco.start()
     rebeco.wait_in_sync(60)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
     # Read is what was delivered, and in each life at most one chunk for each of two streams besides.
     total = source.value("SELECT pg_relation_size('big')", user="postgres")
     chunks = target.value("SELECT count(*) FROM rebeco.chunk")
@@ -95,7 +95,7 @@ def test_kill_as_a_phase_begins(source, target, rebecos, phase):
             rebeco.kill9()
     rebeco.start()
     rebeco.wait_in_sync(60)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 @pytest.mark.limit(240)
@@ -115,10 +115,10 @@ def test_kill_with_the_servers(source, target, rebecos):
             server.start()
     rebeco.start()
     rebeco.wait_in_sync(60)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
-@pytest.mark.limit(120)
+@pytest.mark.limit(200)
 def test_a_second_daemon_after_a_frozen_one(source, target, rebecos):
     """The first is stopped, loses its sessions, and wakes when the second has taken over: it must not write."""
     workload.install(source, rows=100)
@@ -131,7 +131,7 @@ def test_a_second_daemon_after_a_frozen_one(source, target, rebecos):
     source.run("UPDATE item SET price = 1")
     second.wait_in_sync(60)
     os.kill(first.process.pid, signal.SIGCONT)
-    assert first.wait_exit(30) == 5
+    assert first.wait_exit(90) == 5
     source.run("UPDATE item SET price = 2")
     second.wait_in_sync()
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)

@@ -559,6 +559,13 @@ def _compare_sequences(s, t):
     return out
 
 
+def check_equal(source, target, **how):
+    """Fails unless every table is equal now, and every sequence is within its interval (of 5 s)."""
+    differences = compare(source, target, sequences=False, **how)
+    assert not differences, "both ends differ:\n  " + "\n  ".join(differences)
+    wait_converged(source, target, 15, **how)
+
+
 def wait_converged(source, target, timeout=30, **how):
     """Waits until both ends are equal; fails with the differences."""
     end = time.monotonic() + timeout

@@ -33,7 +33,7 @@ def test_memory_of_a_large_copy_and_a_large_backlog(source, target, rebecos):
     rebeco = rebecos(source, target, binary=rig.RELEASE).start()
     rebeco.wait_in_sync(400)
     check_memory(rebeco, f"copy of {rows} rows")
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
     rebeco.terminate()
     backlog = rows * 3 // 5
     source.run("UPDATE big SET n = n + 1 WHERE id <= %s", backlog // 2)
@@ -43,7 +43,7 @@ def test_memory_of_a_large_copy_and_a_large_backlog(source, target, rebecos):
     rebeco.start()
     rebeco.wait_in_sync(400)
     check_memory(rebeco, f"backlog of {backlog} keys")
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 @pytest.mark.limit(300)
@@ -58,7 +58,7 @@ def test_memory_of_wide_rows(source, target, rebecos):
     rebeco.wait_in_sync(120)
     source.run("UPDATE wide SET body = body || 'y'")
     rebeco.wait_in_sync(120)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
     peak = rebeco.peak_rss()
     print(f"rows of {size / MB:.0f} MB: peak memory {peak / MB:.1f} MB")
     assert peak < LIMIT + 2 * size

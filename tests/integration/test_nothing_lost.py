@@ -23,7 +23,7 @@ def test_32_writers(source, target, rebeco, seed):
         rebeco.check_alive()
     assert app.done > 100
     rebeco.wait_in_sync(60)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
     rebeco.terminate()
 
 
@@ -54,7 +54,7 @@ def test_a_transaction_that_outlives_many_batches(source, target, rebeco):
         long.run("COMMIT")
     rebeco.wait_in_sync()
     assert target.run("SELECT a, b FROM u WHERE a < 100 ORDER BY a") == [(1, 1), (3, 3)]
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 @pytest.mark.limit(180)
@@ -77,7 +77,7 @@ def test_prepared_transactions_that_wait(source, target, rebeco):
         c.run("ROLLBACK PREPARED 'p1'")
         c.run("COMMIT PREPARED 'p3'")
     rebeco.wait_in_sync()
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 @pytest.mark.limit(240)
@@ -94,11 +94,11 @@ def test_logs_rotate_under_load_and_stay_small(source, target, rebeco):
     for _ in range(10):
         source.run("UPDATE t SET b = b + 1")
         rebeco.wait_in_sync()
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
     def is_small():
         source.run("UPDATE t SET b = b + 1 WHERE a = 1")
         return log_bytes() < 4 * 1024 * 1024
     rig.eventually("the logs are cleaned", is_small, 90, 1)
     rebeco.wait_in_sync()
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)

@@ -31,7 +31,7 @@ def start(source, rebeco):
 def converge(source, target, app, rebeco):
     app.stop()
     rebeco.wait_in_sync(60)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 def test_backends_terminated_at_either_end(source, target, rebeco):
@@ -54,7 +54,7 @@ def test_backends_terminated_all_the_time(source, target, rebecos):
             time.sleep(0.15)
             rebeco.check_alive()
     rebeco.wait_in_sync(60)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 @pytest.mark.parametrize("seconds", DOWN_S)
@@ -136,7 +136,7 @@ def test_connections_are_cut_while_copying(source, target, proxy, rebecos):
         time.sleep(0.3)
         rebeco.check_alive()
     rebeco.wait_in_sync(90)
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 def test_the_servers_are_not_there_at_the_start(source, target, rebeco):
@@ -151,7 +151,7 @@ def test_the_servers_are_not_there_at_the_start(source, target, rebeco):
     rebeco.check_alive()
     target.start()
     rebeco.wait_in_sync()
-    assert rig.compare(source, target) == []
+    rig.check_equal(source, target)
 
 
 def test_the_same_error_is_not_said_a_thousand_times(source, target, rebeco):
