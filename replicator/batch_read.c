@@ -225,31 +225,49 @@ static void take_probe(struct batch_job *b, const PGresult *r)
 
 /* ------------------------------------------------------------------ reading */
 
+/* A text array's literal grows by one element; stamps hold no quotes or backslashes. */
+static void add_element(struct buf *array, const char *text)
+{
+    if (text)
+        buf_printf(array, "%s\"%s\"", array->len ? "," : "{", text);
+    else
+        buf_text(array, array->len ? ",NULL" : "{NULL");
+}
+
+static void close_array(struct buf *array)
+{
+    buf_text(array, array->len ? "}" : "{}");
+}
+
 void batch_send_stamps(struct batch_job *b, const struct sql *sql, enum batch_answer what)
 {
-    struct buf oids = {0}, ids = {0}, known = {0};
+    struct buf oids = {0}, ids = {0}, known = {0}, captures = {0};
 
     for (int i = 0; i < b->group_count; i++) {
         const struct batch_table *t = &b->group[i];
-        const char *stamp = t->table->stamp;
 
         if (t->changes == 0)
             continue;
         buf_printf(&oids, "%s%u", oids.len ? "," : "{", t->table->source_oid);
         buf_printf(&ids, "%s%d", ids.len ? "," : "{", t->table->id);
-        buf_printf(&known, "%s%s", known.len ? "," : "{", stamp ? stamp : "NULL");
+        add_element(&known, t->table->stamp);
+        add_element(&captures, t->table->capture_stamp);
     }
-    buf_text(&oids, oids.len ? "}" : "{}");
-    buf_text(&ids, ids.len ? "}" : "{}");
-    buf_text(&known, known.len ? "}" : "{}");
+    close_array(&oids);
+    close_array(&ids);
+    close_array(&known);
+    close_array(&captures);
     params_clear(&b->job.params);
     params_text(&b->job.params, oids.data);
     params_text(&b->job.params, ids.data);
     params_text(&b->job.params, what == BATCH_STAMPS ? known.data : b->insert_lsn);
+    if (what == BATCH_STAMPS)
+        params_text(&b->job.params, captures.data);
     batch_ask(b, sql, what);
     buf_fini(&oids);
     buf_fini(&ids);
     buf_fini(&known);
+    buf_fini(&captures);
 }
 
 void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode mode)
@@ -294,31 +312,44 @@ static struct error drift_error(const struct table *t, const char *shape)
     return e;
 }
 
-/* In the batch's snapshot: does every table still look as its statements expect? Otherwise it is
- * taken out, before a row of it is read, and the batch is made without it. */
+static bool replace(char **text, const char *with)
+{
+    free(*text);
+    *text = mem_strdup(with);
+    return true;
+}
+
+/* In the batch's snapshot: does a table still look as its statements expect, and is its capture
+ * whole? Otherwise it is taken out, before a row of it is read, and the batch is made without it.
+ */
+static bool take_stamp(struct batch_job *b, struct batch_table *t, const PGresult *r, int row)
+{
+    const char *shape = PQgetisnull(r, row, 2) ? NULL : PQgetvalue(r, row, 2);
+
+    t->stamp = arena_strdup(b->arena, PQgetvalue(r, row, 1));
+    if (PQgetisnull(r, row, 1) || (shape && strcmp(shape, t->table->source->shape) != 0)) {
+        struct error e = drift_error(t->table, shape);
+
+        table_pause(t->table, TABLE_DRIFT, &e);
+        return false;
+    }
+    if (!PQgetisnull(r, row, 4)) {
+        batch_pause_broken(t->table, PQgetvalue(r, row, 4), PQgetvalue(r, row, 5)[0] == 't');
+        return false;
+    }
+    replace(&t->table->stamp, t->stamp);
+    return replace(&t->table->capture_stamp, PQgetvalue(r, row, 3));
+}
+
 static bool take_stamps(struct batch_job *b, const PGresult *r)
 {
     bool fits = true;
 
     for (int i = 0; i < PQntuples(r); i++) {
         struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
-        const char *shape = PQgetisnull(r, i, 2) ? NULL : PQgetvalue(r, i, 2);
 
-        if (t == NULL)
-            continue;
-        t->stamp = arena_strdup(b->arena, PQgetvalue(r, i, 1));
-        if (PQgetisnull(r, i, 1) || (shape && strcmp(shape, t->table->source->shape) != 0)) {
-            struct error e = drift_error(t->table, shape);
-
-            table_pause(t->table, TABLE_DRIFT, &e);
+        if (t && !take_stamp(b, t, r, i))
             fits = false;
-        } else if (!PQgetisnull(r, i, 3)) {
-            batch_pause_broken(t->table, PQgetvalue(r, i, 3), PQgetvalue(r, i, 4)[0] == 't');
-            fits = false;
-        } else if (shape) {
-            free(t->table->stamp);
-            t->table->stamp = mem_strdup(t->stamp);
-        }
     }
     return fits;
 }

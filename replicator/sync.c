@@ -106,6 +106,7 @@ void sync_table_forget(struct table *t)
     arena_free(t->arena);
     free(t->snapshot);
     free(t->stamp);
+    free(t->capture_stamp);
     list_remove(&t->in_sync);
     t->sync->table_count--;
     free(t);
@@ -171,6 +172,8 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
     t->target_has_key = target && target->key_count > 0;
     free(t->stamp);
     t->stamp = NULL;
+    free(t->capture_stamp);
+    t->capture_stamp = NULL;
 }
 
 void table_pause(struct table *t, enum table_pause why, const struct error *e)

@@ -66,8 +66,9 @@ struct table {
     const char *upsert_sql;
     const char *remove_sql;
     const char *clear_sql;
-    char *stamp;       /* of the catalog rows that source was read from (malloc), NULL: not known */
-    bool delete_first; /* values move between rows under a unique index: remove, then insert */
+    char *stamp; /* of the catalog rows that source was read from (malloc), NULL: not known */
+    char *capture_stamp; /* of the triggers and their function, likewise */
+    bool delete_first;   /* values move between rows under a unique index: remove, then insert */
     bool target_has_key;
     bool has_changed_since_refresh; /* for materialized views */
     /* The initial copy. */
@@ -136,7 +137,7 @@ struct sync {
     int64_t batch_rows;
     double last_batch_s;
     int64_t log_bytes;
-    bool wants_catalog; /* a catalog has changed, or is to be read again */
+    bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool expects_schema; /* tables missing at the target are about to be created */
     bool schema_finished;
     bool matviews_done;

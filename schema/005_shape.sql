@@ -56,24 +56,63 @@ AS $$
      WHERE c.oid = relation
 $$;
 
--- What changes whenever the table, or one of its partitions, is rewritten, truncated, attached or
--- altered: files and the transactions that last touched the catalog's rows. Equal at two moments
--- means that nothing of this happened between them.
-CREATE FUNCTION rebeco.table_stamp(relation oid) RETURNS text
+-- The partitions below a table, as below.
+CREATE FUNCTION rebeco.tree_stamp(relation oid) RETURNS text
     LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE tree AS (
         SELECT relation AS oid
         UNION ALL
-        SELECT i.inhrelid FROM tree t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p'
-          JOIN pg_inherits i ON i.inhparent = t.oid
+        SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
     )
-    SELECT md5(string_agg(concat_ws(' ', c.oid, c.relfilenode, c.xmin,
-            (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum)
-               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)),
-            ';' ORDER BY c.oid))
+    SELECT md5(string_agg(concat_ws(' ', c.oid, c.relfilenode, c.xmin), ';' ORDER BY c.oid))
       FROM tree JOIN pg_class c ON c.oid = tree.oid
+$$;
+
+-- What changes whenever the table, or one of its partitions, is rewritten, truncated, attached or
+-- altered: files and the transactions that last touched the catalog's rows. Equal at two moments
+-- means that nothing of this happened between them. Asked twice for each table of each batch, so it
+-- is kept cheap: no SET clause (our sessions have search_path pinned), the tree only where there is one.
+CREATE FUNCTION rebeco.table_stamp(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT concat_ws(' ', c.relfilenode, c.xmin, n.nspname,
+            (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum)
+               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
+            (SELECT string_agg(concat_ws('=', i.indexrelid, i.xmin), ',' ORDER BY i.indexrelid)
+               FROM pg_index i WHERE i.indrelid = c.oid),
+            CASE WHEN c.relkind = 'p' THEN rebeco.tree_stamp(c.oid) END)
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = relation
+$$;
+
+-- Our triggers on the partitions below a table, as below.
+CREATE FUNCTION rebeco.tree_capture_stamp(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    WITH RECURSIVE tree AS (
+        SELECT relation AS oid
+        UNION ALL
+        SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
+    )
+    SELECT md5(string_agg(concat_ws(' ', tree.oid, t.oid, t.xmin), ';' ORDER BY tree.oid, t.oid))
+      FROM tree LEFT JOIN pg_trigger t ON t.tgrelid = tree.oid
+$$;
+
+-- What changes whenever one of our triggers on the table, or on one of its partitions, or their
+-- function is touched. Equal at two moments means that capture was not interrupted between them.
+CREATE FUNCTION rebeco.capture_stamp(capture_id int, relation oid) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT concat_ws(' ',
+            (SELECT string_agg(concat_ws('=', t.oid, t.xmin), ',' ORDER BY t.oid)
+               FROM pg_trigger t WHERE t.tgrelid = relation AND NOT t.tgisinternal),
+            (SELECT string_agg(concat_ws('=', p.oid, p.xmin), ',')
+               FROM pg_proc p WHERE p.oid = to_regproc('rebeco.capture_' || capture_id)),
+            (SELECT concat_ws('=', c.xmin, to_regclass('rebeco.log_' || c.id || '_0')::oid, to_regclass('rebeco.log_' || c.id || '_1')::oid)
+               FROM rebeco.capture c WHERE c.id = capture_id),
+            (SELECT CASE WHEN r.relkind = 'p' THEN rebeco.tree_capture_stamp(r.oid) END
+               FROM pg_class r WHERE r.oid = relation))
 $$;
 
 -- The type below a domain, or a domain over a domain; any other type itself.
