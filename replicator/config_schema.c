@@ -40,12 +40,15 @@ static json_t *number_schema(const struct config_option *o)
                      (json_int_t)o->max);
 }
 
-/* A number with its unit. */
-static json_t *unit_schema(const char *units)
+/* A number with its unit; only 0, and of OPTION_BYTES every number, may stand without. */
+static json_t *unit_schema(enum option_type type, const char *units)
 {
     char pattern[128];
+    json_t *plain = type == OPTION_BYTES ? json_pack("{s:s}", "type", "integer")
+                                         : json_pack("{s:[i]}", "enum", 0);
     snprintf(pattern, sizeof pattern, "^(0|[0-9]+(\\.[0-9]*)? *(%s))$", units);
-    return json_pack("{s:[s, s], s:s}", "type", "string", "integer", "pattern", pattern);
+    return json_pack("{s:[o, {s:s, s:s}, o]}", "anyOf", plain, "type", "string", "pattern", pattern,
+                     substituted());
 }
 
 static json_t *refresh_schema(const struct config_option *o)
@@ -72,11 +75,11 @@ static json_t *value_schema(const struct config_option *o)
     case OPTION_COUNT:
         return or_substituted(number_schema(o));
     case OPTION_BYTES:
-        return or_substituted(unit_schema("|B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB"));
+        return unit_schema(o->type, "|B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB");
     case OPTION_RATE:
-        return or_substituted(unit_schema("B/s|kB/s|KB/s|KiB/s|MB/s|MiB/s|GB/s|GiB/s"));
+        return unit_schema(o->type, "B/s|kB/s|KB/s|KiB/s|MB/s|MiB/s|GB/s|GiB/s");
     case OPTION_DURATION:
-        return or_substituted(unit_schema("ms|s|m|h|d"));
+        return unit_schema(o->type, "ms|s|m|h|d");
     case OPTION_WORD:
     case OPTION_ENUM:
         return or_substituted(words_schema(o));
