@@ -20,8 +20,9 @@
 -- * What reads the catalogs on a writer's behalf does so with functions that see the present
 --   catalogs and not the writer's snapshot, which may be old (REPEATABLE READ).
 -- * A trigger's WHEN clause is always true. It is there to tie the triggers to the view
---   rebeco.log_<id>, and by it to both segments and to rebeco.nap: who drops one of these needs
---   CASCADE, and that takes the triggers along, so that no trigger is left that can only fail.
+--   rebeco.log_<id>, and by it to all that the function uses: the segments, rebeco.nap, functions.
+--   Who drops one of these needs CASCADE, and that takes the triggers along, so that no trigger is
+--   left that can only fail.
 --
 -- What remains: renaming the schema rebeco, or altering the log tables' columns, makes the triggers
 -- fail; nobody but us has a reason to.
@@ -398,8 +399,13 @@ BEGIN
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 16, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
-    EXECUTE format('CREATE VIEW rebeco.log_%1$s AS SELECT * FROM rebeco.log_%1$s_0 UNION ALL SELECT * FROM rebeco.log_%1$s_1 WHERE %2$L::regclass IS NOT NULL',
-                   capture_id, 'rebeco.nap');
+    EXECUTE format('CREATE VIEW rebeco.log_%1$s AS SELECT * FROM rebeco.log_%1$s_0 UNION ALL SELECT * FROM rebeco.log_%1$s_1 WHERE %2$s',
+                   capture_id,
+                   (SELECT string_agg(format('%L::%s IS NOT NULL', u.name, u.type), ' AND ')
+                      FROM (VALUES ('rebeco.nap', 'regclass'), ('rebeco.capture_wake()', 'regprocedure'),
+                                   ('rebeco.capture_columns(regclass,smallint[],oid[])', 'regprocedure'),
+                                   ('rebeco.capture_renamed(text,text,text,text[])', 'regprocedure'),
+                                   ('rebeco.capture_all(int,text,regclass)', 'regprocedure')) u (name, type)));
 END
 $$;
 

@@ -22,6 +22,8 @@ DROP FUNCTION rebeco.capture_1();
 DROP FUNCTION rebeco.capture_1() CASCADE; SELECT test.state('t'); INSERT INTO t VALUES (3); SELECT test.capture('t'), test.state('t');
 \echo a log, the sequence: only with CASCADE, and then the application goes on
 DROP TABLE rebeco.log_1_0; DROP TABLE rebeco.log_1_1; DROP SEQUENCE rebeco.nap;
+DROP FUNCTION rebeco.capture_columns, rebeco.capture_renamed, rebeco.capture_all, rebeco.capture_wake;
+DROP FUNCTION rebeco.capture_columns; DROP FUNCTION rebeco.capture_renamed; DROP FUNCTION rebeco.capture_all; DROP FUNCTION rebeco.capture_wake;
 DROP TABLE rebeco.log_1_1 CASCADE; INSERT INTO t VALUES (4); UPDATE t SET v = 'x'; DELETE FROM t; TRUNCATE t; SELECT test.state('t'), test.capture('t'), test.state('t');
 BEGIN; DROP SEQUENCE rebeco.nap CASCADE; INSERT INTO t VALUES (4); ROLLBACK;
 \echo another key
