@@ -126,6 +126,12 @@ def pair(pairs):
     return pairs()
 
 
+def always(pair):
+    """What is found at clean ends: with a source newer than every pg_dump here, one thing more."""
+    dumps = [int(v) for v in os.listdir("/usr/lib/postgresql") if v.isdigit()]
+    return ALWAYS | ({"pg-dump-missing"} if pair.source.server.major > max(dumps, default=0) else set())
+
+
 def of_servers(source, target):
     return Pair(End(source, "app"), End(target, "app"))
 
@@ -453,7 +459,7 @@ def test_a_daemon_of_ours_is_not_in_the_way(pair):
         pair.source.held.append(c)
         c.cursor().execute("LOCK TABLE item IN ROW EXCLUSIVE MODE")
     time.sleep(1.5)
-    assert {code for code, side in pair.findings(target_user="postgres") if side == "source"} == ALWAYS
+    assert {code for code, side in pair.findings(target_user="postgres") if side == "source"} == always(pair)
 
 
 def test_temporary_table(pair):
@@ -763,11 +769,13 @@ def test_clean_pair(pair, config):
         pair.target.run(re.sub(r"INSERT INTO [^;]*;", "", RICH))
     user = "rds" if pair.target.server.major >= 15 else "postgres"
     found = pair.findings(config=config, target_user=user)
-    assert {code for code, _ in found} - {"superuser"} == ALWAYS
+    assert {code for code, _ in found} - {"superuser"} == (ALWAYS if config == EXPECT else always(pair))
 
 
 def test_nothing_changes(pair):
     """No transaction of ours is given a number, so none wrote anything; and the dumps are the same."""
+    if always(pair) != ALWAYS:
+        pytest.skip("no pg_dump here is new enough")
     pair.source.run(RICH)
     pair.target.run(SHOP + "INSERT INTO item VALUES (1, 'a')")
 
@@ -840,7 +848,8 @@ def test_text(pair):
     assert "\nNotes\n" in r.out
     refused = pair.target.server.major < 15  # then the role cannot be granted what it needs
     assert ("\nWarnings\n" in r.out) == refused
-    assert r.out.endswith(f"\n1 blocker, {'1 warning' if refused else '0 warnings'}, 2 notes\n")
+    blockers = "1 blocker" if always(pair) == ALWAYS else "2 blockers"
+    assert r.out.endswith(f"\n{blockers}, {'1 warning' if refused else '0 warnings'}, 2 notes\n")
 
 
 def test_patterns(pair):
