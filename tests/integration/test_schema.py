@@ -1,0 +1,270 @@
+"""The schema is copied whole, what cannot be copied is named, and a crash in the middle is harmless."""
+
+import contextlib
+import os
+import random
+import re
+import subprocess
+import time
+
+import psycopg2
+import pytest
+import rig
+
+# Everything that pg_dump knows and an owner can create, with names that try to deceive.
+RICH = r"""
+CREATE SCHEMA shop;
+CREATE SCHEMA "Odd .""x";
+CREATE SCHEMA rebeco_like;
+CREATE TYPE shop.mood AS ENUM ('a', 'b; DROP TABLE shop.orders');
+CREATE TYPE shop.pair AS (a int, b text);
+CREATE TYPE shop.span AS RANGE (subtype = int);
+CREATE DOMAIN shop.posint AS int CONSTRAINT pos CHECK (value > 0);
+ALTER DOMAIN shop.posint ADD CONSTRAINT lt CHECK (value < 1000000) NOT VALID;
+CREATE COLLATION shop.german (provider = icu, locale = 'de');
+CREATE TABLE shop.customer (id serial PRIMARY KEY, name text COLLATE shop.german, m shop.mood DEFAULT 'a',
+    p shop.posint, s shop.span, EXCLUDE USING gist (s WITH &&));
+CREATE TABLE shop.orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int REFERENCES shop.customer,
+    at timestamptz NOT NULL DEFAULT now(), total numeric, twice numeric GENERATED ALWAYS AS (total * 2) STORED,
+    CHECK (total >= 0));
+CREATE INDEX ON shop.orders (at);
+CREATE INDEX ON shop.orders (abs(total), at) WHERE total > 5;
+ALTER TABLE shop.orders CLUSTER ON orders_at_idx;
+ALTER TABLE shop.orders ADD CONSTRAINT tot CHECK (total < 1000) NOT VALID;
+COMMENT ON CONSTRAINT orders_pkey ON shop.orders IS 'key';
+CREATE TABLE shop.replicated (a int NOT NULL, b int PRIMARY KEY);
+CREATE UNIQUE INDEX replicated_a ON shop.replicated (a);
+ALTER TABLE shop.replicated REPLICA IDENTITY USING INDEX replicated_a;
+CREATE TABLE shop.ev (id bigint, at date NOT NULL, x text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE shop.ev_1 PARTITION OF shop.ev FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE shop.ev_2 PARTITION OF shop.ev FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY RANGE (at);
+CREATE TABLE shop.ev_2a PARTITION OF shop.ev_2 DEFAULT;
+CREATE INDEX ev_x ON shop.ev (x);
+CREATE TABLE shop.parent (a int PRIMARY KEY);
+CREATE TABLE shop.child (b int PRIMARY KEY) INHERITS (shop.parent);
+CREATE TABLE "Odd .""x"."we""ird
+name; drop table x" ("i d" int PRIMARY KEY, "select" text DEFAULT E'x\n; -- y', "TABLE DATA" int);
+COMMENT ON TABLE "Odd .""x"."we""ird
+name; drop table x" IS 'a
+pg_restore: from TOC entry 1; 1259 1 TABLE x y
+pg_restore: error: could not execute query: ERROR:  fake
+b';
+CREATE TABLE "Odd .""x"."sixty-three bytes: differs from another only at its last byte A" (a int PRIMARY KEY);
+CREATE TABLE "Odd .""x"."sixty-three bytes: differs from another only at its last byte B" (a int PRIMARY KEY);
+CREATE TABLE "Odd .""x"."表 ünïcode" ("ключ" int PRIMARY KEY);
+CREATE TABLE rebeco_like.rebeco_table (a int PRIMARY KEY);
+CREATE VIEW shop.grouped AS SELECT c.id, c.name, count(*) FROM shop.customer c GROUP BY c.id;
+CREATE VIEW shop.plain AS SELECT * FROM shop.orders;
+CREATE MATERIALIZED VIEW shop.mv AS SELECT c.id, c.name, count(*) FROM shop.customer c GROUP BY c.id;
+CREATE UNIQUE INDEX ON shop.mv (id);
+CREATE MATERIALIZED VIEW shop.mv_on_mv AS SELECT count(*) FROM shop.mv;
+CREATE FUNCTION shop.trg() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN /*
+pg_restore: error: x
+*/ RETURN new; END$$;
+CREATE TRIGGER tr BEFORE INSERT ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.trg();
+ALTER TABLE shop.orders DISABLE TRIGGER tr;
+CREATE TRIGGER rebeco_of_the_users BEFORE UPDATE ON shop.customer FOR EACH ROW WHEN (false) EXECUTE FUNCTION shop.trg();
+CREATE RULE r AS ON DELETE TO shop.replicated DO ALSO SELECT 1;
+ALTER TABLE shop.child ENABLE ROW LEVEL SECURITY;
+CREATE POLICY pol ON shop.child FOR SELECT USING (true);
+CREATE STATISTICS shop.st ON id, name FROM shop.customer;
+CREATE PROCEDURE shop.proc(a int) LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE shop.agg (int) (SFUNC = int4pl, STYPE = int4);
+CREATE OPERATOR shop.=== (FUNCTION = int4eq, LEFTARG = int4, RIGHTARG = int4);
+CREATE CAST (shop.mood AS int) WITH INOUT;
+CREATE SEQUENCE shop.lonely INCREMENT BY -3 CYCLE MINVALUE -100 MAXVALUE 5;
+CREATE TEXT SEARCH CONFIGURATION shop.search (COPY = simple);
+CREATE SCHEMA heroku_ext;
+CREATE EXTENSION citext SCHEMA heroku_ext;
+CREATE EXTENSION hstore;
+CREATE TABLE shop.ext (email heroku_ext.citext PRIMARY KEY, h hstore);
+CREATE INDEX ON shop.ext USING gin (h);
+GRANT SELECT ON shop.orders TO clerk;
+ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO clerk;
+"""
+
+
+def dump(server):
+    """The users' schema as text, without what is not to be copied."""
+    r = subprocess.run(["pg_dump", "--schema-only", "--no-owner", "--no-privileges", "--no-publications",
+                        "--exclude-schema=rebeco", "-d", server.url()], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    return re.sub(r"(?m)^(--.*|\\(un)?restrict .*|SET .*)?$\n", "", r.stdout)
+
+
+def same_schema(before, target):
+    """The source's dump() from before Rebeco came, and the target's now."""
+    a, b = before.splitlines(), dump(target).splitlines()
+    assert [line for line in a if line not in b] == []
+    assert [line for line in b if line not in a] == []
+    assert sorted(a) == sorted(b)
+
+
+def problems(target):
+    return {r[0]: r[1] for r in target.run("SELECT object, message FROM rebeco.problem WHERE kind = 'schema'")}
+
+
+def test_the_whole_schema(source, target, rebecos):
+    source.psql(RICH)
+    source.run("INSERT INTO shop.customer (name) VALUES ('x'), ('y')")
+    source.run("INSERT INTO shop.orders (customer, total) VALUES (1, 7), (2, 8)")
+    source.run("INSERT INTO shop.ev VALUES (1, '2024-05-05', 'a'), (2, '2025-05-05', 'b')")
+    source.run("INSERT INTO shop.ext VALUES ('A@b.c', 'k=>v')")
+    before = dump(source)
+    r = rebecos(source, target).start()
+    r.wait_phase("follow", 90)
+    assert problems(target) == {}
+    same_schema(before, target)
+    rig.wait_converged(source, target)
+    # The owner is our role, nobody else was granted anything, and both are said.
+    assert target.value("SELECT count(*) FROM pg_class WHERE relnamespace = 'shop'::regnamespace "
+                        "AND relowner <> 'rds'::regrole") == 0
+    assert target.value("SELECT has_table_privilege('clerk', 'shop.orders', 'SELECT')") is False
+    said = r.log_lines("schema: ")
+    assert any("what=privileges" in line for line in said)
+    assert any("default privileges" in line for line in said)
+    assert any("heroku_ext" in line for line in said)
+    r.terminate()
+
+
+def test_what_cannot_be_created_is_named(source, target, rebecos):
+    with source.admin() as c:
+        c.run("CREATE ROLE helper")
+    source.run("CREATE EXTENSION hstore; CREATE TABLE good (a int PRIMARY KEY, b int); CREATE INDEX taken ON good (b);"
+               "CREATE TABLE bad (a int PRIMARY KEY, h hstore); CREATE TABLE child (a int PRIMARY KEY REFERENCES bad);"
+               "CREATE VIEW on_bad AS SELECT * FROM bad; CREATE POLICY pol ON good TO helper USING (true);"
+               "COMMENT ON POLICY pol ON good IS 'x'; INSERT INTO good VALUES (1, 1)")
+    with target.admin() as c:
+        c.run("CREATE SCHEMA elsewhere; GRANT ALL ON SCHEMA elsewhere TO rds; CREATE EXTENSION hstore SCHEMA elsewhere")
+    target.run("CREATE SEQUENCE taken")
+    r = rebecos(source, target).start()
+    r.wait("the first problems", lambda: set(problems(target)) == {"TABLE public.bad", "VIEW public.on_bad"})
+    assert 'type "public.hstore" does not exist' in problems(target)["TABLE public.bad"]
+    rig.eventually("the good table is copied", lambda: target.value("SELECT count(*) FROM good") == 1)
+    r.terminate()
+    with target.admin() as c:
+        c.run("ALTER EXTENSION hstore SET SCHEMA public")
+    r.start()
+    r.wait_phase("follow", 60)
+    assert set(problems(target)) == {"INDEX public.taken", "POLICY pol on public.good"}
+    assert 'relation "taken" already exists' in problems(target)["INDEX public.taken"]
+    assert 'role "helper" does not exist' in problems(target)["POLICY pol on public.good"]
+    assert target.value("SELECT count(*) FROM pg_constraint WHERE conname = 'child_a_fkey'") == 1
+    assert "comment not copied" in r.log()
+    source.run("INSERT INTO good VALUES (2, 2)")
+    rig.wait_converged(source, target)
+    r.terminate()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.limit(300)
+def test_killed_at_any_moment(source, target, rebecos, seed):
+    source.psql(RICH)
+    for i in range(0, 150, 50):
+        source.run("".join(f"CREATE TABLE t{k} (a int PRIMARY KEY, b int); CREATE INDEX ON t{k} (b);"
+                           for k in range(i, i + 50)))
+        source.run("".join(f"ALTER TABLE t{k} ADD FOREIGN KEY (b) REFERENCES t{k - 1};"
+                           for k in range(max(i, 1), i + 50)))
+    source.run("CREATE VIEW zzz AS SELECT * FROM t149")
+    before = dump(source)
+    luck = random.Random(seed)
+    r = rebecos(source, target)
+    for _ in range(12):
+        r.start()
+        time.sleep(luck.uniform(0.1, 2.5))
+        r.kill9()
+    r.start()
+    r.wait_phase("follow", 120)
+    assert problems(target) == {}
+    same_schema(before, target)
+    r.terminate()
+    rig.eventually("no program of ours is left", lambda: subprocess.run(
+        ["pgrep", "-f", f"rebeco.*port='{target.port}'"], capture_output=True).stdout == b"")
+
+
+def test_auto_does_not_guess(source, target, rebecos):
+    source.run("CREATE TABLE a (i int PRIMARY KEY); CREATE TABLE b (i int PRIMARY KEY); INSERT INTO b VALUES (1)")
+    target.run("CREATE TABLE a (i int PRIMARY KEY)")
+    before = dump(source)
+    r = rebecos(source, target).start("--until", "in-sync")
+    assert r.wait_exit(60) == 4
+    assert "schema: copy" in r.log() and "public.b" in r.log()
+    assert target.value("SELECT to_regclass('b')") is None
+    r = rebecos(source, target, rig.config(schema="copy")).start("--until", "in-sync")
+    assert r.wait_exit(60) == 0
+    same_schema(before, target)
+    rig.wait_converged(source, target)
+
+
+def test_a_schema_that_is_there_is_left_alone(source, target, rebecos):
+    source.run("CREATE TABLE a (i int PRIMARY KEY, j int); CREATE INDEX ON a (j); CREATE VIEW v AS SELECT * FROM a;"
+               "INSERT INTO a VALUES (1, 2)")
+    target.run("CREATE TABLE a (i int PRIMARY KEY, j int)")
+    before = dump(target)
+    r = rebecos(source, target).start("--until", "in-sync")
+    assert r.wait_exit(60) == 0
+    rig.wait_converged(source, target)
+    assert dump(target) == before
+
+
+def test_expect_creates_nothing(source, target, rebecos):
+    source.run("CREATE TABLE a (i int PRIMARY KEY); CREATE TABLE b (i int PRIMARY KEY)")
+    target.run("CREATE TABLE a (i int PRIMARY KEY)")
+    r = rebecos(source, target, rig.config(schema="expect")).start("--until", "in-sync")
+    assert r.wait_exit(60) == 4
+    assert target.value("SELECT to_regclass('b')") is None
+
+
+def test_excluded_tables_are_left_out(source, target, rebecos):
+    source.run("CREATE TABLE kept (i serial PRIMARY KEY); CREATE TYPE mood AS ENUM ('a');"
+               "CREATE TABLE \"left out \"\"$x\" (i serial PRIMARY KEY);"
+               "CREATE TABLE part (i int PRIMARY KEY) PARTITION BY LIST (i);"
+               "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1);"
+               "CREATE TABLE other (i int PRIMARY KEY) PARTITION BY LIST (i);"
+               "CREATE TABLE other_1 PARTITION OF other FOR VALUES IN (1); CREATE INDEX ON other (i)")
+    r = rebecos(source, target, rig.config(tables={
+        "include": ["public.*"], "exclude": ['public."left out ""$x"', "public.other", "public.part_1"]}))
+    r.start("--until", "in-sync")
+    assert r.wait_exit(60) == 0
+    assert target.run("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+                      "AND relkind IN ('r', 'p', 'S') ORDER BY 1") == [
+                          ("kept",), ("kept_i_seq",), ("part",), ("part_1",)]
+    assert target.value("SELECT count(*) FROM pg_type WHERE typname = 'mood'") == 1
+    assert problems(target) == {}
+
+
+def test_no_secret_in_an_argument(source, target, rebecos):
+    source.run("".join(f"CREATE TABLE t{i} (a int PRIMARY KEY);" for i in range(300)))
+    hide = "very secret"
+    urls = [f"{server.url()}{'&' if '?' in server.url() else '?'}password=very%20secret" for server in (source, target)]
+    r = rebecos(*urls)
+    r.source, r.target = source, target
+    r.start()
+    seen = set()
+    while not seen >= {"pg_dump", "pg_restore"}:
+        r.check_alive()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as f:
+                line = f.read()
+                if f"port='{source.port}'" in line or f"port='{target.port}'" in line:
+                    seen.add(line.split("\0")[0])
+                    assert hide not in line
+    r.wait_phase("copy", 60)
+    assert hide not in r.log()
+    r.kill9()
+
+
+def test_a_lock_at_the_source_delays_and_nobody_waits_long(source, target, rebecos):
+    source.run("CREATE TABLE a (i int PRIMARY KEY)")
+    before = dump(source)
+    holder = psycopg2.connect(source.url())
+    holder.cursor().execute("LOCK TABLE a IN ACCESS EXCLUSIVE MODE")
+    r = rebecos(source, target).start()
+    rig.eventually("it gives up and says why", lambda: re.search("lock|statement timeout", r.log()), 30)
+    assert r.is_running()
+    assert target.value("SELECT to_regclass('public.a')") is None
+    holder.rollback()
+    holder.close()
+    r.wait_phase("follow", 60)
+    same_schema(before, target)
+    r.terminate()
