@@ -11,4 +11,4 @@ SELECT t.id, s.stamp,
  CROSS JOIN LATERAL (SELECT rebeco.table_stamp(t.relation::oid) AS stamp,
                             rebeco.capture_stamp(t.id, t.relation::oid) AS capture_stamp OFFSET 0) s
   LEFT JOIN LATERAL (SELECT x.problem, x.is_lossy FROM rebeco.capture_state(t.id) x
-                      WHERE s.capture_stamp IS DISTINCT FROM t.known_capture) c ON true
+                      WHERE s.capture_stamp IS DISTINCT FROM t.known_capture OFFSET 0) c ON true

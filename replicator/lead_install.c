@@ -1,0 +1,84 @@
+/* Installs our objects at an end: the numbered files of schema/ that it does not have yet, in one
+ * transaction, under a lock that keeps another daemon from doing the same at that moment. */
+#include "lead_steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ our objects */
+
+enum job_next lead_enter_install(struct job *j)
+{
+    return lead_say(j, lead_of(j)->install_side, &sql_begin);
+}
+
+enum job_next lead_enter_version(struct job *j)
+{
+    return lead_say(j, lead_of(j)->install_side, &sql_schema_version);
+}
+
+enum job_next lead_take_version(struct job *j, PGresult *r)
+{
+    lead_of(j)->installed = atoi(PQgetvalue(r, 0, 0));
+    return JOB_NEXT;
+}
+
+static const struct sql_schema *next_file(const struct lead_job *l)
+{
+    for (const struct sql_schema *f = sql_schema; f->text; f++)
+        if (f->version > l->installed)
+            return f;
+    return NULL;
+}
+
+enum job_next lead_enter_create(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (next_file(l) == NULL)
+        return job_goto(j, "install commit");
+    return lead_say(j, l->install_side, &sql_schema_create);
+}
+
+enum job_next lead_enter_file(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+    const struct sql_schema *f = next_file(l);
+
+    if (f == NULL)
+        return job_goto(j, "install commit");
+    l->installing = f->version;
+    conn_query(job_conn(j, l->install_side), f->text, NULL, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+enum job_next lead_enter_file_done(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    l->installed = l->installing;
+    params_clear(&j->params);
+    params_int(&j->params, l->installed);
+    conn_execute(job_conn(j, l->install_side), &sql_schema_done, &j->params, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+enum job_next lead_enter_more_files(struct job *j)
+{
+    return next_file(lead_of(j)) ? job_goto(j, "install file") : JOB_NEXT;
+}
+
+enum job_next lead_enter_install_commit(struct job *j)
+{
+    return lead_say(j, lead_of(j)->install_side, &sql_commit);
+}
+
+enum job_next lead_enter_other_side(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (l->install_side == JOB_SOURCE)
+        return JOB_NEXT;
+    l->install_side = JOB_SOURCE;
+    return job_goto(j, "install");
+}

@@ -1,0 +1,58 @@
+/* The steps of the leading job that are not in lead.c: installing our objects (lead_install.c), and
+ * the work on single tables (lead_table.c). Used by the lead's files only. */
+#ifndef LEAD_STEPS_H
+#define LEAD_STEPS_H
+
+#include "lead.h"
+
+static inline struct lead_job *lead_of(struct job *j)
+{
+    return container_of(j, struct lead_job, job);
+}
+
+/* Sends a statement without parameters. */
+enum job_next lead_say(struct job *j, enum job_side side, const struct sql *sql);
+/* A value of the first row, kept for this run; NULL for NULL. */
+const char *lead_keep(struct job *j, const PGresult *r, int field);
+
+/* Installing. */
+enum job_next lead_enter_install(struct job *j);
+enum job_next lead_enter_version(struct job *j);
+enum job_next lead_take_version(struct job *j, PGresult *r);
+enum job_next lead_enter_create(struct job *j);
+enum job_next lead_enter_file(struct job *j);
+enum job_next lead_enter_file_done(struct job *j);
+enum job_next lead_enter_more_files(struct job *j);
+enum job_next lead_enter_install_commit(struct job *j);
+enum job_next lead_enter_other_side(struct job *j);
+
+/* Tables. */
+enum job_next lead_enter_forget(struct job *j);
+void lead_bind_table(struct job *j, struct params *p);
+void lead_bind_consumer_table(struct job *j, struct params *p);
+enum job_next lead_enter_forgotten(struct job *j);
+enum job_next lead_enter_next_copy(struct job *j);
+void lead_bind_rows_there(struct job *j, struct params *p);
+enum job_next lead_take_rows_there(struct job *j, PGresult *r);
+void lead_bind_target_name(struct job *j, struct params *p);
+enum job_next lead_enter_capture(struct job *j);
+enum job_next lead_capture_event(struct job *j, enum job_side side, const struct conn_message *m);
+void lead_bind_blockers(struct job *j, struct params *p);
+enum job_next lead_take_blockers(struct job *j, PGresult *r);
+void lead_bind_chunks(struct job *j, struct params *p);
+enum job_next lead_take_chunks(struct job *j, PGresult *r);
+void lead_bind_add(struct job *j, struct params *p);
+enum job_next lead_enter_added(struct job *j);
+enum job_next lead_enter_resume(struct job *j);
+void lead_bind_capture(struct job *j, struct params *p);
+enum job_next lead_take_capture_state(struct job *j, PGresult *r);
+enum job_next lead_repair_event(struct job *j, enum job_side side, const struct conn_message *m);
+enum job_next lead_enter_repair(struct job *j);
+enum job_next lead_enter_resumed(struct job *j);
+enum job_next lead_take_resumed(struct job *j, PGresult *r);
+enum job_next lead_enter_read_statements(struct job *j);
+enum job_next lead_take_read_statements(struct job *j, PGresult *r);
+enum job_next lead_enter_apply_statements(struct job *j);
+enum job_next lead_take_apply_statements(struct job *j, PGresult *r);
+
+#endif

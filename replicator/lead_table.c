@@ -1,0 +1,353 @@
+/* The leading job's work on single tables: leaving one, capturing one and planning its copy, going
+ * on with one that was paused, and having its statements made.
+ *
+ * Capture at the source and the position to read from are one transaction there, the table and its
+ * chunks another at the target. A crash between the two leaves a capture that the next start finds
+ * and takes over with a later position, before anything was copied. */
+#include "lead_steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "plan.h"
+#include "sqlstate.h"
+
+#define CAPTURE_RETRY_S 1.
+
+/* ------------------------------------------------------------------ leaving tables */
+
+enum job_next lead_enter_forget(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    l->table = plan_next_forget(j->sync);
+    if (l->table == NULL)
+        return job_goto(j, "next copy");
+    log_event(LOG_NOTICE, "table is gone at both ends", "sync", j->sync->name, "table",
+              l->table->label, NULL);
+    return JOB_NEXT;
+}
+
+void lead_bind_table(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+    params_int(p, j->sync->owner);
+    params_int(p, lead_of(j)->table->id);
+}
+
+void lead_bind_consumer_table(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->consumer);
+    params_int(p, lead_of(j)->table->id);
+}
+
+enum job_next lead_enter_forgotten(struct job *j)
+{
+    sync_table_forget(lead_of(j)->table);
+    lead_of(j)->table = NULL;
+    return job_goto(j, "forget");
+}
+
+/* ------------------------------------------------------------------ capture and copy */
+
+enum job_next lead_enter_next_copy(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    l->table = plan_next_copy(j->sync, ev_now(j->loop));
+    if (l->table == NULL)
+        return job_goto(j, "resume");
+    if (!j->sync->is_led && j->sync->phase < SYNC_CAPTURE)
+        j->sync->phase = SYNC_CAPTURE;
+    return JOB_NEXT;
+}
+
+void lead_bind_rows_there(struct job *j, struct params *p)
+{
+    params_text(p, arena_printf(j->arena, "{%u}", lead_of(j)->table->target->oid));
+}
+
+/* A first copy goes into an empty table only: what is there might be somebody's. */
+enum job_next lead_take_rows_there(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+    struct error e = {0};
+
+    if (PQntuples(r) == 0)
+        return job_goto(j, "capture");
+    if (l->table->wants_copy)
+        return JOB_NEXT;
+    error_set(&e, "%s holds rows at the target already", l->table->label);
+    error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced.",
+               l->table->label);
+    table_pause(l->table, TABLE_DRIFT, &e);
+    l->table->next_try = ev_now(j->loop) + 10;
+    return job_goto(j, "next copy");
+}
+
+void lead_bind_target_name(struct job *j, struct params *p)
+{
+    params_text(p, lead_of(j)->table->target->schema);
+    params_text(p, lead_of(j)->table->target->name);
+}
+
+static void send_capture(struct job *j)
+{
+    const struct table *t = lead_of(j)->table;
+
+    params_clear(&j->params);
+    params_int(&j->params, t->source_oid);
+    params_int(&j->params, t->source->key_index);
+    params_text(&j->params, j->sync->config->capture);
+    params_text(&j->params, j->sync->consumer);
+    conn_execute(job_conn(j, JOB_SOURCE), &sql_consumer_table_add, &j->params, CONN_TEXT, 60.);
+}
+
+enum job_next lead_enter_capture(struct job *j)
+{
+    send_capture(j);
+    return JOB_WAIT;
+}
+
+/* Locks that could not be had are no failure: the next table first, then this one again. */
+enum job_next lead_capture_event(struct job *j, enum job_side side, const struct conn_message *m)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (m->event == CONN_DONE)
+        return l->table->next_try > ev_now(j->loop) ? job_goto(j, "blockers") : JOB_NEXT;
+    if (m->event != CONN_RESULT)
+        return JOB_WAIT;
+    if (!job_result_failed(m->result)) {
+        l->table->id = atoi(PQgetvalue(m->result, 0, 0));
+        table_set_snapshot(l->table, PQgetvalue(m->result, 0, 1));
+        return JOB_WAIT;
+    }
+    if (sqlstate_action(PQresultErrorField(m->result, PG_DIAG_SQLSTATE)) != SQLSTATE_RETRY)
+        return job_fail_result(j, side, m->result);
+    l->table->next_try = ev_now(j->loop) + CAPTURE_RETRY_S;
+    return JOB_WAIT;
+}
+
+void lead_bind_blockers(struct job *j, struct params *p)
+{
+    params_int(p, lead_of(j)->table->source_oid);
+}
+
+enum job_next lead_take_blockers(struct job *j, PGresult *r)
+{
+    struct table *t = lead_of(j)->table;
+    bool any = PQntuples(r) > 0;
+
+    log_event(LOG_NOTICE, "waiting for a lock to install capture", "sync", j->sync->name, "table",
+              t->label, "pid", any ? PQgetvalue(r, 0, 0) : NULL, "who",
+              any ? PQgetvalue(r, 0, 1) : NULL, "state", any ? PQgetvalue(r, 0, 2) : NULL,
+              "open_for_s", any ? PQgetvalue(r, 0, 3) : NULL, "hint",
+              "It is tried again by itself; no writer waits for us longer than lock_timeout.",
+              NULL);
+    return job_goto(j, "next copy");
+}
+
+void lead_bind_chunks(struct job *j, struct params *p)
+{
+    const struct lead_job *l = lead_of(j);
+
+    params_int(p, l->table->source_oid);
+    params_bool(p, true);
+    params_int(p, j->sync->config->copy_split_bytes);
+}
+
+enum job_next lead_take_chunks(struct job *j, PGresult *r)
+{
+    lead_of(j)->chunks = lead_keep(j, r, 0);
+    return JOB_NEXT;
+}
+
+void lead_bind_add(struct job *j, struct params *p)
+{
+    const struct lead_job *l = lead_of(j);
+    const struct table *t = l->table;
+
+    params_text(p, j->sync->name);
+    params_int(p, j->sync->owner);
+    params_int(p, t->id);
+    params_text(p, t->source->schema);
+    params_text(p, t->source->name);
+    params_int(p, t->source_oid);
+    params_text(p, t->target->schema);
+    params_text(p, t->target->name);
+    params_text(p, t->snapshot);
+    params_int(p, t->source->bytes);
+    params_int(p, t->source->rows);
+    params_text(p, l->chunks);
+    params_bool(p, false);
+}
+
+static int count_chunks(const char *chunks)
+{
+    json_t *list = json_loads(chunks, 0, NULL);
+    int n = (int)json_array_size(list);
+
+    json_decref(list);
+    return n;
+}
+
+enum job_next lead_enter_added(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+    struct table *t = l->table;
+
+    t->state = TABLE_COPY;
+    t->pause = TABLE_RUNS;
+    t->is_recorded = false;
+    t->is_lossy = false;
+    t->wants_copy = false;
+    t->wants_plan = false;
+    t->tolerant = false;
+    t->bytes = t->source->bytes;
+    t->rows = t->source->rows;
+    t->bytes_done = 0;
+    t->rows_done = 0;
+    t->chunks = count_chunks(l->chunks);
+    t->chunks_done = 0;
+    t->copy_started_at = 0;
+    log_event(LOG_INFO, "capture installed", "sync", j->sync->name, "table", t->label, "chunks",
+              log_int(t->chunks), NULL);
+    return job_goto(j, "next copy");
+}
+
+/* ------------------------------------------------------------------ going on with paused tables */
+
+enum job_next lead_enter_resume(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    l->table = plan_next_resume(j->sync);
+    return l->table ? JOB_NEXT : job_goto(j, "read statements");
+}
+
+void lead_bind_capture(struct job *j, struct params *p)
+{
+    params_int(p, lead_of(j)->table->id);
+}
+
+enum job_next lead_take_capture_state(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (PQgetisnull(r, 0, 0))
+        return job_goto(j, "resumed");
+    if (PQgetvalue(r, 0, 1)[0] != 't')
+        return JOB_NEXT; /* repair */
+    log_event(LOG_NOTICE, "capture was interrupted: the table is copied again", "sync",
+              j->sync->name, "table", l->table->label, "why", PQgetvalue(r, 0, 0), NULL);
+    l->table->wants_plan = false;
+    l->table->wants_copy = true;
+    l->table->is_lossy = true;
+    l->table->pause = TABLE_CAPTURE;
+    return job_goto(j, "next copy");
+}
+
+enum job_next lead_repair_event(struct job *j, enum job_side side, const struct conn_message *m)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (m->event == CONN_RESULT && job_result_failed(m->result)) {
+        if (sqlstate_action(PQresultErrorField(m->result, PG_DIAG_SQLSTATE)) != SQLSTATE_RETRY)
+            return job_fail_result(j, side, m->result);
+        l->table->wants_plan = false; /* the next reconciliation tries again */
+        j->sync->wants_catalog = true;
+    }
+    if (m->event != CONN_DONE)
+        return JOB_WAIT;
+    return l->table->wants_plan ? JOB_NEXT : job_goto(j, "resume");
+}
+
+enum job_next lead_enter_repair(struct job *j)
+{
+    params_clear(&j->params);
+    params_int(&j->params, lead_of(j)->table->id);
+    conn_execute(job_conn(j, JOB_SOURCE), &sql_capture_repair, &j->params, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+enum job_next lead_enter_resumed(struct job *j)
+{
+    params_clear(&j->params);
+    lead_bind_table(j, &j->params);
+    conn_execute(job_conn(j, JOB_TARGET), &sql_table_resume, &j->params, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+enum job_next lead_take_resumed(struct job *j, PGresult *r)
+{
+    struct table *t = lead_of(j)->table;
+
+    (void)r;
+    log_event(LOG_NOTICE, "table goes on", "sync", j->sync->name, "table", t->label, "after",
+              table_pause_name(t->pause), NULL);
+    t->pause = TABLE_RUNS;
+    t->is_recorded = false;
+    t->wants_plan = false;
+    t->failures = 0;
+    /* A table in step when it was paused keeps the position that was recorded for it. */
+    if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
+        table_set_snapshot(t, j->sync->snapshot);
+    return job_goto(j, "resume");
+}
+
+/* ------------------------------------------------------------------ statements */
+
+enum job_next lead_enter_read_statements(struct job *j)
+{
+    struct buf json = {0};
+    bool any = plan_read_json(j->sync, &json);
+
+    if (any) {
+        params_clear(&j->params);
+        params_text(&j->params, json.data);
+        conn_execute(job_conn(j, JOB_SOURCE), &sql_read_statements, &j->params, CONN_TEXT, 60.);
+    }
+    buf_fini(&json);
+    return any ? JOB_WAIT : JOB_NEXT;
+}
+
+enum job_next lead_take_read_statements(struct job *j, PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+
+        if (t)
+            t->read_sql = arena_strdup(t->arena, PQgetvalue(r, i, 1));
+    }
+    return JOB_NEXT;
+}
+
+enum job_next lead_enter_apply_statements(struct job *j)
+{
+    struct buf json = {0};
+    bool any = plan_apply_json(j->sync, &json);
+
+    if (any) {
+        params_clear(&j->params);
+        params_text(&j->params, json.data);
+        conn_execute(job_conn(j, JOB_TARGET), &sql_apply_statements, &j->params, CONN_TEXT, 60.);
+    }
+    buf_fini(&json);
+    return any ? JOB_WAIT : JOB_NEXT;
+}
+
+enum job_next lead_take_apply_statements(struct job *j, PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+
+        if (t == NULL)
+            continue;
+        t->upsert_sql = arena_strdup(t->arena, PQgetvalue(r, i, 1));
+        t->remove_sql = arena_strdup(t->arena, PQgetvalue(r, i, 2));
+        t->clear_sql = arena_strdup(t->arena, PQgetvalue(r, i, 3));
+    }
+    return JOB_NEXT;
+}
