@@ -65,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check soak crash analyze demo setup install format clean help FORCE
+.PHONY: all objects unit check soak crash analyze fuzz-config demo setup install format clean help FORCE fuzz-config
 
 all: $(OUT)/rebeco $(OUT)/rebeco.1
 
@@ -147,6 +147,16 @@ analyze:
 	clang-tidy --quiet --warnings-as-errors='*' --checks='-*,bugprone-*,-bugprone-easily-swappable-parameters' \
 	    $(SOURCES) -- -std=gnu11 -D_GNU_SOURCE -DREBECO_VERSION='"x"' -Ireplicator -I$(BUILD)/analyzer/gen $(INCLUDES)
 
+# libFuzzer on what parses bytes from outside: FUZZ_SECONDS of it, from the seeds in tests/fuzz/config.
+FUZZ_SECONDS ?= 60
+fuzz-config: $(GEN)/sql_list.h
+	$(Q)mkdir -p $(BUILD)/fuzz/config
+	clang $(ALL_CPPFLAGS) -std=gnu11 -g -O1 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=undefined -o $(BUILD)/fuzz/fuzz_config tests/fuzz/fuzz_config.c \
+	    $(wildcard replicator/config*.c) $(addprefix replicator/,mem.c buf.c error.c log.c) $(LIBS)
+	cd $(BUILD)/fuzz && ./fuzz_config -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	    config '$(CURDIR)/tests/fuzz/config'
+
 demo:
 	@tests/setup
 	$(Q)$(MAKE) --no-print-directory all
@@ -165,6 +175,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check soak crash analyze demo setup install format clean'
+	@echo 'Targets: all objects unit check soak crash analyze fuzz-config demo setup install format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)
