@@ -142,7 +142,7 @@ static int run_daemon(struct command_context *x)
 
     error_clear(&e);
     if (parse_until(x->until, &until))
-        return daemon_run(x->config, x->arguments.sync, until);
+        return daemon_run(x->config, &x->arguments, until);
     error_set(&e, "--until does not know \"%s\"", x->until);
     error_hint(&e, "It is `--until copied` or `--until in-sync`.");
     return command_usage_error(&e);

@@ -38,17 +38,15 @@ static bool is_committing(const struct daemon *d)
 static void on_grace(struct ev_loop *loop, struct ev_timer *w, int events)
 {
     struct daemon *d = container_of(w, struct daemon, grace);
-    double *until = w->data;
 
     (void)events;
-    if (!is_committing(d) || ev_now(loop) > *until)
+    if (!is_committing(d) || ev_now(loop) > d->leave_by)
         leave(d, EXIT_DONE);
 }
 
 static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
 {
     struct daemon *d = w->data;
-    static double until;
 
     (void)loop;
     (void)events;
@@ -57,8 +55,7 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
         return;
     }
     log_event(LOG_NOTICE, "stopping: the batch in hand is ended first", NULL);
-    until = ev_now(d->loop) + GRACE_S;
-    d->grace.data = &until;
+    d->leave_by = ev_now(d->loop) + GRACE_S;
     ev_timer_set(&d->grace, 0., GRACE_LOOK_S);
     ev_timer_start(d->loop, &d->grace);
 }
@@ -118,15 +115,54 @@ void daemon_sync_held(struct daemon *d, struct sync *s)
     leave(d, EXIT_HELD);
 }
 
-static void add_syncs(struct daemon *d, const char *only)
+static void start_syncs(struct daemon *d)
 {
     for (struct list *l = d->config->syncs.next; l != &d->config->syncs; l = l->next) {
         struct config_sync *c = container_of(l, struct config_sync, in_config);
 
-        if (only && strcmp(only, c->name) != 0)
+        if (d->only && strcmp(d->only, c->name) != 0)
             continue;
         list_append(&d->syncs, &sync_new(d, d->loop, c)->in_daemon);
     }
+    for (struct list *l = d->syncs.next; l != &d->syncs; l = l->next)
+        sync_start(container_of(l, struct sync, in_daemon));
+}
+
+static void end_syncs(struct daemon *d)
+{
+    while (!list_is_empty(&d->syncs))
+        sync_free(container_of(d->syncs.next, struct sync, in_daemon));
+}
+
+/* Starting again with the new configuration is as safe as any other start. */
+static void on_hangup(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+    struct daemon *d = w->data;
+    struct config *fresh;
+    struct error e = {0};
+
+    (void)loop;
+    (void)events;
+    fresh = config_load(d->arguments, &e);
+    if (fresh == NULL) {
+        log_error(LOG_ERROR, "the configuration cannot be read again; the old one stays", &e, NULL);
+        return;
+    }
+    log_event(LOG_NOTICE, "configuration read again", NULL);
+    end_syncs(d);
+    config_free(d->reloaded);
+    d->reloaded = fresh;
+    d->config = fresh;
+    log_setup(fresh->log_format, fresh->log_level);
+    start_syncs(d);
+}
+
+static void watch_signal(struct daemon *d, struct ev_signal *w, int signal_number,
+                         void (*on)(struct ev_loop *, struct ev_signal *, int))
+{
+    ev_signal_init(w, on, signal_number);
+    w->data = d;
+    ev_signal_start(d->loop, w);
 }
 
 /* Credentials in memory do not belong into a core file. */
@@ -137,30 +173,30 @@ static void forbid_core_files(void)
     setrlimit(RLIMIT_CORE, &none);
 }
 
-int daemon_run(struct config *c, const char *sync, enum config_until until)
+int daemon_run(struct config *c, const struct config_arguments *arguments, enum config_until until)
 {
-    struct daemon d = {.config = c, .until = until, .exit_code = EXIT_FAILED};
+    struct daemon d = {.config = c,
+                       .arguments = arguments,
+                       .only = arguments->sync,
+                       .until = until,
+                       .exit_code = EXIT_FAILED};
 
     forbid_core_files();
     signal(SIGPIPE, SIG_IGN);
     d.loop = ev_default_loop(0);
     list_init(&d.syncs);
     ev_init(&d.grace, on_grace);
-    ev_signal_init(&d.term, on_signal, SIGTERM);
-    ev_signal_init(&d.interrupt, on_signal, SIGINT);
-    d.term.data = &d;
-    d.interrupt.data = &d;
-    ev_signal_start(d.loop, &d.term);
-    ev_signal_start(d.loop, &d.interrupt);
-    add_syncs(&d, sync);
-    for (struct list *l = d.syncs.next; l != &d.syncs; l = l->next)
-        sync_start(container_of(l, struct sync, in_daemon));
+    watch_signal(&d, &d.term, SIGTERM, on_signal);
+    watch_signal(&d, &d.interrupt, SIGINT, on_signal);
+    watch_signal(&d, &d.hangup, SIGHUP, on_hangup);
+    start_syncs(&d);
     ev_run(d.loop, 0);
-    while (!list_is_empty(&d.syncs))
-        sync_free(container_of(d.syncs.next, struct sync, in_daemon));
+    end_syncs(&d);
     ev_signal_stop(d.loop, &d.term);
     ev_signal_stop(d.loop, &d.interrupt);
+    ev_signal_stop(d.loop, &d.hangup);
     ev_timer_stop(d.loop, &d.grace);
     ev_loop_destroy(d.loop);
+    config_free(d.reloaded);
     return d.exit_code;
 }

@@ -12,19 +12,25 @@ struct sync;
 struct daemon {
     struct ev_loop *loop;
     struct config *config;
+    struct config *reloaded; /* ours, NULL until the first SIGHUP */
+    const struct config_arguments *arguments;
+    const char *only; /* the only sync to run, NULL: all */
     struct list syncs;
     enum config_until until;
     int exit_code;
     int signals; /* SIGTERM or SIGINT received */
     struct ev_signal term;
     struct ev_signal interrupt;
+    struct ev_signal hangup;
+    double leave_by;       /* ev_now when the last batch is not waited for any longer */
     struct ev_timer grace; /* ends the last batch */
 };
 
 /* Runs the syncs of a configuration (all, or only the one of that name) until told to stop, or
- * until every one has reached `until`. Answers the exit code. The configuration stays the caller's.
- */
-int daemon_run(struct config *c, const char *sync, enum config_until until);
+ * until every one has reached `until`. SIGHUP reads the configuration again, from the same
+ * arguments; one that is wrong is reported and the old one stays. Answers the exit code. `c` stays
+ * the caller's. */
+int daemon_run(struct config *c, const struct config_arguments *arguments, enum config_until until);
 
 /* For the syncs: something has changed that may end the daemon. */
 void daemon_consider(struct daemon *d);
