@@ -184,7 +184,7 @@ static bool has_joiners(const struct batch_job *b)
 /* Every table takes part, so that after this batch the target is one state of the source. */
 static bool is_everything(const struct batch_job *b)
 {
-    return b->group_count == b->sync->table_count;
+    return b->group_count == sync_tables_taking_part(b->sync);
 }
 
 static void note_pending(struct batch_job *b)

@@ -117,8 +117,10 @@ static json_t *lag_tree(const struct sync *s, const struct totals *sum, double n
 {
     json_t *o = json_object();
 
+    /* While the last look found nothing and writers announce themselves, nothing is behind. */
     json_object_set_new(o, "seconds",
-                        real_or_null(s->snapshot && s->caught_up_at > 0, now - s->caught_up_at));
+                        real_or_null(s->snapshot && s->caught_up_at > 0,
+                                     s->batch->quiet_rounds > 0 ? 0 : now - s->caught_up_at));
     json_object_set_new(o, "rows", json_integer(sum->pending));
     return o;
 }

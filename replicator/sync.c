@@ -13,6 +13,8 @@
 #include "lead.h"
 #include "log.h"
 
+#define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
+
 const char *sync_phase_name(enum sync_phase p)
 {
     switch (p) {
@@ -144,6 +146,20 @@ struct table *sync_table_find_name(struct sync *s, const char *schema, const cha
             return t;
     }
     return NULL;
+}
+
+bool table_is_left_out(const struct table *t)
+{
+    return t->state == TABLE_NEW && t->pause == TABLE_DRIFT;
+}
+
+int sync_tables_taking_part(const struct sync *s)
+{
+    int n = 0;
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        n += !table_is_left_out(container_of(l, struct table, in_sync));
+    return n;
 }
 
 bool table_is_followed(const struct table *t)
@@ -315,6 +331,35 @@ static void start_helpers(struct sync *s)
         matview_start(s->matviews);
 }
 
+/* Every table either follows or is paused for a reason that does not go away by itself. */
+static bool only_a_person_can_help(const struct sync *s)
+{
+    bool any = false;
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+        bool waits = t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR;
+
+        if (!waits && t->state != TABLE_FOLLOW)
+            return false;
+        any |= waits && !t->wants_plan;
+    }
+    return any;
+}
+
+static void note_waiting(struct sync *s)
+{
+    if (!only_a_person_can_help(s))
+        s->waiting_since = 0;
+    else if (s->waiting_since <= 0)
+        s->waiting_since = ev_now(s->loop);
+}
+
+bool sync_waits_for_person(const struct sync *s)
+{
+    return s->waiting_since > 0 && ev_now(s->loop) - s->waiting_since > PERSON_S;
+}
+
 void sync_think(struct sync *s)
 {
     if (!s->is_led)
@@ -324,6 +369,7 @@ void sync_think(struct sync *s)
         start_streams(s);
     choose_phase(s);
     start_helpers(s);
+    note_waiting(s);
     daemon_consider(s->daemon);
 }
 
@@ -352,21 +398,8 @@ static bool matviews_are_settled(const struct sync *s)
 bool sync_is_in_sync(const struct sync *s)
 {
     return s->is_led && s->phase == SYNC_FOLLOW && s->is_consistent &&
-           s->sequences->synced_at > 0 && matviews_are_settled(s);
-}
-
-bool sync_waits_for_person(const struct sync *s)
-{
-    bool any = false;
-
-    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
-        const struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->pause == TABLE_RUNS && t->state != TABLE_FOLLOW)
-            return false;
-        any |= t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR;
-    }
-    return any && s->phase > SYNC_CAPTURE;
+           s->sequences->synced_at > 0 && matviews_are_settled(s) &&
+           sync_tables_taking_part(s) == s->table_count;
 }
 
 /* ------------------------------------------------------------------ life */

@@ -131,6 +131,7 @@ struct sync {
     /* For status. */
     double started_at;
     double copy_started_at;
+    double waiting_since;   /* ev_now since when only a person can help, 0: not so */
     double caught_up_at;    /* ev_now when the last probe found nothing, or the last batch's */
     double snapshot_age_at; /* ev_now when the position was taken at the source */
     int64_t batches;
@@ -173,6 +174,11 @@ struct table *sync_table_find_oid(struct sync *s, Oid source_oid);
 struct table *sync_table_find_name(struct sync *s, const char *schema, const char *name);
 /* A batch with changes of this table has been committed. */
 void sync_table_changed(struct table *t);
+/* The table has no part in the sync yet and waits for a person: it has no key, or is missing at the
+ * target. The others do not wait for it. */
+bool table_is_left_out(const struct table *t);
+/* How many tables are not left out. */
+int sync_tables_taking_part(const struct sync *s);
 /* The table takes part in batches now. */
 bool table_is_followed(const struct table *t);
 /* Points the table at relations of a reading; old ones are let go. */
