@@ -74,19 +74,9 @@ static void arrays_free(struct apply_array *arrays, int size)
 
 static void sent_push(struct apply *a, struct table *t, size_t bytes, bool counts)
 {
-    if (a->sent_count == a->sent_size) {
-        int size = a->sent_size ? 2 * a->sent_size : 64;
-        struct apply_sent *bigger = mem_alloc(sizeof *bigger * (size_t)size);
+    struct apply_sent *s = ring_push(&a->sent);
 
-        for (int i = 0; i < a->sent_count; i++)
-            bigger[i] = a->sent[(a->sent_head + i) % a->sent_size];
-        free(a->sent);
-        a->sent = bigger;
-        a->sent_size = size;
-        a->sent_head = 0;
-    }
-    a->sent[(a->sent_head + a->sent_count++) % a->sent_size] =
-        (struct apply_sent){.table = t, .bytes = bytes, .counts = counts};
+    *s = (struct apply_sent){.table = t, .bytes = bytes, .counts = counts};
     a->bytes_sent += bytes;
 }
 
@@ -97,13 +87,13 @@ void apply_sent_other(struct apply *a)
 
 struct table *apply_result(struct apply *a, const PGresult *r)
 {
+    const struct apply_sent *first = ring_first(&a->sent);
     struct apply_sent s;
 
-    if (a->sent_count == 0)
+    if (first == NULL)
         return NULL;
-    s = a->sent[a->sent_head];
-    a->sent_head = (a->sent_head + 1) % a->sent_size;
-    a->sent_count--;
+    s = *first;
+    ring_pop(&a->sent);
     a->bytes_sent -= s.bytes;
     if (s.counts && PQresultStatus(r) == PGRES_COMMAND_OK) {
         int64_t rows = strtoll(PQcmdTuples((PGresult *)(uintptr_t)r), NULL, 10);
@@ -121,7 +111,7 @@ bool apply_is_full(const struct apply *a, int64_t limit_bytes)
 
 bool apply_is_settled(const struct apply *a)
 {
-    return a->sent_count == 0;
+    return a->sent.count == 0;
 }
 
 /* ------------------------------------------------------------------ statements */
@@ -267,6 +257,7 @@ void apply_close(struct apply *a)
 void apply_init(struct apply *a, struct conn *conn)
 {
     memset(a, 0, sizeof *a);
+    ring_init(&a->sent, sizeof(struct apply_sent));
     a->conn = conn;
 }
 
@@ -275,8 +266,7 @@ void apply_reset(struct apply *a)
     a->table = NULL;
     a->bytes = 0;
     a->bytes_sent = 0;
-    a->sent_head = 0;
-    a->sent_count = 0;
+    ring_clear(&a->sent);
     a->prepared_count = 0;
     a->rows_written = 0;
 }
@@ -286,7 +276,7 @@ void apply_fini(struct apply *a)
     arrays_free(a->writes, a->writes_size);
     arrays_free(a->removes, a->removes_size);
     free(a->key_columns);
-    free(a->sent);
+    ring_fini(&a->sent);
     free(a->prepared);
     params_fini(&a->params);
 }

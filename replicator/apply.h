@@ -5,6 +5,7 @@
 
 #include "buf.h"
 #include "conn.h"
+#include "ring.h"
 #include "sync.h"
 
 /* What is done with the rows of one reading. */
@@ -38,10 +39,7 @@ struct apply {
     size_t bytes;     /* gathered and not sent */
     struct params params;
     /* Statements that the server has not answered, oldest first. */
-    struct apply_sent *sent;
-    int sent_head;
-    int sent_count;
-    int sent_size;
+    struct ring sent;  /* struct apply_sent */
     size_t bytes_sent; /* of those */
     int64_t rows_written;
     int *prepared; /* ids of tables whose statements are prepared on this connection */

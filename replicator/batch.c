@@ -68,8 +68,7 @@ static void begin(struct job *j)
     struct batch_job *b = batch_of(j);
 
     apply_reset(&b->apply);
-    b->sent_head = 0;
-    b->sent_count = 0;
+    ring_clear(&b->sent);
     b->syncs_due = 0;
     b->group_count = 0;
     b->probes = 0;
@@ -587,6 +586,7 @@ struct batch_job *batch_new(struct sync *s)
 
     job_init(&b->job, s->loop, &batch_type, s, s->source_url, s->target_url);
     apply_init(&b->apply, target_of(b));
+    ring_init(&b->sent, sizeof(struct batch_sent));
     b->sync = s;
     return b;
 }
@@ -599,7 +599,7 @@ void batch_free(struct batch_job *b)
     apply_fini(&b->apply);
     arena_free(b->arena);
     free(b->group);
-    free(b->sent);
+    ring_fini(&b->sent);
     free(b);
 }
 

@@ -47,13 +47,10 @@ struct batch_job {
     struct batch_table *group; /* the tables that take part */
     int group_count;
     int group_size;
-    int probes;              /* statements that look for changes in the group */
-    int generation;          /* of the probes' names */
-    struct batch_sent *sent; /* to the source, unanswered, oldest first */
-    int sent_head;
-    int sent_count;
-    int sent_size;
-    int syncs_due; /* sync points not reached yet, both sides */
+    int probes;       /* statements that look for changes in the group */
+    int generation;   /* of the probes' names */
+    struct ring sent; /* struct batch_sent: what the source has not answered */
+    int syncs_due;    /* sync points not reached yet, both sides */
     /* The batch in hand. */
     struct arena *arena; /* lives for one batch */
     char *until;

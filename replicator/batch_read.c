@@ -21,30 +21,9 @@ enum { PROBE_TABLES = 50 };
 static void sent_push(struct batch_job *b, enum batch_answer what, struct batch_table *t,
                       enum apply_mode mode)
 {
-    if (b->sent_count == b->sent_size) {
-        int size = b->sent_size ? 2 * b->sent_size : 64;
-        struct batch_sent *bigger = mem_alloc(sizeof *bigger * (size_t)size);
+    struct batch_sent *s = ring_push(&b->sent);
 
-        for (int i = 0; i < b->sent_count; i++)
-            bigger[i] = b->sent[(b->sent_head + i) % b->sent_size];
-        free(b->sent);
-        b->sent = bigger;
-        b->sent_size = size;
-        b->sent_head = 0;
-    }
-    b->sent[(b->sent_head + b->sent_count++) % b->sent_size] =
-        (struct batch_sent){.what = what, .table = t, .mode = mode};
-}
-
-static struct batch_sent sent_first(const struct batch_job *b)
-{
-    return b->sent[b->sent_head];
-}
-
-static void sent_pop(struct batch_job *b)
-{
-    b->sent_head = (b->sent_head + 1) % b->sent_size;
-    b->sent_count--;
+    *s = (struct batch_sent){.what = what, .table = t, .mode = mode};
 }
 
 /* Sends plain text to the source that answers with nothing of interest. */
@@ -389,7 +368,7 @@ static void take_row(struct batch_job *b, const struct batch_sent *s, const PGre
 
 bool batch_take(struct batch_job *b, const PGresult *r)
 {
-    struct batch_sent s = sent_first(b);
+    struct batch_sent s = *(struct batch_sent *)ring_first(&b->sent);
     bool fits = true;
 
     switch (s.what) {
@@ -421,13 +400,13 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         break;
     }
     if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)
-        sent_pop(b);
+        ring_pop(&b->sent);
     return fits;
 }
 
 struct table *batch_first_table(const struct batch_job *b)
 {
-    struct batch_table *t = b->sent_count ? sent_first(b).table : NULL;
+    const struct batch_sent *s = ring_first(&b->sent);
 
-    return t ? t->table : NULL;
+    return s && s->table ? s->table->table : NULL;
 }

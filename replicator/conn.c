@@ -16,9 +16,8 @@
 #include "mem.h"
 
 enum {
-    TURN_MESSAGES = 2000,     /* delivered per turn and connection */
-    FLUSH_BYTES = 128 * 1024, /* COPY data gathered before asking whether the socket took it */
-    PARAMETERS_MAX = 64       /* of a connection string, ours included */
+    TURN_MESSAGES = 2000,    /* delivered per turn and connection */
+    FLUSH_BYTES = 128 * 1024 /* COPY data gathered before asking whether the socket took it */
 };
 
 static void on_readable(struct ev_loop *loop, struct ev_io *w, int events);
@@ -58,7 +57,7 @@ static void renew_deadline(struct conn *c)
     ev_timer_stop(c->loop, &c->deadline);
     if (c->timeout_s <= 0 || c->reading_paused || c->copying_in)
         return;
-    if (c->state == CONN_OPEN && c->pending_count == 0)
+    if (c->state == CONN_OPEN && c->pending.count == 0)
         return;
     ev_timer_set(&c->deadline, c->timeout_s, 0.);
     ev_timer_start(c->loop, &c->deadline);
@@ -96,30 +95,21 @@ static void deliver_loss(struct conn *c)
 
 static void pending_push(struct conn *c, enum conn_pending what)
 {
-    if (c->pending_count == c->pending_size) {
-        int size = c->pending_size ? 2 * c->pending_size : 16;
-        enum conn_pending *bigger = mem_alloc(sizeof *bigger * (size_t)size);
+    enum conn_pending *p = ring_push(&c->pending);
 
-        for (int i = 0; i < c->pending_count; i++)
-            bigger[i] = c->pending[(c->pending_head + i) % c->pending_size];
-        free(c->pending);
-        c->pending = bigger;
-        c->pending_size = size;
-        c->pending_head = 0;
-    }
-    c->pending[(c->pending_head + c->pending_count) % c->pending_size] = what;
-    c->pending_count++;
+    *p = what;
 }
 
-static enum conn_pending pending_first(const struct conn *c)
+static bool pending_is(const struct conn *c, enum conn_pending what)
 {
-    return c->pending[c->pending_head];
+    const enum conn_pending *p = ring_first(&c->pending);
+
+    return p && *p == what;
 }
 
 static void pending_pop(struct conn *c)
 {
-    c->pending_head = (c->pending_head + 1) % c->pending_size;
-    c->pending_count--;
+    ring_pop(&c->pending);
     c->head_has_result = false;
 }
 
@@ -149,7 +139,7 @@ static void sent(struct conn *c, bool ok, enum conn_rows rows, double timeout_s)
         return;
     }
     pending_push(c, by_row ? CONN_PENDING_ROWS : CONN_PENDING_STATEMENT);
-    if (by_row && c->pending_count == 1)
+    if (by_row && c->pending.count == 1)
         PQsetSingleRowMode(c->pg);
     c->timeout_s = timeout_s;
     renew_deadline(c);
@@ -312,11 +302,11 @@ static bool take_copy_data(struct conn *c, int *budget)
 /* PQgetResult gave NULL: a statement has ended, or nothing. False to stop looking. */
 static bool statement_ended(struct conn *c)
 {
-    if (c->pending_count == 0 || !c->head_has_result)
+    if (c->pending.count == 0 || !c->head_has_result)
         return false;
     pending_pop(c);
     if (c->in_pipeline) {
-        if (c->pending_count > 0 && pending_first(c) == CONN_PENDING_ROWS)
+        if (pending_is(c, CONN_PENDING_ROWS))
             PQsetSingleRowMode(c->pg);
         return true;
     }
@@ -329,7 +319,7 @@ static bool statement_ended(struct conn *c)
 static bool sync_reached(struct conn *c)
 {
     pending_pop(c);
-    if (c->pending_count > 0 && pending_first(c) == CONN_PENDING_ROWS)
+    if (pending_is(c, CONN_PENDING_ROWS))
         PQsetSingleRowMode(c->pg);
     renew_deadline(c);
     return tell_event(c, CONN_DONE);
@@ -365,12 +355,12 @@ static bool take_one(struct conn *c, int *budget)
 
     if (c->copying_out && !take_copy_data(c, budget))
         return false;
-    if (c->copying_in || c->pending_count == 0 || PQisBusy(c->pg))
+    if (c->copying_in || c->pending.count == 0 || PQisBusy(c->pg))
         return false;
     r = PQgetResult(c->pg);
     --*budget;
     if (r == NULL)
-        return statement_ended(c) || (c->in_pipeline && c->pending_count > 0 && !PQisBusy(c->pg));
+        return statement_ended(c) || (c->in_pipeline && c->pending.count > 0 && !PQisBusy(c->pg));
     more = take_result(c, r);
     PQclear(r);
     return more;
@@ -461,58 +451,11 @@ static void poll_connecting(struct conn *c)
     }
 }
 
-struct parameters {
-    int count;
-    const char *keywords[PARAMETERS_MAX + 1];
-    const char *values[PARAMETERS_MAX + 1];
-};
-
-/* Ours unless the user's string has it. */
-static void add_parameter(struct parameters *p, const char *keyword, const char *value)
-{
-    for (int i = 0; i < p->count; i++)
-        if (strcmp(p->keywords[i], keyword) == 0)
-            return;
-    if (p->count < PARAMETERS_MAX) {
-        p->keywords[p->count] = keyword;
-        p->values[p->count++] = value;
-    }
-}
-
-static PGconn *start_connecting(const char *url, const char *password, double timeout_s)
-{
-    struct parameters p = {0};
-    char idle[16], interval[16], user_ms[16];
-    PQconninfoOption *options = PQconninfoParse(url, NULL);
-    PGconn *pg;
-
-    if (options == NULL) /* let libpq say what is wrong with it */
-        return PQconnectStart(url);
-    snprintf(idle, sizeof idle, "%d", timeout_s >= 3 ? (int)(timeout_s / 3) : 1);
-    snprintf(interval, sizeof interval, "%d", timeout_s >= 6 ? (int)(timeout_s / 6) : 1);
-    snprintf(user_ms, sizeof user_ms, "%d", (int)(timeout_s * 1000));
-    if (password)
-        add_parameter(&p, "password", password);
-    for (PQconninfoOption *o = options; o->keyword; o++)
-        if (o->val)
-            add_parameter(&p, o->keyword, o->val);
-    add_parameter(&p, "keepalives", "1");
-    add_parameter(&p, "keepalives_idle", idle);
-    add_parameter(&p, "keepalives_interval", interval);
-    add_parameter(&p, "keepalives_count", "4");
-    add_parameter(&p, "tcp_user_timeout", user_ms);
-    add_parameter(&p, "fallback_application_name", "rebeco");
-    add_parameter(&p, "client_encoding", "UTF8");
-    pg = PQconnectStartParams(p.keywords, p.values, 0);
-    PQconninfoFree(options);
-    return pg;
-}
-
 void conn_open(struct conn *c, const char *url, const char *password, double network_timeout_s)
 {
     c->state = CONN_CONNECTING;
     c->is_lost = false;
-    c->pg = start_connecting(url, password, network_timeout_s);
+    c->pg = conn_start(url, password, network_timeout_s);
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
         lose(c, "cannot connect");
         return;
@@ -592,6 +535,7 @@ void conn_init(struct conn *c, struct ev_loop *loop, const char *label, conn_han
     c->label = label;
     c->handler = handler;
     c->owner = owner;
+    ring_init(&c->pending, sizeof(enum conn_pending));
     ev_init(&c->readable, on_readable);
     ev_init(&c->writable, on_writable);
     ev_init(&c->deadline, on_deadline);
@@ -620,19 +564,16 @@ void conn_close(struct conn *c)
     c->unflushed = 0;
     c->bytes_in = 0;
     c->bytes_out = 0;
-    c->pending_head = 0;
-    c->pending_count = 0;
+    ring_clear(&c->pending);
     c->prepared_count = 0;
 }
 
 void conn_fini(struct conn *c)
 {
     conn_close(c);
-    free(c->pending);
+    ring_fini(&c->pending);
     free(c->prepared);
-    c->pending = NULL;
     c->prepared = NULL;
-    c->pending_size = 0;
     c->prepared_size = 0;
 }
 
@@ -643,7 +584,12 @@ bool conn_is_open(const struct conn *c)
 
 bool conn_is_idle(const struct conn *c)
 {
-    return conn_is_open(c) && c->pending_count == 0;
+    return conn_is_open(c) && c->pending.count == 0;
+}
+
+int conn_backend_pid(const struct conn *c)
+{
+    return c->pg ? PQbackendPID(c->pg) : 0;
 }
 
 void conn_pause_reading(struct conn *c)
@@ -698,23 +644,4 @@ void conn_execute(struct conn *c, const struct sql *sql, const struct params *p,
         remember_prepared(c, sql);
     }
     conn_execute_name(c, sql->name, p, rows, timeout_s);
-}
-
-void conn_result_error(const struct conn *c, const PGresult *r, struct error *e)
-{
-    const char *what = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-    const char *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
-    const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
-    const char *context = PQresultErrorField(r, PG_DIAG_CONTEXT);
-    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-
-    error_clear(e);
-    error_set(e, "%s: %s", c->label, what ? what : PQresultErrorMessage(r));
-    if (detail || context)
-        error_detail(e, "%s%s%s", detail ? detail : "", detail && context ? "; " : "",
-                     context ? context : "");
-    if (hint)
-        error_hint(e, "%s", hint);
-    if (state)
-        snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "ring.h"
 #include "sql.h"
 
 enum conn_event {
@@ -88,14 +89,11 @@ struct conn {
     bool owes_room; /* the owner was told that the connection is full */
     bool copying_in;
     bool copying_out;
-    unsigned generation;        /* counts closes: to notice one inside a handler */
-    size_t unflushed;           /* bytes put since the last flush */
-    uint64_t bytes_in;          /* COPY data received since opened */
-    uint64_t bytes_out;         /* COPY data sent since opened */
-    enum conn_pending *pending; /* queue of what is awaited, oldest at pending_head */
-    int pending_head;
-    int pending_count;
-    int pending_size;
+    unsigned generation;         /* counts closes: to notice one inside a handler */
+    size_t unflushed;            /* bytes put since the last flush */
+    uint64_t bytes_in;           /* COPY data received since opened */
+    uint64_t bytes_out;          /* COPY data sent since opened */
+    struct ring pending;         /* enum conn_pending: what is awaited */
     bool head_has_result;        /* the oldest statement has given a result */
     const struct sql **prepared; /* what is prepared here, by conn_execute */
     int prepared_count;
@@ -119,9 +117,14 @@ void conn_fini(struct conn *c);
  * connecting itself and, through keepalives and tcp_user_timeout, how long a silent network is
  * believed. CONN_READY or CONN_LOST follows. The connection must be closed. */
 void conn_open(struct conn *c, const char *url, const char *password, double network_timeout_s);
+/* Only the first step of it, for conn.c: libpq's handle, with our parameters where the user's
+ * string has none. */
+PGconn *conn_start(const char *url, const char *password, double timeout_s);
 /* Closes at once, without an event. Allowed at any time, also inside the handler. */
 void conn_close(struct conn *c);
 bool conn_is_open(const struct conn *c);
+/* The server process that was connected to, as it was said when connecting; 0 when closed. */
+int conn_backend_pid(const struct conn *c);
 /* No statement is running and no result is due. */
 bool conn_is_idle(const struct conn *c);
 

@@ -25,74 +25,9 @@ static struct copy_job *copy_of(struct job *j)
     return container_of(j, struct copy_job, job);
 }
 
-/* ------------------------------------------------------------------ the shared snapshot */
-
-static enum job_next take_export(struct job *j, PGresult *r)
-{
-    struct table *t = container_of(j, struct snapshot_job, job)->table;
-
-    free(t->exported);
-    t->exported = mem_strdup(PQgetvalue(r, 0, 0));
-    return JOB_NEXT;
-}
-
-static enum job_next enter_hold(struct job *j)
-{
-    (void)j;
-    return JOB_WAIT;
-}
-
-/* The snapshot is gone with its session; what is left of the table is loaded tolerantly. */
-static bool snapshot_failed(struct job *j, const struct error *e)
-{
-    struct table *t = container_of(j, struct snapshot_job, job)->table;
-
-    (void)e;
-    if (t->exported && t->chunks_done > 0)
-        t->tolerant = true;
-    free(t->exported);
-    t->exported = NULL;
-    return !t->tolerant;
-}
-
-static const struct job_step snapshot_steps[] = {
-    {.name = "begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
-    {.name = "export", .sql = &sql_snapshot_export, .side = JOB_SOURCE, .result = take_export},
-    {.name = "hold", .enter = enter_hold},
-    {0},
-};
-
-static const struct job_type snapshot_type = {
-    .name = "snapshot",
-    .uses = {true, false},
-    .steps = snapshot_steps,
-    .failed = snapshot_failed,
-};
-
-static const char *copy_source_url(const struct sync *s)
+const char *copy_source_url(const struct sync *s)
 {
     return s->config->follower_url ? s->config->follower_url : s->source_url;
-}
-
-static void hold_snapshot(struct table *t)
-{
-    struct snapshot_job *h = mem_alloc(sizeof *h);
-
-    h->table = t;
-    t->holder = h;
-    job_init(&h->job, t->sync->loop, &snapshot_type, t->sync, copy_source_url(t->sync), NULL);
-    job_start(&h->job);
-}
-
-void copy_release_snapshot(struct table *t)
-{
-    if (t->holder) {
-        job_fini(&t->holder->job);
-        free(t->holder);
-    }
-    t->holder = NULL;
-    free(t->exported);
-    t->exported = NULL;
 }
 
 /* ------------------------------------------------------------------ choosing */
@@ -227,7 +162,7 @@ static enum job_next enter_ready(struct job *j)
     if (t->chunks <= 1 || t->tolerant)
         return job_goto(j, "statements");
     if (t->holder == NULL)
-        hold_snapshot(t);
+        copy_hold_snapshot(t);
     if (t->exported == NULL)
         return job_sleep(j, 0.01, JOB_REPEAT);
     return JOB_NEXT;

@@ -51,6 +51,10 @@ struct snapshot_job {
 struct copy_job *copy_new(struct sync *s);
 void copy_free(struct copy_job *c);
 
+/* Where the copy is read: the follower, or the source. */
+const char *copy_source_url(const struct sync *s);
+/* Begins to export a snapshot for a table: its name is in table->exported when it is there. */
+void copy_hold_snapshot(struct table *t);
 /* Lets go of the snapshot that a table's chunks share. */
 void copy_release_snapshot(struct table *t);
 

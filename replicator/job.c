@@ -191,12 +191,33 @@ static bool all_connected(const struct job *j)
     return true;
 }
 
+/* Settings of a session that is not ours alone would change what the application does. */
+static void refuse_pooler(struct job *j, enum job_side side)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s: a connection pooler is in between", j->conns[side].label);
+    error_hint(&e, "%s",
+               "Connect to the server itself, or to a pooler in session mode: capture and "
+               "copy need sessions of their own.");
+    job_fail(j, &e);
+}
+
+static void set_up_session(struct job *j, enum job_side side)
+{
+    params_clear(&j->params);
+    params_int(&j->params, conn_backend_pid(&j->conns[side]));
+    conn_execute(&j->conns[side], &sql_session_setup, &j->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
+}
+
 static void event_while_connecting(struct job *j, enum job_side side, const struct conn_message *m)
 {
     if (m->event == CONN_READY) {
-        conn_execute(&j->conns[side], &sql_session_setup, NULL, CONN_TEXT, STATEMENT_TIMEOUT_S);
+        set_up_session(j, side);
     } else if (m->event == CONN_RESULT && job_result_failed(m->result)) {
         job_fail_result(j, side, m->result);
+    } else if (m->event == CONN_RESULT && PQntuples(m->result) == 0) {
+        refuse_pooler(j, side);
     } else if (m->event == CONN_DONE) {
         j->is_set_up[side] = true;
         if (all_connected(j))

@@ -1,7 +1,9 @@
 -- Makes a session ours: names resolve in pg_catalog only, values read and write the same text
 -- everywhere, nothing times out by itself, and a row security policy is an error and never a row
 -- that is silently missing. A setting that this server does not have is passed over.
--- Result: one row per setting, of no interest. Lowest server version: 10.
+-- Behind a pooler that hands the session on, nothing is set: it would stay for others.
+-- $1 int: the server process that we connected to
+-- Result: one row per setting; none when another process answers. Lowest server version: 10.
 SELECT pg_catalog.set_config(s.name, v.value, false)
   FROM (VALUES ('search_path', 'pg_catalog'),
                ('datestyle', 'ISO, YMD'),
@@ -25,3 +27,4 @@ SELECT pg_catalog.set_config(s.name, v.value, false)
                ('max_parallel_workers_per_gather', '0'),
                ('client_min_messages', 'error')) v (name, value)
   JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = v.name
+ WHERE pg_catalog.pg_backend_pid() = $1::int

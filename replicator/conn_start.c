@@ -1,0 +1,74 @@
+/* The beginning and the worst of a connection: its parameters, and a server's error as a person is
+ * told it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "conn.h"
+
+enum { PARAMETERS_MAX = 64 /* of a connection string, ours included */ };
+
+struct parameters {
+    int count;
+    const char *keywords[PARAMETERS_MAX + 1];
+    const char *values[PARAMETERS_MAX + 1];
+};
+
+/* Ours unless the user's string has it. */
+static void add_parameter(struct parameters *p, const char *keyword, const char *value)
+{
+    for (int i = 0; i < p->count; i++)
+        if (strcmp(p->keywords[i], keyword) == 0)
+            return;
+    if (p->count < PARAMETERS_MAX) {
+        p->keywords[p->count] = keyword;
+        p->values[p->count++] = value;
+    }
+}
+
+PGconn *conn_start(const char *url, const char *password, double timeout_s)
+{
+    struct parameters p = {0};
+    char idle[16], interval[16], user_ms[16];
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    PGconn *pg;
+
+    if (options == NULL) /* let libpq say what is wrong with it */
+        return PQconnectStart(url);
+    snprintf(idle, sizeof idle, "%d", timeout_s >= 3 ? (int)(timeout_s / 3) : 1);
+    snprintf(interval, sizeof interval, "%d", timeout_s >= 6 ? (int)(timeout_s / 6) : 1);
+    snprintf(user_ms, sizeof user_ms, "%d", (int)(timeout_s * 1000));
+    if (password)
+        add_parameter(&p, "password", password);
+    for (PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val)
+            add_parameter(&p, o->keyword, o->val);
+    add_parameter(&p, "keepalives", "1");
+    add_parameter(&p, "keepalives_idle", idle);
+    add_parameter(&p, "keepalives_interval", interval);
+    add_parameter(&p, "keepalives_count", "4");
+    add_parameter(&p, "tcp_user_timeout", user_ms);
+    add_parameter(&p, "fallback_application_name", "rebeco");
+    add_parameter(&p, "client_encoding", "UTF8");
+    pg = PQconnectStartParams(p.keywords, p.values, 0);
+    PQconninfoFree(options);
+    return pg;
+}
+
+void conn_result_error(const struct conn *c, const PGresult *r, struct error *e)
+{
+    const char *what = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
+    const char *context = PQresultErrorField(r, PG_DIAG_CONTEXT);
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+    error_clear(e);
+    error_set(e, "%s: %s", c->label, what ? what : PQresultErrorMessage(r));
+    if (detail || context)
+        error_detail(e, "%s%s%s", detail ? detail : "", detail && context ? "; " : "",
+                     context ? context : "");
+    if (hint)
+        error_hint(e, "%s", hint);
+    if (state)
+        snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
+}
