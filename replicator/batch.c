@@ -576,7 +576,7 @@ void batch_wake(struct batch_job *b)
 {
     b->quiet_rounds = 0;
     b->has_napped = false;
-    if (job_is_at(&b->job, "quiet") && b->job.has_answer)
+    if (job_is_at(&b->job, "quiet") && b->job.has_later)
         job_continue(&b->job, job_goto(&b->job, "record"));
 }
 

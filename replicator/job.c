@@ -46,7 +46,7 @@ static void end_run(struct job *j)
     close_conns(j);
     j->step = NULL;
     j->is_connecting = false;
-    j->has_answer = false;
+    j->has_later = false;
     arena_free(j->arena);
     j->arena = NULL;
 }
@@ -110,15 +110,15 @@ void job_continue(struct job *j, enum job_next next)
 {
     if (j->step == NULL)
         return;
-    j->answer = next;
-    j->has_answer = true;
+    j->later = next;
+    j->has_later = true;
     after(j, 0.);
 }
 
 enum job_next job_sleep(struct job *j, double seconds, enum job_next next)
 {
-    j->answer = next;
-    j->has_answer = true;
+    j->later = next;
+    j->has_later = true;
     after(j, seconds);
     return JOB_WAIT;
 }
@@ -293,9 +293,9 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
         j->is_running = false;
         if (j->type->ended)
             j->type->ended(j, finished);
-    } else if (j->has_answer) {
-        j->has_answer = false;
-        run_steps(j, j->answer);
+    } else if (j->has_later) {
+        j->has_later = false;
+        run_steps(j, j->later);
     } else if (j->step == NULL) {
         connect_sides(j);
     }

@@ -88,7 +88,8 @@ struct job {
     bool is_stopping;          /* the next failure is the last */
     int ending;                /* `ended` is due, and how */
     enum job_next answer;      /* what the step answers when its statement ends */
-    bool has_answer;           /* the timer goes on with `answer` */
+    bool has_later;            /* the timer goes on with `later` */
+    enum job_next later;
 };
 
 /* Prepares a job; starts nothing. `loop` and the strings must outlive it. */

@@ -504,7 +504,7 @@ static const struct job_type lead_type = {
 
 void lead_wake(struct lead_job *l)
 {
-    if (job_is_at(&l->job, "watch") && l->job.has_answer)
+    if (job_is_at(&l->job, "watch") && l->job.has_later)
         job_continue(&l->job, JOB_REPEAT);
 }
 

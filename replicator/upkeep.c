@@ -67,6 +67,14 @@ static bool is_anything_paused(const struct sync *s)
     return false;
 }
 
+static bool is_anything_standing(const struct sync *s)
+{
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        if (container_of(l, struct table, in_sync)->pause != TABLE_RUNS)
+            return true;
+    return false;
+}
+
 static bool is_busy(const struct sync *s)
 {
     return s->phase != SYNC_FOLLOW || s->batch->quiet_rounds < 8;
@@ -80,7 +88,7 @@ static struct lead_kick *kick_to_answer(struct lead_job *l)
     for (struct list *k = l->kicks.next; k != &l->kicks; k = k->next) {
         struct lead_kick *kick = container_of(k, struct lead_kick, in_lead);
 
-        if (s->batch->rounds_done > kick->round && (s->is_consistent || is_anything_paused(s)))
+        if (s->batch->rounds_done > kick->round && (s->is_consistent || is_anything_standing(s)))
             return kick;
     }
     return NULL;

@@ -1,0 +1,19 @@
+/* The moving part of a copy: COPY OUT of one server becomes COPY IN of the other, no faster than
+ * the target takes it and the limit allows. Used by copy.c only. */
+#ifndef COPY_RELAY_H
+#define COPY_RELAY_H
+
+#include "copy.h"
+
+static inline struct copy_job *copy_of(struct job *j)
+{
+    return container_of(j, struct copy_job, job);
+}
+
+/* The step's functions: starts the two COPY statements of the chunk in hand, and relays. */
+enum job_next copy_enter_load(struct job *j);
+enum job_next copy_load_event(struct job *j, enum job_side side, const struct conn_message *m);
+/* The limit's timer: the source may speak again. */
+void copy_on_throttle(struct ev_loop *loop, struct ev_timer *w, int events);
+
+#endif
