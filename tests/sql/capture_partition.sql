@@ -71,7 +71,6 @@ SELECT test.capture('parent'), test.capture('child');
 INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2); UPDATE parent SET v = 'x'; DELETE FROM parent WHERE id = 2; SELECT test.log('parent'), test.log('child');
 TRUNCATE ONLY parent; SELECT test.log('parent'), test.log('child');
 TRUNCATE parent; SELECT test.log('parent'), test.log('child');
-\echo a plain table becomes a parent, a partition
+\echo a plain table becomes a parent
 CREATE TABLE plain (id int PRIMARY KEY); SELECT test.capture('plain'); SELECT test.state('plain');
 CREATE TABLE heir () INHERITS (plain); SELECT test.state('plain'); DROP TABLE heir; SELECT test.state('plain');
-ALTER TABLE p ATTACH PARTITION plain FOR VALUES FROM (200) TO (300); SELECT test.state('plain'); SELECT test.capture('plain'); SELECT test.state('plain');
