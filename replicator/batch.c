@@ -20,22 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_quiet.h"
 #include "batch_read.h"
 #include "log.h"
 #include "sqlstate.h"
 
-#define QUIET_S 0.015  /* between two looks while there might be more at once */
-#define QUIET_ROUNDS 8 /* empty looks before a nap */
-#define LOOK_S 0.03    /* between two looks whether a writer came by, where none may announce */
-#define SLOW_S 2.      /* covers every lost wake-up */
 #define CONFIRM_EVERY_S 1.
 #define REST_MAX_S 0.2
 #define MANY_CHANGES 5000
-
-static struct batch_job *batch_of(struct job *j)
-{
-    return container_of(j, struct batch_job, job);
-}
 
 static struct conn *source_of(struct batch_job *b)
 {
@@ -47,7 +39,7 @@ static struct conn *target_of(struct batch_job *b)
     return job_conn(&b->job, JOB_TARGET);
 }
 
-static enum job_next sync_source(struct batch_job *b)
+enum job_next batch_sync_source(struct batch_job *b)
 {
     conn_sync(source_of(b));
     b->syncs_due++;
@@ -93,7 +85,7 @@ static enum job_next enter_pipeline(struct job *j)
     apply_sent_other(&b->apply);
     conn_prepare(target_of(b), sql_table_pause.name, sql_table_pause.text, NULL);
     apply_sent_other(&b->apply);
-    sync_source(b);
+    batch_sync_source(b);
     return sync_target(b);
 }
 
@@ -139,7 +131,7 @@ static enum job_next enter_gather(struct job *j)
     if (b->group_count == 0)
         return job_sleep(j, 0.1, job_goto(j, "record"));
     batch_send_probe_texts(b);
-    return sync_source(b);
+    return batch_sync_source(b);
 }
 
 static enum job_next enter_prepared(struct job *j)
@@ -166,7 +158,7 @@ static enum job_next enter_snapshot(struct job *j)
     batch_ask(b, &sql_batch_snapshot, BATCH_SNAPSHOT);
     for (int i = 0; i < b->probes; i++)
         batch_send_probe(b, i);
-    return sync_source(b);
+    return batch_sync_source(b);
 }
 
 /* ------------------------------------------------------------------ is it worth a batch? */
@@ -213,87 +205,11 @@ static enum job_next enter_judge(struct job *j)
     note_pending(b);
     if (any_broken(b) || (b->changes == 0 && !has_joiners(b))) {
         batch_say(b, &sql_commit);
-        return sync_source(b); /* then "quiet" */
+        return batch_sync_source(b); /* then "quiet" */
     }
     b->quiet_rounds = 0;
     b->has_napped = false;
     return job_goto(j, "read");
-}
-
-/* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
- * A writer that began before the nap was asked for may not announce itself: while such a one runs
- * the waits are short, and grow. */
-static double quiet_s(struct batch_job *b)
-{
-    b->quiet_rounds++;
-    if (b->quiet_rounds < QUIET_ROUNDS)
-        return QUIET_S;
-    if (b->has_napped && !b->writers_notify)
-        return LOOK_S;
-    if (!b->has_running)
-        b->running_wait_s = SLOW_S;
-    else
-        b->running_wait_s = b->running_wait_s < SLOW_S ? 2 * b->running_wait_s : SLOW_S;
-    return b->running_wait_s;
-}
-
-static bool has_unrecorded(const struct batch_job *b)
-{
-    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
-        struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->pause != TABLE_RUNS && !t->is_recorded && t->id != 0)
-            return true;
-    }
-    return false;
-}
-
-static enum job_next enter_quiet(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-
-    if (has_unrecorded(b))
-        return job_goto(j, "record");
-    b->sync->caught_up_at = b->taken_s;
-    b->rounds_done = b->rounds_begun;
-    if (b->confirm_due)
-        return job_goto(j, "confirm");
-    if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
-        return job_goto(j, "nap");
-    if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)
-        return job_sleep(j, LOOK_S, job_goto(j, "disturbed"));
-    return job_sleep(j, quiet_s(b), job_goto(j, "record"));
-}
-
-/* Writers cannot announce themselves where transactions may be prepared: asked instead. */
-static enum job_next enter_disturbed(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-
-    b->is_disturbed = false;
-    params_clear(&j->params);
-    batch_ask(b, &sql_capture_naps, BATCH_DISTURBED);
-    return sync_source(b);
-}
-
-static enum job_next enter_undisturbed(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-
-    if (b->is_disturbed)
-        batch_wake(b);
-    return job_goto(j, b->is_disturbed ? "record" : "quiet");
-}
-
-static enum job_next enter_nap(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-
-    b->has_napped = true;
-    b->running_wait_s = 0.05;
-    params_clear(&j->params);
-    batch_ask(b, &sql_capture_nap, BATCH_NAP);
-    return sync_source(b); /* then look once more: somebody may have written meanwhile */
 }
 
 static enum job_next enter_look_again(struct job *j)
@@ -318,7 +234,7 @@ static enum job_next enter_read(struct job *j)
             batch_send_read(b, &b->group[i], APPLY_ALL);
     batch_say(b, &sql_commit);
     batch_send_stamps(b, &sql_batch_check, BATCH_CHECK);
-    return sync_source(b);
+    return batch_sync_source(b);
 }
 
 /* Enough is on its way to the target: the source waits. */
@@ -432,7 +348,7 @@ static enum job_next send_confirmation(struct batch_job *b)
     b->confirm_due = false;
     buf_fini(&ids);
     buf_fini(&positions);
-    return sync_source(b);
+    return batch_sync_source(b);
 }
 
 /* The batch saw commits that are not on the source's disk: a commit of ours flushes them. */
@@ -541,10 +457,10 @@ static const struct job_step steps[] = {
     {.name = "prepared", .enter = enter_prepared, .event = on_event},
     {.name = "snapshot", .enter = enter_snapshot, .event = on_event},
     {.name = "judge", .enter = enter_judge, .event = on_event},
-    {.name = "quiet", .enter = enter_quiet, .event = on_event},
-    {.name = "disturbed", .enter = enter_disturbed, .event = on_event},
-    {.name = "undisturbed", .enter = enter_undisturbed, .event = on_event},
-    {.name = "nap", .enter = enter_nap, .event = on_event},
+    {.name = "quiet", .enter = batch_enter_quiet, .event = on_event},
+    {.name = "disturbed", .enter = batch_enter_disturbed, .event = on_event},
+    {.name = "undisturbed", .enter = batch_enter_undisturbed, .event = on_event},
+    {.name = "nap", .enter = batch_enter_nap, .event = on_event},
     {.name = "look again", .enter = enter_look_again, .event = on_event},
     {.name = "read", .enter = enter_read, .event = on_event},
     {.name = "check", .enter = enter_check, .event = on_event},

@@ -4,6 +4,13 @@
 
 #include "batch.h"
 
+static inline struct batch_job *batch_of(struct job *j)
+{
+    return container_of(j, struct batch_job, job);
+}
+
+/* Ends what was sent to the source with a sync point; the step goes on when it is reached. */
+enum job_next batch_sync_source(struct batch_job *b);
 /* Statements to the source, in a pipeline; each is remembered with what it was for. */
 void batch_say(struct batch_job *b, const struct sql *sql);
 void batch_prepare(struct batch_job *b, const char *name, const char *text);

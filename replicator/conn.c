@@ -220,9 +220,8 @@ void conn_flush(struct conn *c)
 
 void conn_pipeline_begin(struct conn *c)
 {
-    if (can_send(c) && PQenterPipelineMode(c->pg))
-        c->in_pipeline = true;
-    else
+    c->in_pipeline = can_send(c) && PQenterPipelineMode(c->pg);
+    if (!c->in_pipeline)
         lose(c, "pipeline mode could not be entered");
 }
 
@@ -242,7 +241,6 @@ void conn_copy_put(struct conn *c, const char *data, int len)
         lose(c, "COPY data could not be sent");
         return;
     }
-    c->bytes_out += (uint64_t)len;
     c->unflushed += (size_t)len;
     if (c->unflushed >= FLUSH_BYTES)
         flush_output(c);
@@ -289,7 +287,6 @@ static bool take_copy_data(struct conn *c, int *budget)
             return true;
         }
         m.data = row;
-        c->bytes_in += (uint64_t)len;
         --*budget;
         alive = tell(c, &m);
         PQfreemem(row);
@@ -562,8 +559,6 @@ void conn_close(struct conn *c)
     c->head_has_result = false;
     c->timeout_s = 0;
     c->unflushed = 0;
-    c->bytes_in = 0;
-    c->bytes_out = 0;
     ring_clear(&c->pending);
     c->prepared_count = 0;
 }

@@ -91,8 +91,6 @@ struct conn {
     bool copying_out;
     unsigned generation;         /* counts closes: to notice one inside a handler */
     size_t unflushed;            /* bytes put since the last flush */
-    uint64_t bytes_in;           /* COPY data received since opened */
-    uint64_t bytes_out;          /* COPY data sent since opened */
     struct ring pending;         /* enum conn_pending: what is awaited */
     bool head_has_result;        /* the oldest statement has given a result */
     const struct sql **prepared; /* what is prepared here, by conn_execute */

@@ -1,0 +1,90 @@
+/* Waking up. While there is work the source is asked again and again; after some empty looks the
+ * daemon asks the writers to announce themselves and sleeps, so that neither side pays for idling.
+ *
+ * No change is missed for long: the nap is asked for first and the source looked at once more after
+ * it. A writer that had passed the trigger before the nap is then either seen, or still running,
+ * and while such a one runs the waits are short. A slow timer covers everything else. */
+#include "batch_quiet.h"
+
+#include "batch_read.h"
+
+#define QUIET_S 0.015  /* between two looks while there might be more at once */
+#define QUIET_ROUNDS 8 /* empty looks before a nap */
+#define LOOK_S 0.03    /* between two looks whether a writer came by, where none may announce */
+#define SLOW_S 2.      /* covers every lost wake-up */
+
+/* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
+ * A writer that began before the nap was asked for may not announce itself: while such a one runs
+ * the waits are short, and grow. */
+static double quiet_s(struct batch_job *b)
+{
+    b->quiet_rounds++;
+    if (b->quiet_rounds < QUIET_ROUNDS)
+        return QUIET_S;
+    if (b->has_napped && !b->writers_notify)
+        return LOOK_S;
+    if (!b->has_running)
+        b->running_wait_s = SLOW_S;
+    else
+        b->running_wait_s = b->running_wait_s < SLOW_S ? 2 * b->running_wait_s : SLOW_S;
+    return b->running_wait_s;
+}
+
+static bool has_unrecorded(const struct batch_job *b)
+{
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->pause != TABLE_RUNS && !t->is_recorded && t->id != 0)
+            return true;
+    }
+    return false;
+}
+
+enum job_next batch_enter_quiet(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (has_unrecorded(b))
+        return job_goto(j, "record");
+    b->sync->caught_up_at = b->taken_s;
+    b->rounds_done = b->rounds_begun;
+    if (b->confirm_due)
+        return job_goto(j, "confirm");
+    if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
+        return job_goto(j, "nap");
+    if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)
+        return job_sleep(j, LOOK_S, job_goto(j, "disturbed"));
+    return job_sleep(j, quiet_s(b), job_goto(j, "record"));
+}
+
+/* Writers cannot announce themselves where transactions may be prepared: asked instead. */
+enum job_next batch_enter_disturbed(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    b->is_disturbed = false;
+    params_clear(&j->params);
+    batch_ask(b, &sql_capture_naps, BATCH_DISTURBED);
+    return batch_sync_source(b);
+}
+
+enum job_next batch_enter_undisturbed(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (b->is_disturbed)
+        batch_wake(b);
+    return job_goto(j, b->is_disturbed ? "record" : "quiet");
+}
+
+enum job_next batch_enter_nap(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    b->has_napped = true;
+    b->running_wait_s = 0.05;
+    params_clear(&j->params);
+    batch_ask(b, &sql_capture_nap, BATCH_NAP);
+    return batch_sync_source(b); /* then look once more: somebody may have written meanwhile */
+}
