@@ -28,6 +28,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -739,6 +740,12 @@ class Rebeco:
             self.process.wait()
             self.process = None
 
+    def drop(self):
+        """Ends the daemon and forgets it; the folder goes with the test process."""
+        self.sweep()
+        if self in _running:
+            _running.remove(self)
+
     def log(self):
         if not os.path.exists(self.log_path):
             return ""
@@ -821,11 +828,38 @@ class Rebeco:
 # ------------------------------------------------------------------ a network that can break
 
 
-class Proxy:
-    """A TCP relay in front of a Server. It can go silent, go slow, or cut.
+# A socket filter that takes no packet: what arrives is dropped before TCP sees it, so nothing is
+# acknowledged. It needs no privilege, and is the nearest to a cut cable that one machine can have.
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
 
-    While silent it still accepts connections, and reads and answers nothing: the peer's kernel sees a
-    living socket, the peer's program hears nothing, which is the worst that a network can do."""
+
+def _deafen(s):
+    take_nothing = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET | BPF_K, 0
+    program = struct.pack("HL", 1, ctypes.addressof(take_nothing))
+    s.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+def _undeafen(s):
+    with contextlib.suppress(OSError):
+        s.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
+class _Pair:
+    """One relayed connection. Its sockets are closed by the last of its two threads: a number that is
+    closed earlier may be another socket's by the time the other thread writes to it."""
+
+    def __init__(self, client, upstream):
+        self.sockets = (client, upstream)
+        self.threads = 2
+
+    def shut(self):
+        for s in self.sockets:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+
+class Proxy:
+    """A TCP relay in front of a Server. It can go silent, go slow, or cut."""
 
     def __init__(self, server):
         self.server = server
@@ -833,15 +867,16 @@ class Proxy:
         self.delay_s = 0.0
         self.refusing = False
         self.connections = 0
+        self._is_silent = False
         self._open = threading.Event()
         self._open.set()
         self._pairs = set()
         self._lock = threading.Lock()
+        self._closing = False
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", self.port))
         self._listener.listen(64)
-        self._closing = False
         threading.Thread(target=self._accept, daemon=True).start()
         _running.append(self)
 
@@ -853,12 +888,25 @@ class Proxy:
         return self.server.admin(database)
 
     def silence(self):
-        """From now on nothing passes, in either direction, and nothing is closed."""
-        self._open.clear()
+        """A black hole: from now on every packet to and from either side is lost. Nothing is closed,
+        nothing is acknowledged, and a new connection gets no answer at all."""
+        with self._lock:
+            self._is_silent = True
+            self._open.clear()
+            _deafen(self._listener)
+            for pair in self._pairs:
+                for s in pair.sockets:
+                    _deafen(s)
 
     def speak(self):
-        """Traffic flows again; what was held back is delivered."""
-        self._open.set()
+        """Packets travel again; connections that both ends still believe in go on."""
+        with self._lock:
+            self._is_silent = False
+            _undeafen(self._listener)
+            for pair in self._pairs:
+                for s in pair.sockets:
+                    _undeafen(s)
+            self._open.set()
 
     def delay(self, seconds):
         """Every piece of traffic waits this long, each way."""
@@ -869,16 +917,17 @@ class Proxy:
         self.refusing = yes
 
     def cut(self):
-        """Breaks all connections with a reset; returns how many."""
+        """Breaks all connections; returns how many there were."""
         with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:
-            self._close(pair, reset=True)
+            pair.shut()
         return len(pairs)
 
     def sweep(self):
         self._closing = True
-        self._open.set()
+        if self._is_silent:
+            self.speak()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -906,14 +955,17 @@ class Proxy:
             return
         for s in (client, upstream):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        pair = (client, upstream)
+        pair = _Pair(client, upstream)
         with self._lock:
             self._pairs.add(pair)
-        for a, b in (pair, pair[::-1]):
+            if self._is_silent:
+                for s in pair.sockets:
+                    _deafen(s)
+        for a, b in (pair.sockets, pair.sockets[::-1]):
             threading.Thread(target=self._relay, args=(pair, a, b), daemon=True).start()
 
     def _relay(self, pair, a, b):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             while True:
                 # Silence must hold for what arrives during it, so look before reading, not after.
                 select.select([a], [], [])
@@ -925,21 +977,14 @@ class Proxy:
                     time.sleep(self.delay_s)
                 self._open.wait()
                 b.sendall(data)
-        except (OSError, ValueError):
-            pass
-        self._close(pair)
-
-    def _close(self, pair, reset=False):
+        pair.shut()
         with self._lock:
+            pair.threads -= 1
+            if pair.threads > 0:
+                return
             self._pairs.discard(pair)
-        for s in pair:
-            with contextlib.suppress(OSError):
-                if reset:
-                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                else:
-                    s.shutdown(socket.SHUT_RDWR)
-            with contextlib.suppress(OSError):
-                s.close()
+        for s in pair.sockets:
+            s.close()
 
 
 # ------------------------------------------------------------------ writers

@@ -1,5 +1,6 @@
 """The rig itself: a test that cannot fail proves nothing, so the comparison must see differences."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -80,15 +81,18 @@ def test_standby_follows(source):
 
 def test_proxy_goes_silent_and_comes_back(source, proxy):
     p = proxy(source)
-    with rig.Connection(p.url()) as c:
+    with rig.Connection(p.url()) as c, socket.create_connection(("127.0.0.1", p.port)) as raw:
         assert c.value("SELECT 1") == 1
         p.silence()
-        c.raw.set_session(autocommit=True)
-        with socket.create_connection(("127.0.0.1", p.port)) as s:
-            s.sendall(b"\0\0\0\10\4\322\026\057")  # "do you speak TLS?"
-            s.settimeout(0.5)
-            with pytest.raises(socket.timeout):
-                s.recv(1)
+        # What is sent is not even acknowledged: the kernel gives up when it is told to.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000)
+        raw.sendall(b"\0\0\0\10\4\322\026\057")  # "do you speak TLS?"
+        with pytest.raises(TimeoutError) as e:
+            raw.settimeout(8)
+            raw.recv(1)
+        assert e.value.errno == errno.ETIMEDOUT  # said by TCP, and not by the eight seconds
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", p.port), 0.5)
         p.speak()
         assert c.value("SELECT 2") == 2
         assert p.cut() >= 1
