@@ -136,7 +136,7 @@ static enum job_next enter_gather(struct job *j)
 
 static enum job_next enter_prepared(struct job *j)
 {
-    return sync_source(batch_of(j));
+    return batch_sync_source(batch_of(j));
 }
 
 static enum job_next enter_snapshot(struct job *j)

@@ -409,12 +409,6 @@ static void watch_socket(struct conn *c, int events)
         ev_io_start(c->loop, &c->writable);
 }
 
-static void ignore_notice(void *arg, const PGresult *r)
-{
-    (void)arg;
-    (void)r;
-}
-
 static void connected(struct conn *c)
 {
     c->state = CONN_OPEN;
@@ -457,7 +451,7 @@ void conn_open(struct conn *c, const char *url, const char *password, double net
         lose(c, "cannot connect");
         return;
     }
-    PQsetNoticeReceiver(c->pg, ignore_notice, NULL);
+    PQsetNoticeReceiver(c->pg, conn_ignore_notice, NULL);
     c->timeout_s = network_timeout_s;
     renew_deadline(c);
     watch_socket(c, EV_WRITE);

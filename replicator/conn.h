@@ -118,6 +118,8 @@ void conn_open(struct conn *c, const char *url, const char *password, double net
 /* Only the first step of it, for conn.c: libpq's handle, with our parameters where the user's
  * string has none. */
 PGconn *conn_start(const char *url, const char *password, double timeout_s);
+/* The receiver of notices: they are not for us. */
+void conn_ignore_notice(void *arg, const PGresult *r);
 /* Closes at once, without an event. Allowed at any time, also inside the handler. */
 void conn_close(struct conn *c);
 bool conn_is_open(const struct conn *c);

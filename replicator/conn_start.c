@@ -54,6 +54,12 @@ PGconn *conn_start(const char *url, const char *password, double timeout_s)
     return pg;
 }
 
+void conn_ignore_notice(void *arg, const PGresult *r)
+{
+    (void)arg;
+    (void)r;
+}
+
 void conn_result_error(const struct conn *c, const PGresult *r, struct error *e)
 {
     const char *what = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
