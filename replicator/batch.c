@@ -111,6 +111,9 @@ static enum job_next enter_record(struct job *j)
         params_text(&j->params, t->why.hint);
         conn_execute_name(target_of(b), sql_table_pause.name, &j->params, CONN_TEXT, 60.);
         apply_sent_other(&b->apply);
+        /* As the target does; from here it is also what the source must keep the log for. */
+        if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
+            table_set_snapshot(t, b->sync->snapshot);
         t->is_recorded = true;
         any = true;
     }
@@ -197,13 +200,20 @@ static bool any_broken(struct batch_job *b)
     return any;
 }
 
+/* Nothing has changed, but nobody knows yet that this is a consistent state: after a start an empty
+ * batch says so. */
+static bool is_news(const struct batch_job *b)
+{
+    return !b->sync->is_consistent && is_everything(b);
+}
+
 /* After the probes: nothing to do, or a batch. */
 static enum job_next enter_judge(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
     note_pending(b);
-    if (any_broken(b) || (b->changes == 0 && !has_joiners(b))) {
+    if (any_broken(b) || (b->changes == 0 && !has_joiners(b) && !is_news(b))) {
         batch_say(b, &sql_commit);
         return batch_sync_source(b); /* then "quiet" */
     }

@@ -95,9 +95,7 @@ static void deliver_loss(struct conn *c)
 
 static void pending_push(struct conn *c, enum conn_pending what)
 {
-    enum conn_pending *p = ring_push(&c->pending);
-
-    *p = what;
+    *(enum conn_pending *)ring_push(&c->pending) = what;
 }
 
 static bool pending_is(const struct conn *c, enum conn_pending what)

@@ -291,9 +291,6 @@ enum job_next lead_take_resumed(struct job *j, PGresult *r)
     t->is_recorded = false;
     t->wants_plan = false;
     t->failures = 0;
-    /* A table in step when it was paused keeps the position that was recorded for it. */
-    if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
-        table_set_snapshot(t, j->sync->snapshot);
     return job_goto(j, "resume");
 }
 

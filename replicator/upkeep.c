@@ -357,16 +357,29 @@ void upkeep_bind_rotate(struct job *j, struct params *p)
     params_int(p, ROTATE_BYTES);
 }
 
+static enum job_next after_rotation(struct lead_job *l)
+{
+    double now = ev_now(l->job.loop);
+
+    if (now < l->log_total_due)
+        return job_goto(&l->job, "watch");
+    l->log_total_due = now + LOG_TOTAL_S;
+    return job_goto(&l->job, "log total");
+}
+
+/* Only logs that hold something need to be summarized; when all are empty that is known already. */
 enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
-    double now = ev_now(j->loop);
 
     (void)r;
-    if (now < l->log_total_due)
-        return job_goto(j, "watch");
-    l->log_total_due = now + LOG_TOTAL_S;
-    return JOB_NEXT;
+    return is_busy(l->sync) ? JOB_NEXT : after_rotation(l);
+}
+
+enum job_next upkeep_take_summarize(struct job *j, PGresult *r)
+{
+    (void)r;
+    return after_rotation(lead_of(j));
 }
 
 enum job_next upkeep_take_log_total(struct job *j, PGresult *r)
