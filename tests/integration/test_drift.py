@@ -64,11 +64,14 @@ def check_others_move(source, target, number):
 
 def check_said(rebeco, target, table, words, remedy):
     """Status and log name table, difference and remedy; and the state is not called consistent."""
+    def is_spelled_out():
+        _, what, hint = paused(target, table)
+        assert all(word in what for word in words), f"{words} are not in {what!r}"
+        assert remedy in hint, f"{remedy!r} is not in {hint!r}"
+        return True
     rebeco.wait(f"{table} stands still", lambda: paused(target, table), 15)
+    rebeco.wait("difference and remedy are spelled out", is_spelled_out, 15)
     _, what, hint = paused(target, table)
-    for word in words:
-        assert word in what, f"{word!r} is not in {what!r}"
-    assert remedy in hint, f"{remedy!r} is not in {hint!r}"
     rebeco.wait("status names the difference and the remedy", lambda: all(
         json.dumps(text)[1:-1] in entry(rebeco, table) for text in (what, hint)), 10)
     lines = [line for line in rebeco.log_lines(table.split(".")[1])

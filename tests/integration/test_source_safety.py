@@ -71,7 +71,6 @@ def test_installing_on_a_locked_table(source, target, rebeco, lock):
             if "UPDATE " in lock[:7]:
                 assert source.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'shop.busy'::regclass "
                                     "AND NOT tgisinternal") == 0, "the lock did not stand in the way"
-                assert str(pid) in rebeco.ok("status", "--json"), "status does not name the session"
             holder.run("COMMIT")
             rebeco.wait_phase("follow", 90)
             crew.stop()
@@ -420,7 +419,7 @@ def test_altering_a_partitioned_table_never_fails_its_writers(source, target, re
     "DROP TABLE rebeco.capture, rebeco.consumer, rebeco.consumer_table CASCADE",
     "DROP SEQUENCE rebeco.nap CASCADE",
     "DO $$ BEGIN EXECUTE (SELECT string_agg(format('DROP TABLE %s CASCADE;', oid::regclass), ' ') FROM pg_class "
-    "WHERE relnamespace = 'rebeco'::regnamespace AND relname ~ '^log_') ; END $$",
+    "WHERE relnamespace = 'rebeco'::regnamespace AND relkind = 'r' AND relname ~ '^log_'); END $$",
 ])
 def test_who_removes_our_objects_by_hand_breaks_no_writer(source, rebeco, what):
     source.psql(TABLES)
@@ -457,7 +456,7 @@ syncs: [ { name: app, source: a, target: b, log_limit: 1MB } ]
     assert source.value("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'rebeco'::regnamespace "
                         "AND relname ~ '^log_'") > 1 << 20
     rebeco.wait("the log says that the change logs are over the limit", lambda: any(
-        "level=warning" in line or "level=error" in line for line in rebeco.log_lines("log_limit")), 40)
+        "level=warning" in line or "level=error" in line for line in rebeco.log_lines("change logs")), 40)
     target.start()
     rebeco.wait_in_sync(60)
     assert rig.compare(source, target) == []
