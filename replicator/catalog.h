@@ -14,11 +14,11 @@
 
 struct column {
     const char *name;
-    const char *type;  /* with modifier; the same text at both ends when it is the same type */
+    const char *type;      /* with modifier; the same text at both ends when it is the same type */
     const char *full_type; /* the same, as it can be cast to at this end */
-    const char *cast;  /* what it is read as: NULL for itself */
-    const char *array; /* type of an array of values as read, for unnest */
-    Oid element_oid;   /* of a value as read */
+    const char *cast;      /* what it is read as: NULL for itself */
+    const char *array;     /* type of an array of values as read, for unnest */
+    Oid element_oid;       /* of a value as read */
     Oid array_oid;
     bool copy_binary; /* its binary form means the same at both ends */
     bool is_bitwise;  /* equal values have equal bytes */
