@@ -9,13 +9,14 @@
  * before the last chunk, a row that has moved since may arrive twice or not at all. Not at all: it
  * was updated after capture was installed, so its key is in the change log. Twice: the remaining
  * chunks are loaded tolerantly, over the key's index, and the first to come stays. */
-#include "copy_relay.h"
+#include "copy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "batch.h"
 #include "buf.h"
+#include "copy_relay.h"
 #include "log.h"
 #include "sqlstate.h"
 #include "sync.h"

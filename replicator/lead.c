@@ -7,13 +7,14 @@
  * Every wait for a lock on the source is bounded by lock_timeout for the whole session, so that no
  * writer queues behind us for longer; a table that could not be locked is tried again after the
  * others, and the session in the way is named. */
-#include "lead_steps.h"
+#include "lead.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "batch.h"
 #include "daemon.h"
+#include "lead_steps.h"
 #include "log.h"
 #include "plan.h"
 #include "sqlstate.h"
