@@ -1,5 +1,6 @@
-/* What the two files of the schema copy share: schema.c (life, processes, pg_restore, the record)
- * and schema_prepare.c (the first job). Nobody else includes this. */
+/* What the files of the schema copy share: schema.c (life, processes, pg_restore),
+ * schema_prepare.c and schema_decide.c (the first job), schema_record.c (the last). Nobody else
+ * includes this. */
 #ifndef SCHEMA_WORK_H
 #define SCHEMA_WORK_H
 
@@ -55,6 +56,11 @@ struct schema_copy {
 /* The first job: ends with the archive, and the list that says what the target lacks. */
 extern const struct job_type schema_prepare_type;
 
+/* Functions of its first steps; in schema_decide.c. */
+enum job_next schema_decide_looked(struct job *j, PGresult *r);
+enum job_next schema_decide_listed(struct job *j, PGresult *r);
+void schema_decide_bind(struct job *j, struct params *p);
+enum job_next schema_decide(struct job *j, PGresult *r);
 /* That job has ended; in schema.c. */
 void schema_prepared(struct job *j, bool finished);
 /* The last job, and the one that only looks again; in schema_record.c. */
