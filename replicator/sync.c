@@ -323,10 +323,25 @@ static void choose_phase(struct sync *s)
     }
 }
 
+static void sequences_read(struct sequence_job *q, void *arg)
+{
+    struct sync *s = arg;
+
+    (void)q;
+    s->sequences_are_read = true;
+    sync_think(s);
+}
+
+/* The sequences are read once more when everything else is there: what counts is their values then,
+ * and not those of a round during the copy. */
 static void start_helpers(struct sync *s)
 {
     if (s->phase >= SYNC_COPY && !job_is_running(&s->sequences->job))
         sequence_start(s->sequences);
+    if (s->phase == SYNC_FOLLOW && !s->sequences_are_asked) {
+        s->sequences_are_asked = true;
+        sequence_sync_now(s->sequences, false, sequences_read, s);
+    }
     if (s->phase == SYNC_FOLLOW && !s->matviews->is_on)
         matview_start(s->matviews);
 }
@@ -365,6 +380,8 @@ void sync_think(struct sync *s)
     if (!s->is_led)
         return;
     batch_start(s->batch);
+    if (s->table_count == 0)
+        s->is_consistent = true; /* nothing can differ */
     if (!s->is_paused)
         start_streams(s);
     choose_phase(s);
@@ -375,7 +392,7 @@ void sync_think(struct sync *s)
 
 bool sync_is_copied(const struct sync *s)
 {
-    return s->is_led && s->phase > SYNC_COPY && s->table_count > 0;
+    return s->is_led && s->phase > SYNC_COPY;
 }
 
 static bool matviews_are_settled(const struct sync *s)
@@ -397,9 +414,8 @@ static bool matviews_are_settled(const struct sync *s)
 
 bool sync_is_in_sync(const struct sync *s)
 {
-    return s->is_led && s->phase == SYNC_FOLLOW && s->is_consistent &&
-           s->sequences->synced_at > 0 && matviews_are_settled(s) &&
-           sync_tables_taking_part(s) == s->table_count;
+    return s->is_led && s->phase == SYNC_FOLLOW && s->is_consistent && s->sequences_are_read &&
+           matviews_are_settled(s) && sync_tables_taking_part(s) == s->table_count;
 }
 
 /* ------------------------------------------------------------------ life */
@@ -425,6 +441,8 @@ void sync_lost_lead(struct sync *s)
     stop_streams(s);
     batch_stop(s->batch);
     sequence_stop(s->sequences);
+    s->sequences_are_asked = false;
+    s->sequences_are_read = false;
     matview_stop(s->matviews);
     schema_copy_stop(s->schema);
     forget_tables(s);

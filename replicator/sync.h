@@ -141,7 +141,8 @@ struct sync {
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool expects_schema; /* tables missing at the target are about to be created */
     bool schema_finished;
-    bool matviews_done;
+    bool sequences_are_asked; /* for, since everything else was there */
+    bool sequences_are_read;
     bool is_held;      /* another daemon holds the sync's lock */
     char *log_held_by; /* the session that keeps the change logs from being emptied (malloc) */
     int64_t log_held_s;
