@@ -229,7 +229,10 @@ enum job_next lead_enter_resume(struct job *j)
 
 void lead_bind_capture(struct job *j, struct params *p)
 {
-    params_int(p, lead_of(j)->table->id);
+    const struct table *t = lead_of(j)->table;
+
+    params_int(p, t->id);
+    params_int(p, t->source->key_index);
 }
 
 enum job_next lead_take_capture_state(struct job *j, PGresult *r)
