@@ -293,7 +293,7 @@ static void schema_finished(struct schema_copy *c)
     struct sync *s = schema_copy_owner(c);
 
     if (s->phase == SYNC_FINISH)
-        s->schema_finished = true;
+        s->schema_finished = s->schema_retried = true;
     else
         lead_schema_done(s->lead);
     sync_think(s);
@@ -443,6 +443,7 @@ void sync_lost_lead(struct sync *s)
     sequence_stop(s->sequences);
     s->sequences_are_asked = false;
     s->sequences_are_read = false;
+    s->schema_retried = false;
     matview_stop(s->matviews);
     schema_copy_stop(s->schema);
     forget_tables(s);

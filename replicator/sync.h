@@ -141,6 +141,7 @@ struct sync {
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool expects_schema; /* tables missing at the target are about to be created */
     bool schema_finished;
+    bool schema_retried;      /* what could not be created, since we lead */
     bool sequences_are_asked; /* for, since everything else was there */
     bool sequences_are_read;
     bool is_held;      /* another daemon holds the sync's lock */

@@ -333,9 +333,26 @@ enum job_next upkeep_take_phase(struct job *j, PGresult *r)
     return job_goto(j, "watch");
 }
 
+static bool any_of_schema(const PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++)
+        if (strcmp(PQgetvalue(r, i, 0), "schema") == 0)
+            return true;
+    return false;
+}
+
+/* Schema objects that could not be created are tried again once at each start: a person may have
+ * removed what was in the way. */
 enum job_next upkeep_take_problems(struct job *j, PGresult *r)
 {
-    status_set_problems(j->sync, r);
+    struct sync *s = j->sync;
+
+    status_set_problems(s, r);
+    if (s->schema_finished && !s->schema_retried && any_of_schema(r) &&
+        !schema_copy_is_running(s->schema)) {
+        s->schema_retried = true;
+        schema_copy_start(s->schema, SCHEMA_POST);
+    }
     return JOB_NEXT;
 }
 
