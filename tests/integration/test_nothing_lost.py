@@ -102,3 +102,22 @@ def test_logs_rotate_under_load_and_stay_small(source, target, rebeco):
     rig.eventually("the logs are cleaned", is_small, 90, 1)
     rebeco.wait_in_sync()
     rig.check_equal(source, target)
+
+
+def test_a_table_truncated_all_the_time_holds_up_no_other(source, target, rebeco):
+    """Each TRUNCATE falls into the reading of a batch, sooner or later into every one."""
+    source.psql("CREATE TABLE q (a int PRIMARY KEY); CREATE TABLE other (a int PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+
+    def churn(c, rng, number):
+        c.run("TRUNCATE q")
+        c.run("INSERT INTO q SELECT i FROM generate_series(1, 50) i")
+
+    with rig.Crew(source, churn, 2):
+        for i in range(8):
+            source.run("INSERT INTO other VALUES (%s)", i)
+            rebeco.wait(f"row {i} is at the target",
+                        lambda: target.value("SELECT count(*) FROM other WHERE a = %s", i), 5, 0.02)
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)

@@ -10,7 +10,7 @@ def test_every_kind_of_step_changes_something(source):
     workload.install(source, rows=100)
     with workload.Application(source, seed=5) as app:
         time.sleep(4)
-    assert all(crew.done > 5 for crew in app.crews), [crew.done for crew in app.crews]
+    assert all(crew.done > 2 for crew in app.crews), [crew.done for crew in app.crews]
     for table in ("customer", "purchase", "item", "seat", "tag", "event_0", "event_1", "event_rest", "queue"):
         def changed():
             with source.admin() as c:

@@ -148,7 +148,7 @@ def savepoints(c, rng):
 
 STEPS = [(insert_customer, 10), (update_narrow, 15), (update_wide, 3), (update_many, 3), (delete_cascade, 2),
          (change_key, 8), (reinsert_same_key, 8), (swap_seats, 8), (upsert_tag, 8), (move_event, 6),
-         (write_event, 6), (fill_queue, 4), (drain_queue, 4), (truncate_queue, 1)]
+         (write_event, 6), (fill_queue, 4), (drain_queue, 4)]
 
 
 def one_step(c, rng):
@@ -162,6 +162,15 @@ def step(c, rng, number):
     if rng.random() < 0.15:
         savepoints(c, rng)
     if rng.random() < 0.1:
+        c.raw.rollback()
+
+
+def step_truncate(c, rng, number):
+    """TRUNCATE, alone or with other changes around it, at times rolled back."""
+    if rng.random() < 0.5:
+        one_step(c, rng)
+    truncate_queue(c, rng)
+    if rng.random() < 0.2:
         c.raw.rollback()
 
 
@@ -204,6 +213,8 @@ class Application:
         self.crews = [rig.Crew(server, step, writers, seed=f"{seed}w", pause_s=pause_s, **how)]
         if clerks:
             self.crews.append(rig.Crew(server, step, clerks, user="clerk", seed=f"{seed}c", pause_s=pause_s, **how))
+        # By the clock and not by the step: an application truncates now and then.
+        self.crews.append(rig.Crew(server, step_truncate, 1, seed=f"{seed}t", pause_s=0.7, **how))
         if two_phase:
             self.crews.append(rig.Crew(server, step_prepared, two_phase, seed=f"{seed}p", pause_s=0.2 + pause_s, **how))
         self.long = None
