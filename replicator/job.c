@@ -207,6 +207,7 @@ static void set_up_session(struct job *j, enum job_side side)
 {
     params_clear(&j->params);
     params_int(&j->params, conn_backend_pid(&j->conns[side]));
+    params_int(&j->params, (int64_t)(j->conns[side].timeout_s * 1000));
     conn_execute(&j->conns[side], &sql_session_setup, &j->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
 }
 

@@ -2,7 +2,9 @@
 -- everywhere, nothing times out by itself, and a row security policy is an error and never a row
 -- that is silently missing. A setting that this server does not have is passed over.
 -- Behind a pooler that hands the session on, nothing is set: it would stay for others.
--- $1 int: the server process that we connected to
+-- A session whose client has vanished ends in the time that a silent network is believed: until
+-- then it holds the lock that the next daemon needs.
+-- $1 int: the server process that we connected to; $2 bigint: that time, in milliseconds
 -- Result: one row per setting; none when another process answers. Lowest server version: 10.
 SELECT pg_catalog.set_config(s.name, v.value, false)
   FROM (VALUES ('search_path', 'pg_catalog'),
@@ -25,6 +27,12 @@ SELECT pg_catalog.set_config(s.name, v.value, false)
                ('default_tablespace', ''),
                ('jit', 'off'),
                ('max_parallel_workers_per_gather', '0'),
+               ('tcp_keepalives_idle', greatest($2::bigint / 3000, 1)::text),
+               ('tcp_keepalives_interval', greatest($2::bigint / 6000, 1)::text),
+               ('tcp_keepalives_count', '4'),
+               ('tcp_user_timeout', $2::bigint::text),
+               ('client_connection_check_interval', $2::bigint::text),
                ('client_min_messages', 'error')) v (name, value)
   JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = v.name
  WHERE pg_catalog.pg_backend_pid() = $1::int
+   AND (s.name <> 'client_connection_check_interval' OR pg_catalog.version() ~ 'linux')
