@@ -67,6 +67,8 @@ static void begin(struct job *j)
     b->has_napped = false;
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
+    for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
+        container_of(l, struct table, in_sync)->is_recording = false;
 }
 
 /* Both connections speak in pipelines from here on. */
@@ -114,7 +116,7 @@ static enum job_next enter_record(struct job *j)
         /* As the target does; from here it is also what the source must keep the log for. */
         if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
             table_set_snapshot(t, b->sync->snapshot);
-        t->is_recorded = true;
+        t->is_recording = true;
         any = true;
     }
     return any ? sync_target(b) : JOB_NEXT;
@@ -122,9 +124,27 @@ static enum job_next enter_record(struct job *j)
 
 /* ------------------------------------------------------------------ looking for changes */
 
+/* What was sent to be recorded is recorded: such a table has a position of its own from here on,
+ * the one that the sync has at this moment. */
+static void note_recorded(struct batch_job *b)
+{
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (!t->is_recording)
+            continue;
+        t->is_recording = false;
+        t->is_recorded = true;
+        if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
+            table_set_snapshot(t, b->sync->snapshot);
+    }
+}
+
 static enum job_next enter_gather(struct job *j)
 {
     struct batch_job *b = batch_of(j);
+
+    note_recorded(b);
 
     if (b->sync->is_paused)
         return job_sleep(j, 0.2, JOB_REPEAT);

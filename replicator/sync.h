@@ -48,13 +48,14 @@ struct table {
     int id; /* of its capture at the source; 0 while TABLE_NEW */
     enum table_state state;
     enum table_pause pause;
-    struct error why; /* of the pause: what, detail, hint */
-    bool is_recorded; /* the pause, at the target */
-    bool is_lossy;    /* TABLE_CAPTURE: changes may be missing, so it is copied again */
-    bool wants_copy;  /* as soon as it stands still */
-    bool is_gone;     /* at both ends */
-    bool wants_plan;  /* its statements are to be made */
-    double next_try;  /* ev_now; when its capture may be tried again */
+    struct error why;  /* of the pause: what, detail, hint */
+    bool is_recording; /* the pause is being written at the target */
+    bool is_recorded;  /* it is written */
+    bool is_lossy;     /* TABLE_CAPTURE: changes may be missing, so it is copied again */
+    bool wants_copy;   /* as soon as it stands still */
+    bool is_gone;      /* at both ends */
+    bool wants_plan;   /* its statements are to be made */
+    double next_try;   /* ev_now; when its capture may be tried again */
     Oid source_oid;
     const struct relation *source; /* NULL when it is gone */
     const struct relation *target; /* NULL when it is not there */

@@ -234,7 +234,7 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
         pause_by_person(t);
     } else if (strcmp(verb, "resume") == 0) {
         if (t->pause == TABLE_USER || t->pause == TABLE_ERROR) {
-            t->pause = t->is_recorded ? TABLE_ERROR : TABLE_RUNS;
+            t->pause = t->is_recorded || t->is_recording ? TABLE_ERROR : TABLE_RUNS;
             t->retry_at = 0;
             j->sync->wants_catalog = true;
         }
