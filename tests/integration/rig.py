@@ -272,7 +272,7 @@ class Server:
         if version.root:
             self.settings["dynamic_shared_memory_type"] = "mmap"
         self.owner = "postgres"
-        self.standby_of = None
+        self.standbys = []
         _running.append(self)
         return self
 
@@ -364,7 +364,9 @@ class Server:
             self._end(signal.SIGQUIT)
 
     def drop(self):
-        """Ends the server and removes its folder."""
+        """Ends the server and its standbys, and removes their folders."""
+        for standby in self.standbys:
+            standby.drop()
         self.sweep()
         if self in _running:
             _running.remove(self)
@@ -383,7 +385,7 @@ class Server:
             pass
         self.version.own(other.data + "/standby.signal")
         other.settings["primary_conninfo"] = f"host=127.0.0.1 port={self.port} user=postgres"
-        other.standby_of = self
+        self.standbys.append(other)
         return other.start()
 
     def log_tail(self, lines=40):
