@@ -32,9 +32,14 @@ static void read_column(struct arena *a, const json_t *doc, struct column *c)
     c->type = take_text(a, doc, "type");
     c->full_type = take_text(a, doc, "full_type");
     c->cast = take_text(a, doc, "cast");
+    c->output = take_text(a, doc, "output");
+    c->input = take_text(a, doc, "input");
+    c->input_more = take_text(a, doc, "input_more");
     c->array = take_text(a, doc, "array");
     c->element_oid = (Oid)take_int(doc, "element_oid");
     c->array_oid = (Oid)take_int(doc, "array_oid");
+    c->copy_cast = take_text(a, doc, "copy_cast");
+    c->equals = take_text(a, doc, "equals");
     c->copy_binary = take_bool(doc, "copy_binary");
     c->is_bitwise = take_bool(doc, "is_bitwise");
     c->not_null = take_bool(doc, "not_null");
@@ -100,6 +105,7 @@ static void read_relation(struct arena *a, const json_t *doc, struct relation *r
     r->label = arena_printf(a, "%s.%s", quoted(a, r->schema), quoted(a, r->name));
     r->kind = take_char(doc, "kind");
     r->only = take_bool(doc, "only");
+    r->has_rules = take_bool(doc, "has_rules");
     r->bytes = take_int(doc, "bytes");
     r->rows = take_int(doc, "rows");
     r->shape = take_text(a, doc, "shape");

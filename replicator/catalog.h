@@ -14,14 +14,19 @@
 
 struct column {
     const char *name;
-    const char *type;      /* with modifier; the same text at both ends when it is the same type */
-    const char *full_type; /* the same, as it can be cast to at this end */
-    const char *cast;      /* what it is read as: NULL for itself */
-    const char *array;     /* type of an array of values as read, for unnest */
-    Oid element_oid;       /* of a value as read */
+    const char *type;       /* with modifier; the same text at both ends when it is the same type */
+    const char *full_type;  /* the same, as it can be cast to at this end */
+    const char *cast;       /* what it is read as: NULL for itself */
+    const char *output;     /* the function that makes text of it, NULL: a cast will do */
+    const char *input;      /* the function that makes it of text, NULL: a cast will do */
+    const char *input_more; /* that function's further arguments */
+    const char *array;      /* type of an array of values as read, for unnest */
+    Oid element_oid;        /* of a value as read */
     Oid array_oid;
-    bool copy_binary; /* its binary form means the same at both ends */
-    bool is_bitwise;  /* equal values have equal bytes */
+    const char *copy_cast; /* what it is copied as where text is copied, NULL: as itself */
+    const char *equals;    /* the operator that finds equal keys */
+    bool copy_binary;      /* its binary form means the same at both ends */
+    bool is_bitwise;       /* equal values have equal bytes */
     bool not_null;
     bool is_generated;
     bool is_identity_always;
@@ -34,6 +39,7 @@ struct relation {
     const char *label; /* schema.name, quoted where needed: for people */
     char kind;         /* as pg_class.relkind: 'r' or 'p' */
     bool only;         /* read without its children */
+    bool has_rules;
     int64_t bytes;     /* of the table without indexes, an estimate */
     int64_t rows;      /* likewise */
     const char *shape; /* all that matters of its definition, as text */

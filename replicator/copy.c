@@ -231,6 +231,21 @@ static enum job_next take_statements(struct job *j, PGresult *r)
 }
 
 static void bind_tolerant(struct job *j, struct params *p)
+/* What each column is cast to where text is copied; types need no quoting in an array. */
+static const char *column_casts(struct job *j, const struct relation *rel)
+{
+    struct buf b = {0};
+    const char *casts;
+
+    for (int i = 0; i < rel->column_count; i++)
+        buf_printf(&b, "%s%s", i ? "," : "{",
+                   rel->columns[i].copy_cast ? rel->columns[i].copy_cast : "NULL");
+    buf_text(&b, b.len ? "}" : "{}");
+    casts = arena_strdup(j->arena, b.data);
+    buf_fini(&b);
+    return casts;
+}
+
 {
     const struct table *t = copy_of(j)->table;
 
@@ -255,6 +270,7 @@ static enum job_next enter_before(struct job *j)
 }
 
 /* ------------------------------------------------------------------ ending a chunk */
+    params_text(p, column_casts(j, t->source));
 
 static enum job_next enter_after(struct job *j)
 {

@@ -67,11 +67,14 @@ static bool is_same_source(const struct relation *a, const struct relation *b)
     return a && b && strcmp(a->shape, b->shape) == 0;
 }
 
-/* At the target only the name and the columns matter to the statements: keys and indexes come and
- * go there by our own doing. */
+/* At the target only the name, the columns and what ON CONFLICT needs matter: keys and indexes come
+ * and go there by our own doing. */
 static bool is_same_target(const struct relation *a, const struct relation *b)
 {
     if (a == NULL || b == NULL || a->all_count != b->all_count || strcmp(a->label, b->label) != 0)
+        return false;
+    if (a->has_rules != b->has_rules ||
+        (a->key_count > 0 && b->key_count > 0 && a->key_immediate != b->key_immediate))
         return false;
     for (int i = 0; i < a->all_count; i++) {
         const struct column *c = &a->columns[i];
@@ -235,7 +238,8 @@ static json_t *key_json(const struct relation *r)
 static json_t *read_column(const struct table *t, const struct column *c)
 {
     (void)t;
-    return json_pack("{s:s, s:s?}", "name", c->name, "cast", c->cast);
+    return json_pack("{s:s, s:s?, s:s?, s:s}", "name", c->name, "cast", c->cast, "output",
+                     c->output, "equals", c->equals);
 }
 
 /* The value comes as the source's wire type and goes into the target's column: assignment does for
@@ -245,9 +249,20 @@ static json_t *apply_column(const struct table *t, const struct column *c)
     const struct column *other = relation_column(t->target, c->name);
     bool is_key = relation_is_key(t->source, c->name);
 
-    return json_pack("{s:s, s:s, s:s?, s:b, s:b}", "name", c->name, "array", c->array, "cast",
-                     c->cast ? other->full_type : NULL, "is_key", is_key && c->is_bitwise,
-                     "is_fixed", other->is_identity_always);
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:s, s:b, s:b}", "name", c->name, "array",
+                     c->array, "cast", c->cast ? other->full_type : NULL, "input",
+                     c->cast ? other->input : NULL, "input_more", other->input_more, "equals",
+                     other->equals, "is_key", is_key && c->is_bitwise, "is_fixed",
+                     other->is_identity_always);
+}
+
+/* The server takes no deferrable key for ON CONFLICT, and no table with rules. The target's key may
+ * not be there yet: then it will be made as the source's is. */
+static bool takes_on_conflict(const struct table *t)
+{
+    const struct relation *keyed = t->target->key_count > 0 ? t->target : t->source;
+
+    return keyed->key_immediate && !t->target->has_rules;
 }
 
 static json_t *table_json(const struct table *t, const struct relation *r,
@@ -257,8 +272,9 @@ static json_t *table_json(const struct table *t, const struct relation *r,
 
     for (int i = 0; i < t->source->column_count; i++)
         json_array_append_new(columns, column(t, &t->source->columns[i]));
-    return json_pack("{s:i, s:s, s:s, s:b, s:o, s:o}", "id", t->id, "schema", r->schema, "name",
-                     r->name, "only", r->only, "key", key_json(t->source), "columns", columns);
+    return json_pack("{s:i, s:s, s:s, s:b, s:b, s:o, s:o}", "id", t->id, "schema", r->schema,
+                     "name", r->name, "only", r->only, "on_conflict", takes_on_conflict(t), "key",
+                     key_json(t->source), "columns", columns);
 }
 
 static bool dump(json_t *list, struct buf *out)

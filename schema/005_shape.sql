@@ -128,3 +128,27 @@ AS $$
     )
     SELECT oid FROM down WHERE typtype <> 'd'
 $$;
+
+-- The operator by which a btree index over the type finds equal values. Its schema is in no
+-- search_path of ours: without it citext would be compared as text, case and all.
+CREATE FUNCTION rebeco.type_equals(type oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+      FROM pg_type t
+     CROSS JOIN LATERAL (SELECT CASE WHEN t.typcategory = 'A' THEN 'anyarray' WHEN t.typtype = 'e' THEN 'anyenum'
+                                     WHEN t.typtype = 'r' THEN 'anyrange' WHEN t.typtype = 'm' THEN 'anymultirange'
+                                     WHEN t.typtype = 'c' THEN 'record' END AS name) any_such
+      JOIN pg_opclass c ON c.opcdefault AND c.opcmethod = (SELECT a.oid FROM pg_am a WHERE a.amname = 'btree')
+       AND (c.opcintype = t.oid OR c.opcintype = to_regtype(any_such.name)
+            OR EXISTS (SELECT 1 FROM pg_cast k WHERE k.castsource = t.oid AND k.casttarget = c.opcintype
+                          AND k.castmethod = 'b' AND k.castcontext = 'i'))
+      JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3 AND m.amoppurpose = 's'
+                    AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+      JOIN pg_operator o ON o.oid = m.amopopr
+      JOIN pg_namespace n ON n.oid = o.oprnamespace
+     WHERE t.oid = type
+     ORDER BY c.opcintype = t.oid DESC
+     LIMIT 1
+$$;

@@ -1,35 +1,68 @@
 -- Makes the statements that write the changed rows of tables at the target.
--- $1 json: [{id, schema, name, only, key [names], columns [{name, array, cast, is_key, is_fixed}]}]
---   cast      the target's type to cast a value to, or NULL when assignment will do
---   is_fixed  an identity column that can be inserted but not updated
+-- $1 json: [{id, schema, name, only, on_conflict, key [names], columns [{name, array, cast, input,
+-- input_more, equals, is_key, is_fixed}]}]
+--   on_conflict   false where the server does not take ON CONFLICT: the key is deferrable, or the table
+--                 has rules. Then rows are updated, and those that are not there inserted.
+--   cast          the target's type to cast a value to, or NULL when assignment will do
+--   input         the function that makes the value of text before that, input_more its further arguments
+--   equals        the operator that finds equal keys
+--   is_key        equal keys are equal bytes, so that it need not be written again
+--   is_fixed      an identity column that can be inserted but not updated: where it differs, the row is
+--                 removed first, in the same statement
 -- Result: id int, upsert text (one array per column), remove text (one array per key column),
 -- clear text (all rows). A row that is already as it should be is not written again.
 -- Lowest server version: 10.
 SELECT (t.doc ->> 'id')::int AS id,
-       format('INSERT INTO %1$I.%2$I AS t (%3$s) OVERRIDING SYSTEM VALUE SELECT %4$s FROM unnest(%5$s) AS u (%6$s) ON CONFLICT (%7$s) DO %8$s',
-              t.doc ->> 'schema', t.doc ->> 'name', c.names, c.casts, c.arrays, c.aliases, k.names,
-              CASE WHEN c.assignments IS NULL THEN 'NOTHING'
-                   ELSE format('UPDATE SET %s WHERE ROW(%s)::record *<> ROW(%s)::record', c.assignments, c.old_values, c.new_values) END) AS upsert,
-       format('DELETE FROM %6$s%1$I.%2$I AS t USING unnest(%3$s) AS u (%4$s) WHERE %5$s',
-              t.doc ->> 'schema', t.doc ->> 'name', k.arrays, k.aliases, k.match, o.only) AS remove,
-       format('DELETE FROM %s%I.%I', o.only, t.doc ->> 'schema', t.doc ->> 'name') AS clear
+       concat('WITH u AS (', w.rows, ')',
+              CASE WHEN c.fixed IS NOT NULL
+                   THEN format(', gone AS (DELETE FROM %s AS t USING u WHERE %s AND NOT (%s) RETURNING 1), done AS (SELECT pg_catalog.count(*) AS n FROM gone)',
+                               w.tree, k.match_u, c.fixed) END,
+              CASE WHEN NOT w.on_conflict AND c.assignments IS NOT NULL
+                   THEN format(', changed AS (UPDATE %s AS t SET %s FROM u WHERE %s AND ROW(%s)::record *<> ROW(%s)::record)',
+                               w.tree, c.assignments, concat_ws(' AND ', k.match_u, c.fixed, w.after_gone), c.old_values, c.new_values) END,
+              format(' INSERT INTO %1$I.%2$I AS t (%3$s) OVERRIDING SYSTEM VALUE SELECT %4$s FROM u',
+                     t.doc ->> 'schema', t.doc ->> 'name', c.names, c.values),
+              ' WHERE ' || nullif(concat_ws(' AND ', w.after_gone,
+                   CASE WHEN NOT w.on_conflict
+                        THEN format('NOT EXISTS (SELECT 1 FROM %s AS t WHERE %s)', w.tree, concat_ws(' AND ', k.match_u, c.fixed)) END), ''),
+              CASE WHEN w.on_conflict
+                   THEN format(' ON CONFLICT (%s) DO %s', k.names,
+                        CASE WHEN c.assignments IS NULL THEN 'NOTHING'
+                             ELSE format('UPDATE SET %s WHERE ROW(%s)::record *<> ROW(%s)::record',
+                                         c.excluded, c.old_values, c.excluded_values) END) END) AS upsert,
+       format('DELETE FROM %s AS t USING unnest(%s) AS u (%s) WHERE %s', w.tree, k.arrays, k.aliases, k.match) AS remove,
+       format('DELETE FROM %s', w.tree) AS clear
   FROM json_array_elements($1::json) t (doc)
- CROSS JOIN LATERAL (SELECT CASE WHEN (t.doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END AS only) o
  CROSS JOIN LATERAL (
         SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.ordinal) AS names,
-               string_agg(format('u.c%s%s', c.ordinal, '::' || c.cast), ', ' ORDER BY c.ordinal) AS casts,
+               string_agg(format('u.c%s', c.ordinal), ', ' ORDER BY c.ordinal) AS values,
+               string_agg(format('%s AS c%s', c.value, c.ordinal), ', ' ORDER BY c.ordinal) AS casts,
                string_agg(format('$%s::%s', c.ordinal, c.array), ', ' ORDER BY c.ordinal) AS arrays,
                string_agg(format('c%s', c.ordinal), ', ' ORDER BY c.ordinal) AS aliases,
-               string_agg(format('%I = EXCLUDED.%I', c.name, c.name), ', ' ORDER BY c.ordinal) FILTER (WHERE NOT c.is_key AND NOT c.is_fixed) AS assignments,
-               string_agg(format('t.%I', c.name), ', ' ORDER BY c.ordinal) FILTER (WHERE NOT c.is_key AND NOT c.is_fixed) AS old_values,
-               string_agg(format('EXCLUDED.%I', c.name), ', ' ORDER BY c.ordinal) FILTER (WHERE NOT c.is_key AND NOT c.is_fixed) AS new_values
-          FROM (SELECT e.ordinal, e.doc ->> 'name' AS name, e.doc ->> 'array' AS array, e.doc ->> 'cast' AS cast,
-                       (e.doc ->> 'is_key')::boolean AS is_key, (e.doc ->> 'is_fixed')::boolean AS is_fixed
+               string_agg(format('t.%I = u.c%s', c.name, c.ordinal), ' AND ' ORDER BY c.ordinal) FILTER (WHERE c.is_fixed AND NOT c.is_key) AS fixed,
+               string_agg(format('%I = u.c%s', c.name, c.ordinal), ', ' ORDER BY c.ordinal) FILTER (WHERE c.is_plain) AS assignments,
+               string_agg(format('%I = EXCLUDED.%I', c.name, c.name), ', ' ORDER BY c.ordinal) FILTER (WHERE c.is_plain) AS excluded,
+               string_agg(format('t.%I', c.name), ', ' ORDER BY c.ordinal) FILTER (WHERE c.is_plain) AS old_values,
+               string_agg(format('u.c%s', c.ordinal), ', ' ORDER BY c.ordinal) FILTER (WHERE c.is_plain) AS new_values,
+               string_agg(format('EXCLUDED.%I', c.name), ', ' ORDER BY c.ordinal) FILTER (WHERE c.is_plain) AS excluded_values
+          FROM (SELECT e.ordinal, e.doc ->> 'name' AS name, e.doc ->> 'array' AS array,
+                       format(CASE WHEN e.doc ->> 'input' IS NULL THEN 'u.c%s%s' ELSE '%3$s(u.c%1$s::cstring%4$s)%2$s' END,
+                              e.ordinal, '::' || (e.doc ->> 'cast'), e.doc ->> 'input', e.doc ->> 'input_more') AS value,
+                       (e.doc ->> 'is_key')::boolean AS is_key, (e.doc ->> 'is_fixed')::boolean AS is_fixed,
+                       NOT (e.doc ->> 'is_key')::boolean AND NOT (e.doc ->> 'is_fixed')::boolean AS is_plain
                   FROM json_array_elements(t.doc -> 'columns') WITH ORDINALITY e (doc, ordinal)) c) c
  CROSS JOIN LATERAL (
         SELECT string_agg(format('%I', k.name), ', ' ORDER BY k.ordinal) AS names,
                string_agg(format('$%s::%s', k.ordinal, c.doc ->> 'array'), ', ' ORDER BY k.ordinal) AS arrays,
                string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal) AS aliases,
-               string_agg(format('t.%I = u.k%s%s', k.name, k.ordinal, '::' || (c.doc ->> 'cast')), ' AND ' ORDER BY k.ordinal) AS match
+               string_agg(format(CASE WHEN c.doc ->> 'input' IS NULL THEN 't.%I %s u.k%s%s' ELSE 't.%1$I %2$s %5$s(u.k%3$s::cstring%6$s)%4$s' END,
+                                 k.name, c.doc ->> 'equals', k.ordinal, '::' || (c.doc ->> 'cast'), c.doc ->> 'input', c.doc ->> 'input_more'),
+                          ' AND ' ORDER BY k.ordinal) AS match,
+               string_agg(format('t.%I %s u.c%s', k.name, c.doc ->> 'equals', c.ordinal), ' AND ' ORDER BY k.ordinal) AS match_u
           FROM json_array_elements_text(t.doc -> 'key') WITH ORDINALITY k (name, ordinal)
-          JOIN json_array_elements(t.doc -> 'columns') c (doc) ON c.doc ->> 'name' = k.name) k
+          JOIN json_array_elements(t.doc -> 'columns') WITH ORDINALITY c (doc, ordinal) ON c.doc ->> 'name' = k.name) k
+ CROSS JOIN LATERAL (
+        SELECT (t.doc ->> 'on_conflict')::boolean AS on_conflict,
+               format('%s%I.%I', CASE WHEN (t.doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END, t.doc ->> 'schema', t.doc ->> 'name') AS tree,
+               CASE WHEN c.fixed IS NOT NULL THEN '(SELECT n FROM done) >= 0' END AS after_gone,
+               format('SELECT %s FROM unnest(%s) AS u (%s)', c.casts, c.arrays, c.aliases) AS rows) w

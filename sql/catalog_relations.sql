@@ -1,16 +1,22 @@
 -- All tables of the users, each as one JSON object; partitions are part of their root.
 -- Result: document json {oid, schema, name, kind, bytes, rows, shape, key_index, key_immediate,
--- key [names], only (read without children), columns [{name, type, full_type, cast, array, element_oid,
--- array_oid, copy_binary,
--- is_bitwise, not_null, generated, identity}]}.
+-- key [names], only (read without children), has_rules, columns [{name, type, full_type, cast, output,
+-- input, input_more, array, element_oid, array_oid, copy_binary, copy_cast, equals, is_bitwise,
+-- not_null, generated, identity}]}.
 --   cast         what the value is read as: NULL for itself, 'text', or a domain's base type
+--   output       the type's own function, to be called before the cast to text, and
+--   input, input_more  the function and its arguments behind the text, where a cast between the two
+--                does something else (text to regclass finds no number); NULL: the cast will do
 --   array        the type of an array of such values, for unnest
+--   copy_cast    what is copied as text instead: an xml value's output leaves its encoding away
+--   equals       the operator that finds equal keys
+-- An empty tsquery cannot be read in binary by any server, so that it is not among the plain ones.
 -- A modifier of -1 and not NULL gives bpchar and "bit": as casts, character and bit are one wide.
 --   is_bitwise   equal values are equal bytes, so an equal key need not be written again
 -- Lowest server version: 12. Needs the functions of schema/005_shape.sql.
 SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
-    'only', c.relkind = 'r',
+    'only', c.relkind = 'r', 'has_rules', c.relhasrules,
     'bytes', CASE c.relkind WHEN 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE p.bytes END,
     'rows', greatest(CASE c.relkind WHEN 'r' THEN c.reltuples ELSE p.rows END, 0)::bigint,
     'shape', rebeco.table_shape(c.oid),
@@ -27,7 +33,7 @@ SELECT json_build_object(
         SELECT min(x.index_oid) AS index_oid, bool_and(x.is_immediate) AS is_immediate,
                json_agg(x.column_name ORDER BY x.ordinal) AS names
           FROM rebeco.table_key(c.oid) x) k ON true
- CROSS JOIN (SELECT '{bool,bytea,char,name,int8,int2,int4,text,oid,json,jsonb,float4,float8,money,bpchar,varchar,date,time,timestamp,timestamptz,timetz,interval,bit,varbit,numeric,uuid,inet,cidr,macaddr,macaddr8,point,lseg,box,path,polygon,line,circle,tsvector,tsquery,pg_lsn}'::name[] AS names) f
+ CROSS JOIN (SELECT '{bool,bytea,char,name,int8,int2,int4,text,oid,json,jsonb,float4,float8,money,bpchar,varchar,date,time,timestamp,timestamptz,timetz,interval,bit,varbit,numeric,uuid,inet,cidr,macaddr,macaddr8,point,lseg,box,path,polygon,line,circle,tsvector,pg_lsn}'::name[] AS names) f
   LEFT JOIN LATERAL (
         SELECT json_agg(json_build_object(
                    'name', a.attname,
@@ -35,10 +41,20 @@ SELECT json_build_object(
                    'full_type', pg_catalog.format_type(a.atttypid, a.atttypmod),
                    'cast', CASE WHEN w.plain AND t.typtype = 'd' THEN pg_catalog.format_type(b.oid, -1)
                                 WHEN NOT w.plain THEN 'text' END,
+                   'output', CASE WHEN NOT w.plain AND EXISTS (SELECT 1 FROM pg_catalog.pg_cast k
+                                         WHERE k.castsource = b.oid AND k.casttarget = 25 AND k.castmethod = 'f')
+                                  THEN b.typoutput::regproc::text END,
+                   'input', CASE WHEN NOT w.plain AND EXISTS (SELECT 1 FROM pg_catalog.pg_cast k
+                                        WHERE k.castsource = 25 AND k.casttarget = b.oid AND k.castmethod = 'f')
+                                 THEN b.typinput::regproc::text END,
+                   'input_more', CASE WHEN (SELECT f.pronargs FROM pg_catalog.pg_proc f WHERE f.oid = b.typinput) > 1
+                                      THEN pg_catalog.format(', %s, -1', CASE WHEN b.typelem <> 0 THEN b.typelem ELSE b.oid END) ELSE '' END,
                    'array', pg_catalog.format_type(CASE WHEN w.plain THEN b.typarray ELSE 1009 END, -1),
                    'element_oid', CASE WHEN w.plain THEN b.oid ELSE 25 END::bigint,
                    'array_oid', CASE WHEN w.plain THEN b.typarray ELSE 1009 END::bigint,
                    'copy_binary', w.plain OR b.typtype = 'e' OR e.plain,
+                   'copy_cast', CASE WHEN b.oid = 'xml'::regtype THEN 'text' END,
+                   'equals', CASE WHEN b.typnamespace = 'pg_catalog'::regnamespace THEN '=' ELSE coalesce(rebeco.type_equals(b.oid), '=') END,
                    'is_bitwise', b.typname = ANY ('{int2,int4,int8,uuid,bool,oid,date,time,timestamp,timestamptz,bytea,name,text,varchar}'::name[])
                                  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_collation o WHERE o.oid = a.attcollation AND NOT o.collisdeterministic),
                    'not_null', a.attnotnull, 'generated', a.attgenerated, 'identity', a.attidentity)

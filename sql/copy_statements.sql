@@ -1,12 +1,13 @@
 -- Makes the two COPY statements for a chunk. A follower or an older server reads the same text.
 -- $1 text: what is read, quoted; $2 bigint, $3 bigint: first block and the one after the last,
 -- NULL for no bound; $4 text[]: columns; $5 boolean: binary; $6 text, $7 text: schema and name of
--- the table at the target; $8 boolean: into the session's temporary table instead
+-- the table at the target; $8 boolean: into the session's temporary table instead; $9 text[]: what each
+-- column is cast to in text, NULL for nothing
 -- Result: output text (at the source), input text (at the target). Lowest server version: 10.
-SELECT CASE WHEN $2::bigint IS NULL AND $3::bigint IS NULL
+SELECT CASE WHEN $2::bigint IS NULL AND $3::bigint IS NULL AND c.names = c.values
             THEN pg_catalog.format('COPY %s (%s) TO STDOUT (FORMAT %s)', $1::text, c.names, f.name)
-            ELSE pg_catalog.format('COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT (FORMAT %s)', c.names, $1::text,
-                     pg_catalog.concat_ws(' AND ',
+            ELSE pg_catalog.format('COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT (FORMAT %s)', c.values, $1::text,
+                     pg_catalog.concat_ws(' AND ', 'true',
                         CASE WHEN $2::bigint IS NOT NULL THEN pg_catalog.format('ctid >= %L::tid', '(' || $2 || ',0)') END,
                         CASE WHEN $3::bigint IS NOT NULL THEN pg_catalog.format('ctid < %L::tid', '(' || $3 || ',0)') END),
                      f.name)
@@ -14,6 +15,7 @@ SELECT CASE WHEN $2::bigint IS NULL AND $3::bigint IS NULL
        pg_catalog.format('COPY %s (%s) FROM STDIN (FORMAT %s)',
             CASE WHEN $8::boolean THEN 'pg_temp.rebeco_chunk' ELSE pg_catalog.format('%I.%I', $6::text, $7::text) END,
             c.names, f.name) AS input
-  FROM (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o) AS names
-          FROM pg_catalog.unnest($4::text[]) WITH ORDINALITY u (n, o)) c,
+  FROM (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o) AS names,
+               pg_catalog.string_agg(pg_catalog.concat(pg_catalog.quote_ident(n), CASE WHEN NOT $5::boolean THEN '::' || t END), ', ' ORDER BY o) AS values
+          FROM unnest($4::text[], $9::text[]) WITH ORDINALITY u (n, t, o)) c,
        (SELECT CASE WHEN $5::boolean THEN 'binary' ELSE 'text' END AS name) f

@@ -1,5 +1,5 @@
 -- Makes the statements that read the changed rows of tables at the source.
--- $1 json: [{id, schema, name, only, key [names], columns [{name, cast}]}]
+-- $1 json: [{id, schema, name, only, key [names], columns [{name, cast, output, equals}]}]
 -- Result: id int, statement text. Each statement takes $1 bigint (log rows from this transaction
 -- id on) and $2 bigint[] (and of these), and gives: is_there boolean, then the columns. A key
 -- without a row gives is_there NULL and NULL for all but the key. The lateral LIMIT 1 and the
@@ -18,14 +18,16 @@ SELECT (t.doc ->> 'id')::int AS id,
   FROM json_array_elements($1::json) t (doc)
  CROSS JOIN LATERAL (
         SELECT string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal) AS names,
-               string_agg(format('x.%I = k.k%s', k.name, k.ordinal), ' AND ' ORDER BY k.ordinal) AS match
-          FROM json_array_elements_text(t.doc -> 'key') WITH ORDINALITY k (name, ordinal)) k
+               string_agg(format('x.%I %s k.k%s', k.name, c.doc ->> 'equals', k.ordinal), ' AND ' ORDER BY k.ordinal) AS match
+          FROM json_array_elements_text(t.doc -> 'key') WITH ORDINALITY k (name, ordinal)
+          JOIN json_array_elements(t.doc -> 'columns') c (doc) ON c.doc ->> 'name' = k.name) k
  CROSS JOIN LATERAL (
         SELECT string_agg(format('x.%I AS c%s', c.doc ->> 'name', c.ordinal), ', ' ORDER BY c.ordinal) AS input,
-               string_agg(format(CASE WHEN key.ordinal IS NULL THEN 'r.c%1$s%3$s'
-                                      ELSE 'coalesce(r.c%1$s, k.k%2$s)%3$s' END,
+               string_agg(format(CASE WHEN key.ordinal IS NULL THEN '%4$s(r.c%1$s)%3$s'
+                                      ELSE '%4$s(coalesce(r.c%1$s, k.k%2$s))%3$s' END,
                                  c.ordinal, key.ordinal,
-                                 CASE WHEN c.doc ->> 'cast' IS NOT NULL THEN '::' || (c.doc ->> 'cast') ELSE '' END),
+                                 CASE WHEN c.doc ->> 'cast' IS NOT NULL THEN '::' || (c.doc ->> 'cast') ELSE '' END,
+                                 c.doc ->> 'output'),
                           ', ' ORDER BY c.ordinal) AS output
           FROM json_array_elements(t.doc -> 'columns') WITH ORDINALITY c (doc, ordinal)
           LEFT JOIN json_array_elements_text(t.doc -> 'key') WITH ORDINALITY key (name, ordinal)

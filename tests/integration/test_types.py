@@ -1,0 +1,246 @@
+"""Every type with its edge values: through COPY, in binary and as text, and through changes."""
+
+import pytest
+import rig
+
+# Types of the users' own. The labels and names need quoting in every form of text there is.
+USER_TYPES = r"""
+CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree;
+CREATE SCHEMA "t y.p\e""s"; SET search_path = "t y.p\e""s", public;
+CREATE TYPE color AS ENUM ('red', 'gr,een', 'b"l\ue', '', 'null', '名前');
+CREATE DOMAIN positive AS int CHECK (value > 0);
+CREATE DOMAIN lucky AS positive CHECK (value <> 13) DEFAULT 7;
+CREATE DOMAIN short AS char(3); CREATE DOMAIN shorter AS short CHECK (value <> 'no');
+CREATE DOMAIN bits AS bit(4); CREATE DOMAIN exact AS numeric(8, 3); CREATE DOMAIN paint AS color;
+CREATE DOMAIN ints AS int[]; CREATE DOMAIN a_table AS regclass; CREATE DOMAIN loud AS citext;
+CREATE TYPE pair AS (a int, "b ""b" text);
+ALTER TYPE pair ADD ATTRIBUTE gone int, DROP ATTRIBUTE a, ADD ATTRIBUTE c color;
+ALTER TYPE pair DROP ATTRIBUTE gone;
+CREATE DOMAIN good_pair AS pair CHECK ((value).c <> 'null');
+CREATE TYPE nest AS (p pair, ps pair[], h public.hstore, r int4range, f float8, d lucky, x xml, at timestamptz);
+CREATE TYPE color_range AS RANGE (subtype = color);
+CREATE TYPE float_range AS RANGE (subtype = float8, subtype_diff = float8mi);
+CREATE DOMAIN some_floats AS float_range;
+"""
+
+HUGE = "9" * 700 + "." + "1234567890" * 30
+
+# type: values. What compares as equal and is not the same stands side by side: the test replaces each
+# value by the next one.
+PLAIN = {
+    "bool": ["t", "f"],
+    "int2": ["-32768", "0", "32767"],
+    "int4": ["-2147483648", "0", "2147483647"],
+    "int8": ["-9223372036854775808", "0", "9223372036854775807"],
+    "float4": ["NaN", "Infinity", "-Infinity", "-0", "0", "1.4e-45", "3.4028235e38", "0.1", "16777217"],
+    "float8": ["NaN", "Infinity", "-Infinity", "-0", "0", "5e-324", "1.7976931348623157e308", "0.1", "0.30000000000000004"],
+    "numeric": ["NaN", "0", "0.0", "0.00", "1", "1.0", "-1.000", "1e-1000", HUGE, "-" + HUGE, "1e130000", "0." + "0" * 16382 + "1"],
+    "numeric(10,2)": ["NaN", "-99999999.99", "0.01", "0"],
+    "money": ["-92233720368547758.08", "92233720368547758.07", "0.01", "0"],
+    "text": ["", " ", "\\", "\\N", "\\.", "\t\n\r\b\v\f\\", "NULL", "'\"{},()", "e\u0301", "\u00e9", "\U0001f600\ufffe", "\x01\x7f", "long" * 300000],
+    "varchar": ["", "a ", "a"],
+    "varchar(5)": ["", "12345", "1 ", "1", "éééé😀"],
+    "char(5)": ["", "ab", "é", "12345"],
+    "bpchar": ["a", "a  ", ""],
+    '"char"': ["a", "", "'", "\\"],
+    "name": ["", "n" * 63, 'na"me', "é" * 31],
+    "bytea": ["", "\\x00", "\\x00ff5c27", "\\x" + "5c" * 300000],
+    "date": ["infinity", "-infinity", "4713-01-01 BC", "0001-12-31 BC", "0001-01-01", "1582-10-10", "2024-02-29", "5874897-12-31"],
+    "time": ["00:00", "24:00", "23:59:59.999999", "00:00:00.000001"],
+    "time(3)": ["12:34:56.789"],
+    "timetz": ["24:00:00-15:59:59", "00:00:00.000001+15:59:59", "12:00+00", "13:00+01", "12:00:00-03:30"],
+    "timestamp": ["infinity", "-infinity", "4713-01-01 00:00:00 BC", "0044-03-15 23:59:59.999999 BC", "1999-12-31 23:59:60", "294276-12-31 23:59:59.999999"],
+    "timestamp(3)": ["2024-02-29 12:34:56.789"],
+    "timestamptz": ["infinity", "-infinity", "4713-01-01 00:00:00+00 BC", "2024-03-31 02:30:00 Europe/Berlin", "1883-11-18 12:03:57 America/New_York", "294276-12-31 23:59:59.999999+00"],
+    "timestamptz(0)": ["2024-02-29 12:34:57+02"],
+    "interval": ["1 mon", "30 days", "720:00:00", "0", "178000000 years", "-178000000 years", "1 mon -1 day 00:00:00.000001", "-1 mon +1 day -00:00:00.000001",
+                 "2147483647 days", "-2147483648 days", "2562047788:00:54.775807", "-2562047788:00:54.775807", "P1Y2M3DT4H5M6.7S"],
+    "interval day to second(2)": ["3 days 04:05:06.78", "-3 days 00:00:00.01"],
+    "interval year to month": ["3-7"],
+    "uuid": ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"],
+    "inet": ["0.0.0.0", "10.1.2.3/8", "10.1.2.3", "10.1.2.3/32", "::1", "::ffff:1.2.3.4/96", "fe80::1/64"],
+    "cidr": ["0.0.0.0/0", "10.0.0.0/8", "::/0", "2001:db8::/32", "::1/128"],
+    "macaddr": ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"],
+    "macaddr8": ["08:00:2b:01:02:03:04:05", "08:00:2b:ff:fe:01:02:03"],
+    "bit(5)": ["00000", "10101"],
+    "varbit": ["", "1", "0", "10110101101", "0" * 1000],
+    "varbit(9)": ["", "101010101"],
+    "point": ["(NaN,Infinity)", "(-0,0)", "(0,0)", "(1e-300,-1e300)", "(1.0000000000001,1)", "(1,1)"],
+    "line": ["{1,-1,0}", "{0,-1,3.5}", "{-1,0,NaN}"],
+    "lseg": ["[(0,0),(1,NaN)]", "[(-1,-1),(1,1)]"],
+    "box": ["(1,1),(0,0)", "(Infinity,1),(0,-Infinity)"],
+    "path": ["[(0,0)]", "((0,0),(1,1),(2,0))", "[(0,0),(1,1),(2,0)]"],
+    "polygon": ["((0,0))", "((0,0),(1,1),(1,0))", "((0,0),(1,0),(1,1))"],
+    "circle": ["<(0,0),0>", "<(1,2),Infinity>", "<(NaN,0),1>"],
+    "json": ["null", '{"a" :  1, "a":2}', '{"a": 1,"a":2}', '"\\u0000"', "[1e400, -0, 1.0, 1.00]", ' {} ', '"\\ud83d\\ude00"'],
+    "jsonb": ["null", '{"z": [null, "\\u00e9", {}], "": ""}', "[]", "1.00", "1.0", "1e-300", '"' + "x" * 100000 + '"', '{"a":{"b":{"c":[[[[]]]]}}}'],
+    "tsvector": ["", "a:1A,2B,16383 'it''s \\\\':3C b", "'a' 'b'", "'a' 'a b'"],
+    "tsquery": ["", "a & !b | c:*AB <3> d", "'it''s' <-> x"],
+    "pg_lsn": ["0/0", "FFFFFFFF/FFFFFFFF"],
+    "oid": ["0", "4294967295"],
+}
+
+# As text always, or in binary only as a whole column.
+OTHER = {
+    "xml": ['<?xml version="1.0" encoding="UTF-8"?><a>é</a>', "<a>é</a>", "a<b/>&amp;<!-- c -->", "<![CDATA[x<]]>", " ", '<?xml version="1.1" standalone="yes"?><a/>'],
+    "jsonpath": ["$", "strict $.\"a b\"[*] ? (@ > 1.0 && exists (@.x))"],
+    "xid": ["0", "4294967295"],
+    "cid": ["0", "4294967295"],
+    "tid": ["(0,0)", "(4294967294,65535)"],
+    "refcursor": ["", "c 1"],
+    "txid_snapshot": ["10:20:10,14,15", "1:1:"],
+    "int2vector": ["", "1 2 -3"],
+    "oidvector": ["", "1 4294967295"],
+    "regclass": ["-", "4294967295", "pg_class", '"t y.p\\e""s".plain'],
+    "regtype": ["-", "int4", '"t y.p\\e""s".color', "numeric[]"],
+    "regproc": ["-", "pg_catalog.now", "public.hstore_out"],
+    "regprocedure": ["-", "pg_catalog.length(text)"],
+    "regoper": ["0", "pg_catalog.||/"],
+    "regoperator": ["0", "+(int4,int4)"],
+    "regnamespace": ["-", "pg_catalog", '"t y.p\\e""s"'],
+    "regrole": ["-", "postgres", "clerk"],
+    "regconfig": ["-", "english"],
+    "regdictionary": ["-", "simple"],
+    "regcollation": ["-", '"C"'],
+    "aclitem": ["clerk=r*w/postgres", "=arwd/postgres"],
+    "int4range": ["empty", "(,)", "[1,5)", "[-2147483648,2147483647)", "[7,)"],
+    "int8range": ["[-9223372036854775808,9223372036854775807)", "(,0)"],
+    "numrange": ["[1.0,1.00]", "[1,1]", "(NaN,)", "(-1e100,NaN)"],
+    "tsrange": ["[infinity,]", "(-infinity,infinity)", "[2024-01-01 00:00,2024-01-01 00:00:00.000001)"],
+    "tstzrange": ["[2024-03-31 02:30+02,)", "[0044-03-15 00:00+00 BC,2024-01-01 00:00+14)"],
+    "daterange": ["[4713-01-01 BC,infinity)", "empty", "[infinity,infinity]"],
+    "int4[]": ["{}", "{NULL}", "{1,NULL,3}", "[-2:0]={1,2,3}", "[0:1][5:6]={{1,2},{3,NULL}}", "{{{1},{2}},{{3},{4}}}", "{{{{{{1}}}}}}", "{" + ",".join(["7"] * 50000) + "}"],
+    "text[]": ["{}", '{NULL,"NULL",null,"null",""," ","a b","{","}","\\\\","\\"",","}', "[3:3]={x}", "{{a,b},{NULL,d}}"],
+    "numeric[]": ["{NaN,1.0,1.00}", "{1.00,1.0}", "{}"],
+    "float8[]": ["{NaN,-0,0,Infinity,5e-324}", "{0,-0}"],
+    "timestamptz[]": ["{infinity,0044-03-15 00:00+00 BC}", "{NULL}"],
+    "bytea[]": ['{"\\\\x","\\\\x00ff",NULL}'],
+    "box[]": ["{(1,1),(0,0);(2,2),(1,1)}", "{}"],
+    "char(3)[]": ['{a,"b  ",abc}'],
+    "varchar(4)[]": ['{a,"b  ",abcd}'],
+    "bit(3)[]": ["{101,010}"],
+    "numeric(6,2)[]": ["{1,2.50}"],
+    "jsonb[]": ['{"{\\"a\\": [1, 2]}",NULL}'],
+    "regclass[]": ['{-,pg_class,4294967295}'],
+    "int4range[]": ['{"[1,3)",empty,NULL}'],
+    "color": ["red", "gr,een", 'b"l\\ue', "", "null", "名前"],
+    "color[]": ['{red,"gr,een","b\\"l\\\\ue","","null",NULL,名前}', "{}"],
+    "paint": ["", "null"],
+    "positive": ["1", "2147483647"],
+    "lucky": ["7", "2147483647"],
+    "lucky[]": ["{7,NULL,1}", "[5:6]={1,2}"],
+    "short": ["a", "abc", ""],
+    "shorter": ["a", "yes"],
+    "shorter[]": ['{a,"",NULL}'],
+    "bits": ["0110"],
+    "bits[]": ["{0110,1111}"],
+    "exact": ["12345.678", "NaN", "-0.001"],
+    "ints": ["{1,NULL}", "[0:0]={7}"],
+    "a_table": ["-", "pg_class"],
+    "loud": ["ab", "AB"],
+    "pair": ['(,)', '("",)', '("NULL",null)', '(" a,(b)\\\\""c",red)', '("","gr,een")'],
+    "pair[]": ['{"(x,\\"gr,een\\")",NULL,"(,)"}', "[2:2]={\"(,)\"}"],
+    "good_pair": ["(x,red)", "(,)"],
+    "nest": ['("(x,""gr,een"")","{""(y,)"",NULL}","""k""=>NULL, ""é""=>""x\\\\""y""","[1,5)",-0,7,<a/>,"2024-03-31 02:30:00+02")', "(,,,,,,,)",
+             '("(x,)",{},"",empty,NaN,1,"",infinity)'],
+    "nest[]": ['{"(\\"(x,)\\",{},,empty,5e-324,1,,)"}'],
+    "color_range": ['[red,"gr,een"]', "empty", '("b""l\\\\ue",)', '["",null]'],
+    "float_range": ["[-0,0]", "[0,0]", "(NaN,)", "[-Infinity,Infinity]", "[5e-324,1.7976931348623157e308)"],
+    "some_floats": ["[1,2]"],
+    "hstore": ["", "a=>1, b=>NULL", '"a b"=>"NULL", ""=>"\\"", "é"=>"=>"'],
+    "hstore[]": ['{"\\"a\\"=>\\"1\\"",NULL}'],
+    "citext": ["", "ab", "AB", "aB", "É", "é"],
+    "citext[]": ["{ab,AB}", "{AB,ab}"],
+    "ltree": ["", "a", "a.B_1.c"],
+    "lquery": ["*.a|b*@%.!c{1,2}"],
+    "ltree[]": ["{a.b,\"\"}"],
+}
+
+FROM_14 = {
+    "numeric ": ["Infinity", "-Infinity", "NaN"],
+    "int4multirange": ["{}", "{[1,3),[7,9)}", "{(,1),[5,)}"],
+    "nummultirange": ["{[1.0,1.00],(2,NaN)}", "{[1.00,1.0],(2,NaN)}"],
+    "tstzmultirange": ["{[2024-03-31 02:30+02,infinity]}"],
+    "datemultirange": ["{[2024-01-01,2024-01-02),[infinity,]}"],
+    "int4multirange[]": ['{"{}","{[1,3),[7,9)}"}'],
+    "color_multirange": ['{[red,"gr,een"],(null,)}', "{}"],
+    "pg_snapshot": ["10:20:10,14,15"],
+    "xid8": ["0", "18446744073709551615"],
+}
+FROM_17 = {"interval ": ["infinity", "-infinity"], "interval[]": ["{infinity,NULL}"]}
+
+
+def types_of(major):
+    return {**OTHER, **(FROM_14 if major >= 14 else {}), **(FROM_17 if major >= 17 else {})}
+
+
+TABLES = {"plain": PLAIN, "plain_as_text": PLAIN, "other": None}
+
+
+def ident(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def create(c, name, types):
+    """A table with one column per type, and one row per edge value; short lists are repeated."""
+    columns = ", ".join(f"{ident(t)} {t}" for t in types)
+    # Dropped columns in front, between and behind: attribute numbers are not the same at both ends.
+    c.run(f'CREATE TABLE {name} (dropped1 int, dropped2 pair, id int PRIMARY KEY, {columns}, dropped3 text)')
+    for i in (1, 2, 3):
+        c.run(f"ALTER TABLE {name} DROP COLUMN dropped{i}")
+    rows = max(map(len, types.values()))
+    for i in range(rows):
+        values = ", ".join(f"%s::{t}" for t in types)
+        c.run(f"INSERT INTO {name} VALUES (%s, {values})", i, *[v[i % len(v)] for v in types.values()])
+    c.run(f"INSERT INTO {name} (id) VALUES (%s)", rows)
+    return rows
+
+
+def check_each_value(source, target):
+    """As text, by the cast and by the type's output, and the bytes of the value itself."""
+    with source.admin() as s, target.admin() as t:
+        for c in (s, t):
+            c.run('SET search_path = "t y.p\\e""s", public')
+        for table in TABLES:
+            names = [r[0] for r in s.run("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
+                                         "AND NOT attisdropped ORDER BY attname", table)]
+            for name in names:
+                q = ident(name)
+                sql = (f"SELECT id, md5({q}::text), left({q}::text, 60), md5(format('%%s', {q})) FROM {table} ORDER BY id")
+                a, b = s.run(sql, None), t.run(sql, None)
+                differ = [(x, y) for x, y in zip(a, b) if x != y]
+                assert len(a) == len(b) and not differ, f"{table}.{name}: {differ[:3]}"
+
+
+@pytest.mark.limit(240)
+def test_values_of_every_type(source, target, rebeco):
+    """Initial copy, in binary and as text; then insert, update and delete of each value."""
+    source.psql(USER_TYPES)
+    with source.admin() as c:
+        c.run('SET search_path = "t y.p\\e""s", public')
+        rows = {"plain": create(c, "plain", PLAIN)}
+        rows["plain_as_text"] = create(c, "plain_as_text", PLAIN)
+        c.run("ALTER TABLE plain_as_text ADD forces_text pair")
+        rows["other"] = create(c, "other", types_of(min(source.major, target.major)))
+        for table in TABLES:
+            c.run(f"ALTER TABLE {table} OWNER TO app")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    assert not rebeco.log_lines("level=error"), rebeco.log_tail()
+    rig.check_equal(source, target)
+    check_each_value(source, target)
+
+    with source.connect() as c:
+        c.run('SET search_path = "t y.p\\e""s", public')
+        for table, n in rows.items():
+            names = [r[0] for r in c.run("SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass "
+                                         "AND attnum > 0 AND NOT attisdropped AND attname <> 'id'", table)]
+            names = ", ".join(names).replace("%", "%%")
+            c.run(f"INSERT INTO {table} (id, {names}) SELECT id + 1000, {names} FROM {table}")
+            c.run(f"UPDATE {table} t SET ({names}) = (SELECT {names} FROM {table} o WHERE o.id = (t.id + 1) %% {n + 1}) "
+                  f"WHERE id < 1000", None)
+            c.run(f"DELETE FROM {table} WHERE id %% 1000 = 1", None)
+    rebeco.wait_in_sync(60)
+    assert not rebeco.log_lines("level=error"), rebeco.log_tail()
+    rig.check_equal(source, target)
+    check_each_value(source, target)
