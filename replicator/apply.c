@@ -106,7 +106,7 @@ struct table *apply_result(struct apply *a, const PGresult *r)
 
 bool apply_is_full(const struct apply *a, int64_t limit_bytes)
 {
-    return (int64_t)(a->bytes_sent + a->bytes) > limit_bytes;
+    return (int64_t)a->bytes_sent > limit_bytes;
 }
 
 bool apply_is_settled(const struct apply *a)
@@ -141,7 +141,7 @@ static bool is_prepared(const struct apply *a, int id)
 
 static void prepare(struct apply *a, const struct table *t, enum statement what, const char *name)
 {
-    int id = 4 * t->id + (int)what;
+    int id = 4 * t->plan + (int)what;
 
     if (is_prepared(a, id))
         return;
@@ -160,7 +160,7 @@ static void execute(struct apply *a, struct table *t, enum statement what)
     size_t bytes = 0;
     int before = a->prepared_count;
 
-    snprintf(name, sizeof name, "rebeco_%c%d", letters[what], t->id);
+    snprintf(name, sizeof name, "rebeco_%c%d", letters[what], t->plan);
     prepare(a, t, what, name);
     if (a->prepared_count > before)
         sent_push(a, t, 0, false); /* the Parse has a result of its own */

@@ -22,6 +22,7 @@
 
 #include "batch_quiet.h"
 #include "batch_read.h"
+#include "lead.h"
 #include "log.h"
 #include "sqlstate.h"
 
@@ -117,6 +118,7 @@ static enum job_next enter_record(struct job *j)
         if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
             table_set_snapshot(t, b->sync->snapshot);
         t->is_recording = true;
+        b->sync->is_consistent = false;
         any = true;
     }
     return any ? sync_target(b) : JOB_NEXT;
@@ -135,6 +137,8 @@ static void note_recorded(struct batch_job *b)
             continue;
         t->is_recording = false;
         t->is_recorded = true;
+        b->sync->wants_catalog = true; /* it stands still: it may be mended now */
+        lead_wake(b->sync->lead);
         if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
             table_set_snapshot(t, b->sync->snapshot);
     }
@@ -147,7 +151,9 @@ static enum job_next enter_gather(struct job *j)
     note_recorded(b);
 
     if (b->sync->is_paused)
-        return job_sleep(j, 0.2, JOB_REPEAT);
+        return job_sleep(j, 0.2, job_goto(j, "record"));
+    if (batch_has_unrecorded(b))
+        return job_goto(j, "record");
     if (b->group_count > 0 && batch_group_is_current(b))
         return job_goto(j, "snapshot");
     batch_group_rebuild(b);
@@ -294,10 +300,13 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
 
     conn_result_error(job_conn(&b->job, side), r, &e);
     action = sqlstate_action(e.sqlstate);
-    if (t && (action == SQLSTATE_DATA || action == SQLSTATE_CONFLICT)) {
+    if (strcmp(e.sqlstate, SQLSTATE_TAKEN_OVER) == 0)
+        lead_again(b->sync->lead);
+    if (t && sqlstate_is_of_table(action)) {
         t->failures++;
         error_place(&e, "table %s", t->label);
-        if (action == SQLSTATE_CONFLICT && !t->delete_first)
+        /* Without replica role, removing rows that stay would set off what foreign keys do. */
+        if (action == SQLSTATE_CONFLICT && !t->delete_first && b->sync->has_replica_role)
             t->delete_first = true;
         else if (side == JOB_TARGET || t->failures > 3)
             table_pause(t, TABLE_ERROR, &e);
@@ -474,6 +483,26 @@ static enum job_next take_session_apply(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
+static void bind_position(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+}
+
+/* A commit whose answer was lost has moved the position, or another daemon has. */
+static enum job_next take_position(struct job *j, PGresult *r)
+{
+    const struct sync *s = j->sync;
+    struct error e = {0};
+    const char *there = PQntuples(r) && !PQgetisnull(r, 0, 0) ? PQgetvalue(r, 0, 0) : "";
+
+    if (PQntuples(r) && strcmp(there, s->snapshot ? s->snapshot : "") == 0 &&
+        strtoll(PQgetvalue(r, 0, 1), NULL, 10) == s->owner)
+        return JOB_NEXT;
+    lead_again(s->lead);
+    error_set(&e, "target: the sync is not where this daemon left it");
+    return job_fail(j, &e);
+}
+
 static const struct job_step steps[] = {
     {.name = "session read", .sql = &sql_session_read, .side = JOB_SOURCE},
     {.name = "listen", .sql = &sql_listen_wake, .side = JOB_SOURCE},
@@ -481,6 +510,11 @@ static const struct job_step steps[] = {
      .sql = &sql_session_apply,
      .side = JOB_TARGET,
      .result = take_session_apply},
+    {.name = "position",
+     .sql = &sql_sync_position,
+     .side = JOB_TARGET,
+     .bind = bind_position,
+     .result = take_position},
     {.name = "pipeline", .enter = enter_pipeline, .event = on_event},
     {.name = "record", .enter = enter_record, .event = on_event},
     {.name = "gather", .enter = enter_gather, .event = on_event},

@@ -30,22 +30,11 @@ static double quiet_s(struct batch_job *b)
     return b->running_wait_s;
 }
 
-static bool has_unrecorded(const struct batch_job *b)
-{
-    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
-        struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->pause != TABLE_RUNS && !t->is_recorded && t->id != 0)
-            return true;
-    }
-    return false;
-}
-
 enum job_next batch_enter_quiet(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
-    if (has_unrecorded(b))
+    if (batch_has_unrecorded(b))
         return job_goto(j, "record");
     b->sync->caught_up_at = b->taken_s;
     b->rounds_done = b->rounds_begun;

@@ -123,6 +123,17 @@ static void take_probe_text(struct batch_job *b, const PGresult *r)
     batch_prepare(b, name, PQgetvalue(r, 0, 0));
 }
 
+bool batch_has_unrecorded(const struct batch_job *b)
+{
+    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->pause != TABLE_RUNS && !t->is_recorded && t->id != 0)
+            return true;
+    }
+    return false;
+}
+
 /* ------------------------------------------------------------------ looking for changes */
 
 /* Where every table of the group is read from, as the probes take it. */
@@ -253,9 +264,10 @@ void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode
 {
     char name[32];
 
-    snprintf(name, sizeof name, "rebeco_read_%d", t->table->id);
+    snprintf(name, sizeof name, "rebeco_read_%d", t->table->plan);
     if (!t->is_prepared) {
-        batch_prepare(b, name, t->table->read_sql);
+        conn_prepare(job_conn(&b->job, JOB_SOURCE), name, t->table->read_sql, NULL);
+        sent_push(b, BATCH_NOTHING, t, mode);
         t->is_prepared = true;
     }
     params_clear(&b->job.params);

@@ -19,6 +19,8 @@ void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer wha
 /* The group is the tables that take part now; it is made anew when that changes. */
 bool batch_group_is_current(const struct batch_job *b);
 void batch_group_rebuild(struct batch_job *b);
+/* A table was paused, and the target does not know it yet. */
+bool batch_has_unrecorded(const struct batch_job *b);
 /* Asks for the texts of the statements that look for changes. */
 void batch_send_probe_texts(struct batch_job *b);
 /* Finds from where each table is read; false (and the job has failed) when one has no position. */

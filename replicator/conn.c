@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn_inside.h"
 #include "list.h"
 #include "mem.h"
 
 enum {
-    TURN_MESSAGES = 2000,    /* delivered per turn and connection */
-    FLUSH_BYTES = 128 * 1024 /* COPY data gathered before asking whether the socket took it */
+    TURN_MESSAGES = 2000 /* delivered per turn and connection */
 };
 
 static void on_readable(struct ev_loop *loop, struct ev_io *w, int events);
@@ -28,7 +28,7 @@ static void on_later(struct ev_loop *loop, struct ev_timer *w, int events);
 /* ------------------------------------------------------------------ events and time */
 
 /* Tells the owner. False when the connection was closed or lost meanwhile. */
-static bool tell(struct conn *c, const struct conn_message *m)
+bool conn_tell(struct conn *c, const struct conn_message *m)
 {
     unsigned generation = c->generation;
 
@@ -40,10 +40,10 @@ static bool tell_event(struct conn *c, enum conn_event event)
 {
     struct conn_message m = {.event = event};
 
-    return tell(c, &m);
+    return conn_tell(c, &m);
 }
 
-static void look_later(struct conn *c)
+void conn_look_later(struct conn *c)
 {
     if (!ev_is_active(&c->later)) {
         ev_timer_set(&c->later, 0., 0.);
@@ -52,7 +52,7 @@ static void look_later(struct conn *c)
 }
 
 /* Starts the deadline anew, or stops it when nothing is awaited. */
-static void renew_deadline(struct conn *c)
+void conn_renew_deadline(struct conn *c)
 {
     ev_timer_stop(c->loop, &c->deadline);
     if (c->timeout_s <= 0 || c->reading_paused || c->copying_in)
@@ -64,7 +64,7 @@ static void renew_deadline(struct conn *c)
 }
 
 /* The connection is of no more use: the owner hears of it from the loop. */
-static void lose(struct conn *c, const char *what)
+void conn_lose(struct conn *c, const char *what)
 {
     const char *said = c->pg ? PQerrorMessage(c->pg) : "";
     size_t len = strcspn(said, "\n");
@@ -79,7 +79,7 @@ static void lose(struct conn *c, const char *what)
     ev_io_stop(c->loop, &c->readable);
     ev_io_stop(c->loop, &c->writable);
     ev_timer_stop(c->loop, &c->deadline);
-    look_later(c);
+    conn_look_later(c);
 }
 
 static void deliver_loss(struct conn *c)
@@ -113,18 +113,25 @@ static void pending_pop(struct conn *c)
 
 /* ------------------------------------------------------------------ sending */
 
-static void flush_output(struct conn *c)
+void conn_flush_output(struct conn *c)
 {
     int rc;
 
     c->unflushed = 0;
     rc = PQflush(c->pg);
     if (rc < 0)
-        lose(c, "the connection broke while sending");
+        conn_lose(c, "the connection broke while sending");
     else if (rc == 0)
         ev_io_stop(c->loop, &c->writable);
     else
         ev_io_start(c->loop, &c->writable);
+}
+
+/* The statement whose turn it is gives its rows one by one. */
+static void ask_for_rows(struct conn *c)
+{
+    if (!PQsetSingleRowMode(c->pg))
+        conn_lose(c, "rows cannot be had one by one");
 }
 
 /* After a statement was given to libpq. */
@@ -133,16 +140,16 @@ static void sent(struct conn *c, bool ok, enum conn_rows rows, double timeout_s)
     bool by_row = rows == CONN_ROWS_TEXT || rows == CONN_ROWS_BINARY;
 
     if (!ok) {
-        lose(c, "a statement could not be sent");
+        conn_lose(c, "a statement could not be sent");
         return;
     }
     pending_push(c, by_row ? CONN_PENDING_ROWS : CONN_PENDING_STATEMENT);
     if (by_row && c->pending.count == 1)
-        PQsetSingleRowMode(c->pg);
+        ask_for_rows(c);
     c->timeout_s = timeout_s;
-    renew_deadline(c);
+    conn_renew_deadline(c);
     if (!c->in_pipeline)
-        flush_output(c);
+        conn_flush_output(c);
 }
 
 static int result_format(enum conn_rows rows)
@@ -150,7 +157,7 @@ static int result_format(enum conn_rows rows)
     return rows == CONN_BINARY || rows == CONN_ROWS_BINARY;
 }
 
-static bool can_send(const struct conn *c)
+bool conn_can_send(const struct conn *c)
 {
     return c->state == CONN_OPEN && !c->is_lost;
 }
@@ -160,7 +167,7 @@ void conn_query(struct conn *c, const char *text, const struct params *p, enum c
 {
     int ok;
 
-    if (!can_send(c))
+    if (!conn_can_send(c))
         return;
     if (p == NULL && !c->in_pipeline && !result_format(rows))
         ok = PQsendQuery(c->pg, text); /* may hold several statements */
@@ -173,7 +180,7 @@ void conn_query(struct conn *c, const char *text, const struct params *p, enum c
 
 void conn_prepare(struct conn *c, const char *name, const char *text, const struct params *types)
 {
-    if (!can_send(c))
+    if (!conn_can_send(c))
         return;
     sent(c, PQsendPrepare(c->pg, name, text, types ? types->count : 0, types ? types->types : NULL),
          CONN_TEXT, c->timeout_s);
@@ -182,7 +189,7 @@ void conn_prepare(struct conn *c, const char *name, const char *text, const stru
 void conn_execute_name(struct conn *c, const char *name, const struct params *p,
                        enum conn_rows rows, double timeout_s)
 {
-    if (!can_send(c))
+    if (!conn_can_send(c))
         return;
     sent(c,
          PQsendQueryPrepared(c->pg, name, p ? p->count : 0, p ? p->values : NULL,
@@ -192,107 +199,46 @@ void conn_execute_name(struct conn *c, const char *name, const struct params *p,
 
 void conn_sync(struct conn *c)
 {
-    if (!can_send(c))
+    if (!conn_can_send(c))
         return;
     if (!PQpipelineSync(c->pg)) {
-        lose(c, "a sync point could not be sent");
+        conn_lose(c, "a sync point could not be sent");
         return;
     }
     pending_push(c, CONN_PENDING_SYNC);
-    renew_deadline(c);
-    flush_output(c);
-    look_later(c);
+    conn_renew_deadline(c);
+    conn_flush_output(c);
+    conn_look_later(c);
 }
 
 void conn_flush(struct conn *c)
 {
-    if (!can_send(c))
+    if (!conn_can_send(c))
         return;
     if (c->in_pipeline && PQsendFlushRequest(c->pg) != 1) {
-        lose(c, "a flush could not be asked for");
+        conn_lose(c, "a flush could not be asked for");
         return;
     }
-    flush_output(c);
-    look_later(c);
+    conn_flush_output(c);
+    conn_look_later(c);
 }
 
 void conn_pipeline_begin(struct conn *c)
 {
-    c->in_pipeline = can_send(c) && PQenterPipelineMode(c->pg);
+    c->in_pipeline = conn_can_send(c) && PQenterPipelineMode(c->pg);
     if (!c->in_pipeline)
-        lose(c, "pipeline mode could not be entered");
+        conn_lose(c, "pipeline mode could not be entered");
 }
 
 void conn_pipeline_end(struct conn *c)
 {
-    if (can_send(c) && PQexitPipelineMode(c->pg))
+    if (conn_can_send(c) && PQexitPipelineMode(c->pg))
         c->in_pipeline = false;
     else
-        lose(c, "pipeline mode could not be left");
-}
-
-void conn_copy_put(struct conn *c, const char *data, int len)
-{
-    if (!can_send(c) || !c->copying_in)
-        return;
-    if (PQputCopyData(c->pg, data, len) != 1) {
-        lose(c, "COPY data could not be sent");
-        return;
-    }
-    c->unflushed += (size_t)len;
-    if (c->unflushed >= FLUSH_BYTES)
-        flush_output(c);
-}
-
-void conn_copy_end(struct conn *c, const char *abort_reason)
-{
-    if (!can_send(c) || !c->copying_in)
-        return;
-    c->copying_in = false;
-    if (PQputCopyEnd(c->pg, abort_reason) != 1) {
-        lose(c, "the end of COPY could not be sent");
-        return;
-    }
-    renew_deadline(c);
-    flush_output(c);
-    look_later(c);
-}
-
-bool conn_is_full(struct conn *c)
-{
-    if (!can_send(c))
-        return false;
-    if (ev_is_active(&c->writable))
-        c->owes_room = true;
-    return c->owes_room;
+        conn_lose(c, "pipeline mode could not be left");
 }
 
 /* ------------------------------------------------------------------ receiving */
-
-/* COPY OUT: hands over the rows that have arrived. True when the COPY has ended. */
-static bool take_copy_data(struct conn *c, int *budget)
-{
-    while (*budget > 0 && !c->reading_paused) {
-        char *row;
-        int len = PQgetCopyData(c->pg, &row, 1);
-        struct conn_message m = {.event = CONN_COPY_DATA, .len = len};
-        bool alive;
-
-        if (len == 0)
-            return false;
-        if (len < 0) {
-            c->copying_out = false;
-            return true;
-        }
-        m.data = row;
-        --*budget;
-        alive = tell(c, &m);
-        PQfreemem(row);
-        if (!alive)
-            return false;
-    }
-    return false;
-}
 
 /* PQgetResult gave NULL: a statement has ended, or nothing. False to stop looking. */
 static bool statement_ended(struct conn *c)
@@ -302,10 +248,10 @@ static bool statement_ended(struct conn *c)
     pending_pop(c);
     if (c->in_pipeline) {
         if (pending_is(c, CONN_PENDING_ROWS))
-            PQsetSingleRowMode(c->pg);
+            ask_for_rows(c);
         return true;
     }
-    renew_deadline(c);
+    conn_renew_deadline(c);
     tell_event(c, CONN_DONE);
     return false;
 }
@@ -315,8 +261,8 @@ static bool sync_reached(struct conn *c)
 {
     pending_pop(c);
     if (pending_is(c, CONN_PENDING_ROWS))
-        PQsetSingleRowMode(c->pg);
-    renew_deadline(c);
+        ask_for_rows(c);
+    conn_renew_deadline(c);
     return tell_event(c, CONN_DONE);
 }
 
@@ -331,15 +277,26 @@ static bool take_result(struct conn *c, PGresult *r)
         return sync_reached(c);
     case PGRES_COPY_IN:
         c->copying_in = true;
-        renew_deadline(c);
+        conn_renew_deadline(c);
         tell_event(c, CONN_COPY_IN);
         return false;
     case PGRES_COPY_OUT:
         c->copying_out = true;
         return tell_event(c, CONN_COPY_OUT);
     default:
-        return tell(c, &m);
+        return conn_tell(c, &m);
     }
+}
+
+/* While data is sent, a server only answers to say that it has had enough of it. */
+static bool still_copies_in(struct conn *c, PGresult *r)
+{
+    if (r && PQresultStatus(r) == PGRES_COPY_IN) {
+        PQclear(r);
+        return true;
+    }
+    c->copying_in = false;
+    return false;
 }
 
 /* One thing that has arrived, whatever it is. False when there is nothing more to take now. */
@@ -348,12 +305,14 @@ static bool take_one(struct conn *c, int *budget)
     PGresult *r;
     bool more;
 
-    if (c->copying_out && !take_copy_data(c, budget))
+    if (c->copying_out && !conn_take_copy_data(c, budget))
         return false;
-    if (c->copying_in || c->pending.count == 0 || PQisBusy(c->pg))
+    if (c->pending.count == 0 || PQisBusy(c->pg))
         return false;
     r = PQgetResult(c->pg);
     --*budget;
+    if (c->copying_in && still_copies_in(c, r))
+        return false;
     if (r == NULL)
         return statement_ended(c) || (c->in_pipeline && c->pending.count > 0 && !PQisBusy(c->pg));
     more = take_result(c, r);
@@ -367,7 +326,7 @@ static void take_notifications(struct conn *c)
 
     while ((n = PQnotifies(c->pg)) != NULL) {
         struct conn_message m = {.event = CONN_NOTIFY, .channel = n->relname, .payload = n->extra};
-        bool alive = tell(c, &m);
+        bool alive = conn_tell(c, &m);
 
         PQfreemem(n);
         if (!alive)
@@ -387,7 +346,7 @@ static void take_all(struct conn *c)
     if (c->generation != generation || c->is_lost)
         return;
     if (budget <= 0)
-        look_later(c);
+        conn_look_later(c);
     take_notifications(c);
 }
 
@@ -411,9 +370,9 @@ static void connected(struct conn *c)
 {
     c->state = CONN_OPEN;
     c->timeout_s = 0;
-    renew_deadline(c);
+    conn_renew_deadline(c);
     if (PQsetnonblocking(c->pg, 1) != 0) {
-        lose(c, "the connection cannot be used without blocking");
+        conn_lose(c, "the connection cannot be used without blocking");
         return;
     }
     watch_socket(c, EV_READ);
@@ -433,7 +392,7 @@ static void poll_connecting(struct conn *c)
         connected(c);
         break;
     case PGRES_POLLING_FAILED:
-        lose(c, "cannot connect");
+        conn_lose(c, "cannot connect");
         break;
     case PGRES_POLLING_ACTIVE:
         break;
@@ -446,12 +405,12 @@ void conn_open(struct conn *c, const char *url, const char *password, double net
     c->is_lost = false;
     c->pg = conn_start(url, password, network_timeout_s);
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
-        lose(c, "cannot connect");
+        conn_lose(c, "cannot connect");
         return;
     }
     PQsetNoticeReceiver(c->pg, conn_ignore_notice, NULL);
     c->timeout_s = network_timeout_s;
-    renew_deadline(c);
+    conn_renew_deadline(c);
     watch_socket(c, EV_WRITE);
 }
 
@@ -468,10 +427,10 @@ static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
         return;
     }
     if (!PQconsumeInput(c->pg)) {
-        lose(c, "the connection broke");
+        conn_lose(c, "the connection broke");
         return;
     }
-    renew_deadline(c);
+    conn_renew_deadline(c);
     take_all(c);
 }
 
@@ -485,7 +444,7 @@ static void on_writable(struct ev_loop *loop, struct ev_io *w, int events)
         poll_connecting(c);
         return;
     }
-    flush_output(c);
+    conn_flush_output(c);
     if (!c->is_lost && !ev_is_active(&c->writable) && c->owes_room) {
         c->owes_room = false;
         tell_event(c, CONN_ROOM);
@@ -498,8 +457,8 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *w, int events)
 
     (void)loop;
     (void)events;
-    lose(c, c->state == CONN_CONNECTING ? "no answer while connecting"
-                                        : "no answer within the time limit");
+    conn_lose(c, c->state == CONN_CONNECTING ? "no answer while connecting"
+                                             : "no answer within the time limit");
 }
 
 static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
@@ -577,23 +536,4 @@ bool conn_is_idle(const struct conn *c)
 int conn_backend_pid(const struct conn *c)
 {
     return c->pg ? PQbackendPID(c->pg) : 0;
-}
-
-void conn_pause_reading(struct conn *c)
-{
-    c->reading_paused = true;
-    ev_io_stop(c->loop, &c->readable);
-    renew_deadline(c);
-}
-
-void conn_resume_reading(struct conn *c)
-{
-    if (!c->reading_paused)
-        return;
-    c->reading_paused = false;
-    if (!conn_is_open(c))
-        return;
-    ev_io_start(c->loop, &c->readable);
-    renew_deadline(c);
-    look_later(c); /* some may have arrived in libpq's buffer already */
 }

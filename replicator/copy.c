@@ -17,6 +17,7 @@
 #include "batch.h"
 #include "buf.h"
 #include "copy_relay.h"
+#include "lead.h"
 #include "log.h"
 #include "sqlstate.h"
 #include "sync.h"
@@ -31,7 +32,10 @@ const char *copy_source_url(const struct sync *s)
 static void put_down(struct copy_job *c)
 {
     if (c->table) {
-        c->table->streams--;
+        if (c->makes_key)
+            c->table->is_indexing = false;
+        if (--c->table->streams == 0 && c->table->pause != TABLE_RUNS)
+            c->sync->wants_catalog = true; /* it stands still now */
         c->table->bytes_moving -= c->bytes < c->planned_bytes ? c->bytes : c->planned_bytes;
         c->table->rows_moving -= c->rows;
     }
@@ -41,6 +45,10 @@ static void put_down(struct copy_job *c)
     c->is_source_open = false;
     c->is_output_done = false;
     c->is_key_only = false;
+    c->makes_key = false;
+    c->key_sql = NULL;
+    c->before = NULL;
+    c->after = NULL;
 }
 
 static void begin(struct job *j)
@@ -89,6 +97,7 @@ static enum job_next enter_pick(struct job *j)
         return JOB_NEXT;
     pick_up(c, t);
     t->is_indexing = true;
+    c->makes_key = true;
     return job_goto(j, "key definition");
 }
 
@@ -122,7 +131,7 @@ static enum job_next take_claim(struct job *j, PGresult *r)
     struct table *t;
 
     if (PQntuples(r) == 0)
-        return JOB_DONE;
+        return job_goto(j, "recount");
     t = sync_table_find(c->sync, atoi(PQgetvalue(r, 0, 0)));
     if (t == NULL)
         return JOB_DONE;
@@ -135,6 +144,32 @@ static enum job_next take_claim(struct job *j, PGresult *r)
     if (t->copy_started_at <= 0)
         t->copy_started_at = ev_now(j->loop);
     return JOB_NEXT;
+}
+
+static void bind_recount(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+}
+
+/* Nothing to claim: others have the rest in hand, or a commit whose answer was lost did it. The
+ * ledger knows. */
+static enum job_next take_recount(struct job *j, PGresult *r)
+{
+    bool any_left = false;
+
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+
+        if (t == NULL || t->state != TABLE_COPY)
+            continue;
+        t->chunks_done = atoi(PQgetvalue(r, i, 1));
+        t->bytes_done = strtoll(PQgetvalue(r, i, 2), NULL, 10);
+        t->rows_done = strtoll(PQgetvalue(r, i, 3), NULL, 10);
+        any_left |= may_copy(t);
+    }
+    if (table_to_index(j->sync) || any_left)
+        return job_goto(j, "back off");
+    return JOB_DONE;
 }
 
 /* ------------------------------------------------------------------ preparing a chunk */
@@ -152,6 +187,7 @@ static enum job_next enter_ready(struct job *j)
             return job_goto(j, "back off");
         }
         t->is_indexing = true;
+        c->makes_key = true;
         c->is_key_only = true;
         return job_goto(j, "key first");
     }
@@ -170,7 +206,7 @@ static enum job_next enter_share(struct job *j)
 
     c->is_source_open = true;
     if (c->table->exported == NULL)
-        return job_goto(j, "statements");
+        return job_goto(j, "back off"); /* lost at this moment */
     conn_query(job_conn(j, JOB_SOURCE), c->table->exported, NULL, CONN_TEXT, 60.);
     return JOB_WAIT;
 }
@@ -193,6 +229,21 @@ static const char *column_names(struct job *j, const struct relation *rel)
     names = arena_strdup(j->arena, b.data);
     buf_fini(&b);
     return names;
+}
+
+/* What each column is cast to where text is copied; types need no quoting in an array. */
+static const char *column_casts(struct job *j, const struct relation *rel)
+{
+    struct buf b = {0};
+    const char *casts;
+
+    for (int i = 0; i < rel->column_count; i++)
+        buf_printf(&b, "%s%s", i ? "," : "{",
+                   rel->columns[i].copy_cast ? rel->columns[i].copy_cast : "NULL");
+    buf_text(&b, b.len ? "}" : "{}");
+    casts = arena_strdup(j->arena, b.data);
+    buf_fini(&b);
+    return casts;
 }
 
 static bool is_binary(const struct relation *s, const struct relation *t)
@@ -219,6 +270,7 @@ static void bind_statements(struct job *j, struct params *p)
     params_text(p, t->target->schema);
     params_text(p, t->target->name);
     params_bool(p, t->tolerant);
+    params_text(p, column_casts(j, t->source));
 }
 
 static enum job_next take_statements(struct job *j, PGresult *r)
@@ -231,21 +283,6 @@ static enum job_next take_statements(struct job *j, PGresult *r)
 }
 
 static void bind_tolerant(struct job *j, struct params *p)
-/* What each column is cast to where text is copied; types need no quoting in an array. */
-static const char *column_casts(struct job *j, const struct relation *rel)
-{
-    struct buf b = {0};
-    const char *casts;
-
-    for (int i = 0; i < rel->column_count; i++)
-        buf_printf(&b, "%s%s", i ? "," : "{",
-                   rel->columns[i].copy_cast ? rel->columns[i].copy_cast : "NULL");
-    buf_text(&b, b.len ? "}" : "{}");
-    casts = arena_strdup(j->arena, b.data);
-    buf_fini(&b);
-    return casts;
-}
-
 {
     const struct table *t = copy_of(j)->table;
 
@@ -270,7 +307,6 @@ static enum job_next enter_before(struct job *j)
 }
 
 /* ------------------------------------------------------------------ ending a chunk */
-    params_text(p, column_casts(j, t->source));
 
 static enum job_next enter_after(struct job *j)
 {
@@ -305,6 +341,11 @@ static enum job_next enter_source_end(struct job *j)
     return JOB_WAIT;
 }
 
+static enum job_next enter_more(struct job *j)
+{
+    return job_goto(j, "pick");
+}
+
 static enum job_next enter_account(struct job *j)
 {
     struct copy_job *c = copy_of(j);
@@ -320,7 +361,7 @@ static enum job_next enter_account(struct job *j)
               log_int(c->bytes), NULL);
     if (t->chunks_done == t->chunks)
         copy_release_snapshot(t);
-    return job_goto(j, "pick");
+    return JOB_NEXT;
 }
 
 /* ------------------------------------------------------------------ the key */
@@ -366,7 +407,6 @@ static enum job_next enter_key_made(struct job *j)
     c->table->target_has_key = true;
     if (!c->is_key_only)
         return JOB_NEXT;
-    c->table->is_indexing = false;
     return job_goto(j, "pick");
 }
 
@@ -384,7 +424,6 @@ static enum job_next enter_followed(struct job *j)
     struct copy_job *c = copy_of(j);
     struct table *t = c->table;
 
-    t->is_indexing = false;
     t->state = TABLE_FOLLOW;
     t->copied_at = ev_now(j->loop);
     log_event(LOG_INFO, "table copied", "sync", c->sync->name, "table", t->label, "rows",
@@ -453,8 +492,14 @@ static const struct job_step steps[] = {
     {.name = "after", .enter = enter_after},
     {.name = "done", .sql = &sql_chunk_done, .side = JOB_TARGET, .bind = bind_done},
     {.name = "commit", .sql = &sql_commit, .side = JOB_TARGET, .timeout_s = -1},
-    {.name = "source end", .enter = enter_source_end},
     {.name = "account", .enter = enter_account},
+    {.name = "source end", .enter = enter_source_end},
+    {.name = "more", .enter = enter_more},
+    {.name = "recount",
+     .sql = &sql_chunks_count,
+     .side = JOB_TARGET,
+     .bind = bind_recount,
+     .result = take_recount},
     {.name = "key first", .sql = &sql_rollback, .side = JOB_TARGET},
     {.name = "key definition",
      .sql = &sql_key_definition,
@@ -466,10 +511,19 @@ static const struct job_step steps[] = {
     {.name = "follow", .sql = &sql_table_follow, .side = JOB_TARGET, .bind = bind_follow},
     {.name = "followed", .enter = enter_followed},
     {.name = "back off", .sql = &sql_rollback, .side = JOB_TARGET},
+    {.name = "source back off", .enter = enter_source_end},
     {.name = "wait", .enter = enter_back_off},
     {.name = "again", .enter = enter_again},
     {0},
 };
+
+/* Rows came twice before there was a key to tell: only a new copy puts that right. */
+static void copy_anew(struct table *t, const struct error *e)
+{
+    t->is_lossy = true;
+    t->wants_copy = true;
+    table_pause(t, TABLE_CAPTURE, e);
+}
 
 /* What went wrong with a table is the table's: the stream goes on with others. */
 static bool failed(struct job *j, const struct error *e)
@@ -480,13 +534,14 @@ static bool failed(struct job *j, const struct error *e)
 
     ev_timer_stop(j->loop, &c->throttle);
     if (t) {
-        if (t->is_indexing && c->key_sql)
-            t->is_indexing = false;
-        if (action == SQLSTATE_CONFLICT && !t->tolerant)
+        if (strcmp(e->sqlstate, SQLSTATE_TAKEN_OVER) == 0)
+            lead_again(c->sync->lead);
+        else if (action == SQLSTATE_CONFLICT && !t->tolerant && !c->makes_key)
             t->tolerant = true;
-        else if (action == SQLSTATE_DATA || action == SQLSTATE_CONFLICT)
+        else if (action == SQLSTATE_CONFLICT && c->makes_key)
+            copy_anew(t, e);
+        else if (sqlstate_is_of_table(action))
             table_pause(t, TABLE_ERROR, e);
-        c->sync->wants_catalog |= action == SQLSTATE_DATA;
     }
     put_down(c);
     return true;

@@ -39,6 +39,7 @@ struct copy_job {
     const char *key_sql;
     bool is_source_open; /* a transaction on the source is open */
     bool is_output_done;
+    bool makes_key;   /* it holds table->is_indexing */
     bool is_key_only; /* the table needs its key before this chunk can be loaded */
 };
 

@@ -26,7 +26,7 @@ static bool snapshot_failed(struct job *j, const struct error *e)
     struct table *t = container_of(j, struct snapshot_job, job)->table;
 
     (void)e;
-    if (t->exported && t->chunks_done > 0)
+    if (t->exported && (t->chunks_done > 0 || t->streams > 0))
         t->tolerant = true;
     free(t->exported);
     t->exported = NULL;

@@ -187,6 +187,7 @@ static enum job_next take_sync(struct job *j, PGresult *r)
                     "new copy are always right.");
     s->owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
     s->schema_finished = strcmp(PQgetvalue(r, 0, 1), "follow") == 0;
+    s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0;
     s->is_paused = PQgetvalue(r, 0, 2)[0] == 't';
     free(s->snapshot);
     s->snapshot = PQgetisnull(r, 0, 3) ? NULL : mem_strdup(PQgetvalue(r, 0, 3));
@@ -333,11 +334,17 @@ static enum job_next enter_led(struct job *j)
         log_event(LOG_NOTICE, "leading", "sync", j->sync->name, "tables",
                   log_int(j->sync->table_count), NULL);
     j->sync->is_led = true;
+    j->sync->had_tables = true;
     sync_think(j->sync);
     return JOB_NEXT;
 }
 
 /* ------------------------------------------------------------------ the job */
+
+static enum job_next enter_watch_again(struct job *j)
+{
+    return job_goto(j, "watch");
+}
 
 static const struct job_step steps[] = {
     {.name = "lock",
@@ -445,7 +452,7 @@ static const struct job_step steps[] = {
      .result = upkeep_take_commands},
     {.name = "pause", .enter = upkeep_enter_pause_set},
     {.name = "answer", .sql = &sql_command_answer, .side = JOB_TARGET, .bind = upkeep_bind_answer},
-    {.name = "answered", .enter = upkeep_watch},
+    {.name = "answered", .enter = enter_watch_again},
     {.name = "phase",
      .sql = &sql_phase_set,
      .side = JOB_TARGET,
@@ -457,7 +464,7 @@ static const struct job_step steps[] = {
      .bind = bind_name,
      .result = upkeep_take_problems},
     {.name = "status", .sql = &sql_status_write, .side = JOB_TARGET, .bind = upkeep_bind_status},
-    {.name = "told", .enter = upkeep_watch},
+    {.name = "told", .enter = enter_watch_again},
     {.name = "rotate",
      .sql = &sql_log_rotate,
      .side = JOB_SOURCE,
@@ -475,6 +482,14 @@ static const struct job_step steps[] = {
      .sql = &sql_catalog_stamp,
      .side = JOB_SOURCE,
      .result = upkeep_take_source_stamp},
+    {.name = "captures",
+     .sql = &sql_capture_glance,
+     .side = JOB_SOURCE,
+     .result = upkeep_take_captures},
+    {.name = "lost captures",
+     .sql = &sql_capture_lost,
+     .side = JOB_SOURCE,
+     .result = upkeep_take_lost_captures},
     {.name = "target stamp",
      .sql = &sql_catalog_stamp,
      .side = JOB_TARGET,
@@ -511,6 +526,14 @@ void lead_wake(struct lead_job *l)
 {
     if (job_is_at(&l->job, "watch") && l->job.has_later)
         job_continue(&l->job, JOB_REPEAT);
+}
+
+void lead_again(struct lead_job *l)
+{
+    log_event(LOG_NOTICE, "reading everything anew", "sync", l->sync->name, NULL);
+    l->sync->is_led = false;
+    job_stop(&l->job);
+    job_start(&l->job);
 }
 
 struct lead_job *lead_new(struct sync *s)

@@ -47,6 +47,7 @@ struct lead_job {
     double reconcile_due;
     double log_total_due;
     char stamps[JOB_SIDES][160];
+    char captures[160]; /* what capture_glance said last */
     enum sync_phase recorded_phase;
     struct list kicks;
     /* The request in hand. */
@@ -62,6 +63,8 @@ void lead_start(struct lead_job *l);
 void lead_stop(struct lead_job *l);
 /* There is something to look at now. */
 void lead_wake(struct lead_job *l);
+/* What is known in memory does not agree with the target: everything is read anew. */
+void lead_again(struct lead_job *l);
 /* The schema's first part is at the target. */
 void lead_schema_done(struct lead_job *l);
 

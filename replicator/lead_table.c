@@ -198,6 +198,13 @@ enum job_next lead_enter_added(struct job *j)
     struct lead_job *l = lead_of(j);
     struct table *t = l->table;
 
+    copy_release_snapshot(t); /* it is older than the new position */
+    j->sync->is_consistent = false;
+    t->is_indexing = false;
+    t->bytes_moving = 0;
+    t->rows_moving = 0;
+    t->copied_at = 0;
+    t->tries = 0;
     t->state = TABLE_COPY;
     t->pause = TABLE_RUNS;
     t->is_recorded = false;

@@ -24,14 +24,13 @@ static bool is_wanted(const struct config_sync *c, const struct relation *r)
 
 static void add_new_tables(struct sync *s)
 {
-    bool is_first = s->table_count == 0;
 
     for (int i = 0; i < s->catalogs->source->count; i++) {
         const struct relation *r = &s->catalogs->source->relations[i];
         struct table *t;
 
         if (!is_wanted(s->config, r) || sync_table_find_oid(s, r->oid) ||
-            (!is_first && !s->config->new_tables))
+            (s->had_tables && !s->config->new_tables))
             continue;
         t = sync_table_new(s);
         t->source_oid = r->oid;
@@ -39,7 +38,8 @@ static void add_new_tables(struct sync *s)
         t->rows = r->rows;
         table_set_relations(t, s->catalogs, r,
                             catalog_find(s->catalogs->target, r->schema, r->name));
-        if (!is_first)
+        s->is_consistent = false;
+        if (s->had_tables)
             log_event(LOG_NOTICE, "new table", "sync", s->name, "table", t->label, NULL);
     }
 }
@@ -98,6 +98,15 @@ static void pause_for_drift(struct table *t, const struct drift *d)
         table_pause(t, TABLE_DRIFT, &e);
 }
 
+static void pause_as_gone(struct table *t)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s is gone at both ends", t->label);
+    error_hint(&e, "%s", "It leaves the sync; nothing to do.");
+    table_pause(t, TABLE_DRIFT, &e);
+}
+
 /* Both ends changed before we looked: it stands still for a moment, and goes on with new
  * statements. */
 static void pause_for_planning(struct table *t)
@@ -137,8 +146,6 @@ static void mend(struct table *t, const struct relation *source, const struct re
     }
     if (t->wants_plan || (t->wants_copy && stands_still(t)))
         table_set_relations(t, t->sync->catalogs, source, target);
-    else if (t->pause > TABLE_ERROR || t->pause == TABLE_DRIFT)
-        t->sync->wants_catalog = true; /* as soon as it stands still */
 }
 
 /* A table that the schema copy is about to bring. */
@@ -158,6 +165,8 @@ static void reconcile_table(struct table *t)
     struct drift d;
 
     if (source == NULL && target == NULL) {
+        if (t->id != 0 && t->pause != TABLE_DRIFT)
+            pause_as_gone(t);
         t->is_gone = true;
         return;
     }

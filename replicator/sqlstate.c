@@ -42,7 +42,10 @@ static const struct {
     {"57", SQLSTATE_RECONNECT, "operator intervention"},
     {"58", SQLSTATE_RECONNECT, "system error on the server"},
     {"72000", SQLSTATE_RETRY, "snapshot too old"},
-    {"P0001", SQLSTATE_STOP, "raised by a function of ours"},
+    {"P0001", SQLSTATE_DATA, "raised by a function"},
+    {"RB010", SQLSTATE_RECONNECT, "another daemon owns the sync"},
+    {"XX001", SQLSTATE_DATA, "data corrupted"},
+    {"XX002", SQLSTATE_DATA, "index corrupted"},
     {"XX", SQLSTATE_RECONNECT, "internal error of the server"},
 };
 
@@ -70,6 +73,11 @@ enum sqlstate_action sqlstate_action(const char *sqlstate)
         return SQLSTATE_RECONNECT;
     i = find(sqlstate);
     return i < 0 ? SQLSTATE_DATA : states[i].action;
+}
+
+bool sqlstate_is_of_table(enum sqlstate_action action)
+{
+    return action == SQLSTATE_DATA || action == SQLSTATE_CONFLICT || action == SQLSTATE_STOP;
 }
 
 const char *sqlstate_name(const char *sqlstate)

@@ -2,6 +2,8 @@
 #ifndef SQLSTATE_H
 #define SQLSTATE_H
 
+#include <stdbool.h>
+
 enum sqlstate_action {
     SQLSTATE_RETRY,     /* the same again soon: deadlock, serialization, lock timeout, cancelled */
     SQLSTATE_RECONNECT, /* the connection or the server is gone: back off, then again */
@@ -10,6 +12,11 @@ enum sqlstate_action {
     SQLSTATE_STOP       /* nothing will change without a person: privileges, password, disk full */
 };
 
+/* Raised by our own functions: another daemon owns the sync. */
+#define SQLSTATE_TAKEN_OVER "RB010"
+
+/* A statement of one table that fails so is that table's trouble, not everybody's. */
+bool sqlstate_is_of_table(enum sqlstate_action action);
 /* The action for a five-letter SQLSTATE; an empty one (no server spoke) is SQLSTATE_RECONNECT, an
  * unknown one SQLSTATE_DATA. */
 enum sqlstate_action sqlstate_action(const char *sqlstate);

@@ -173,6 +173,7 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
 {
     struct arena *a = arena_new();
 
+    t->plan = ++t->sync->plans;
     pair->references++;
     catalog_pair_release(t->catalogs);
     t->catalogs = pair;
@@ -198,14 +199,14 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
 
     t->pause = why;
     t->why = *e;
-    t->sync->is_consistent = false;
-    t->sync->wants_catalog = true;
-    if (why == TABLE_ERROR) {
+    if (why == TABLE_ERROR)
         t->retry_at = ev_now(t->sync->loop) + 30;
-    }
     if (!is_news)
         return;
+    t->sync->is_consistent &= table_is_left_out(t);
+    t->sync->wants_catalog = true;
     t->is_recorded = false;
+    t->is_recording = false;
     log_error(LOG_WARNING, "table paused", e, "sync", t->sync->name, "table", t->label, "reason",
               table_pause_name(why), NULL);
     if (t->sync->batch)
@@ -266,6 +267,20 @@ static void start_streams(struct sync *s)
         s->copy_started_at = ev_now(s->loop);
     while (streams_running(s) < wanted)
         job_start(&copy_new(s)->job);
+}
+
+/* A snapshot that nobody reads in keeps the source from cleaning up: it is let go, and the rest of
+ * the table is loaded tolerantly. */
+static void release_idle_snapshots(struct sync *s)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->holder == NULL || t->streams > 0 || (t->pause == TABLE_RUNS && !s->is_paused))
+            continue;
+        copy_release_snapshot(t);
+        t->tolerant |= t->chunks_done > 0;
+    }
 }
 
 static bool is_copying(const struct sync *s)
@@ -384,6 +399,7 @@ void sync_think(struct sync *s)
         s->is_consistent = true; /* nothing can differ */
     if (!s->is_paused)
         start_streams(s);
+    release_idle_snapshots(s);
     choose_phase(s);
     start_helpers(s);
     note_waiting(s);
@@ -392,7 +408,12 @@ void sync_think(struct sync *s)
 
 bool sync_is_copied(const struct sync *s)
 {
-    return s->is_led && s->phase > SYNC_COPY;
+    if (!s->is_led)
+        return false;
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        if (container_of(l, struct table, in_sync)->state != TABLE_FOLLOW)
+            return false;
+    return true;
 }
 
 static bool matviews_are_settled(const struct sync *s)

@@ -55,6 +55,7 @@ struct table {
     bool wants_copy;   /* as soon as it stands still */
     bool is_gone;      /* at both ends */
     bool wants_plan;   /* its statements are to be made */
+    int tries;         /* of its capture, in a row */
     double next_try;   /* ev_now; when its capture may be tried again */
     Oid source_oid;
     const struct relation *source; /* NULL when it is gone */
@@ -63,7 +64,8 @@ struct table {
     const char *label;             /* schema.name, for people; lives in `arena` */
     struct arena *arena;           /* label, snapshot and statements; replaced when planned anew */
     char *snapshot;                /* its own position (malloc), NULL: the sync's */
-    const char *read_sql;          /* NULL until planned */
+    int plan; /* counts the plannings of all tables: in the names of prepared statements */
+    const char *read_sql;
     const char *upsert_sql;
     const char *remove_sql;
     const char *clear_sql;
@@ -122,6 +124,7 @@ struct sync {
     struct catalog_pair *catalogs; /* the latest reading */
     struct list tables;            /* struct table, largest first */
     int table_count;
+    int plans;        /* see table->plan */
     struct list jobs; /* struct job, those that run now */
     struct lead_job *lead;
     struct batch_job *batch;
@@ -140,6 +143,7 @@ struct sync {
     double last_batch_s;
     int64_t log_bytes;
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
+    bool had_tables;     /* the tables were taken in before: others are new ones */
     bool expects_schema; /* tables missing at the target are about to be created */
     bool schema_finished;
     bool schema_retried;      /* what could not be created, since we lead */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "batch_read.h"
 #include "daemon.h"
 #include "log.h"
 #include "plan.h"
@@ -53,6 +54,7 @@ void upkeep_begin(struct lead_job *l)
     l->log_total_due = 0;
     l->stamps[JOB_SOURCE][0] = '\0';
     l->stamps[JOB_TARGET][0] = '\0';
+    l->captures[0] = '\0';
     l->recorded_phase = SYNC_STARTING;
     l->command_id = 0;
 }
@@ -434,7 +436,43 @@ static bool has_changed(struct lead_job *l, enum job_side side, const PGresult *
 enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r)
 {
     j->sync->wants_catalog |= has_changed(lead_of(j), JOB_SOURCE, r);
-    return job_goto(j, "target stamp");
+    return JOB_NEXT;
+}
+
+/* A table whose triggers are gone logs nothing, so no batch would ever look at its capture. */
+enum job_next upkeep_take_captures(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+    const char *now = PQgetvalue(r, 0, 0);
+
+    if (strncmp(l->captures, now, sizeof l->captures - 1) == 0)
+        return job_goto(j, "target stamp");
+    snprintf(l->captures, sizeof l->captures, "%s", now);
+    return JOB_NEXT;
+}
+
+static struct table *find_table(struct sync *s, int id)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->id == id)
+            return t;
+    }
+    return NULL;
+}
+
+enum job_next upkeep_take_lost_captures(struct job *j, PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct table *t = find_table(j->sync, atoi(PQgetvalue(r, i, 0)));
+
+        if (t && t->source && t->pause == TABLE_RUNS)
+            batch_pause_broken(t, PQgetvalue(r, i, 1), true);
+        else if (t && t->pause != TABLE_RUNS)
+            lead_of(j)->captures[0] = '\0'; /* look again when it runs */
+    }
+    return JOB_NEXT;
 }
 
 enum job_next upkeep_take_target_stamp(struct job *j, PGresult *r)

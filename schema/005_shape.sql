@@ -26,7 +26,7 @@ AS $$
              WHERE x.indrelid = relation AND x.indisunique AND x.indisvalid
                AND x.indpred IS NULL AND x.indexprs IS NULL
                AND NOT EXISTS (SELECT 1 FROM pg_attribute n
-                                WHERE n.attrelid = relation AND NOT n.attnotnull
+                                WHERE n.attrelid = relation AND (NOT n.attnotnull OR n.attgenerated <> '')
                                   AND n.attnum = ANY (x.indkey[0:x.indnkeyatts - 1]))
              ORDER BY x.indisprimary DESC, x.indimmediate DESC, x.indnkeyatts, x.indexrelid
              LIMIT 1) i
@@ -76,7 +76,7 @@ $$;
 CREATE FUNCTION rebeco.table_stamp(relation oid) RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT concat_ws(' ', c.relfilenode, c.xmin, n.nspname,
+    SELECT concat_ws(' ', c.relfilenode, c.xmin, n.oid, n.xmin,
             (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum)
                FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
             (SELECT string_agg(concat_ws('=', i.indexrelid, i.xmin), ',' ORDER BY i.indexrelid)

@@ -9,7 +9,7 @@ BEGIN
     PERFORM 1 FROM rebeco.sync s WHERE s.name = sync_name AND s.owner = our_number FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'another daemon has taken over the sync "%"', sync_name
-            USING HINT = 'This one stops writing at once. Run one daemon per sync.';
+            USING ERRCODE = 'RB010', HINT = 'This one stops writing at once. Run one daemon per sync.';
     END IF;
 END
 $$;
@@ -38,7 +38,7 @@ BEGIN
        AND s.snapshot::text IS NOT DISTINCT FROM since::text;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'another daemon has taken over the sync "%"', sync_name
-            USING HINT = 'This one stops writing at once. Run one daemon per sync.';
+            USING ERRCODE = 'RB010', HINT = 'This one stops writing at once. Run one daemon per sync.';
     END IF;
     IF tables <> '{}' THEN
         UPDATE rebeco.sync_table t SET snapshot = NULL
@@ -86,6 +86,8 @@ CREATE FUNCTION rebeco.chunk_done(sync_name text, our_number bigint, id int, chu
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- Whoever takes the sync over waits for this commit, and counts it.
+    PERFORM 1 FROM rebeco.sync s WHERE s.name = sync_name AND s.owner = our_number FOR SHARE;
     PERFORM rebeco.sync_check_owner(sync_name, our_number);
     UPDATE rebeco.chunk c
        SET done_at = clock_timestamp(), copied_rows = loaded_rows, copied_bytes = loaded_bytes
@@ -109,16 +111,36 @@ BEGIN
 END
 $$;
 
--- Empties a table before it is copied again: at once where no foreign key points to it, row by row
--- where one does.
+-- Empties a table before it is copied again: at once where no foreign key points to it, row by row,
+-- without their actions, where one does.
 CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    relation regclass := to_regclass(format('%I.%I', table_schema, table_name));
 BEGIN
-    EXECUTE format('TRUNCATE TABLE %I.%I', table_schema, table_name);
+    EXECUTE format('TRUNCATE TABLE %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
 EXCEPTION WHEN feature_not_supported THEN
-    EXECUTE format('DELETE FROM %I.%I', table_schema, table_name);
+    -- Rows that point here must stay as they are: they are right again when the copy is there.
+    IF NOT rebeco.transaction_replica_role() THEN
+        RAISE EXCEPTION 'table % cannot be emptied: foreign keys point to it, and this role may not switch to replica role', relation
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Drop the foreign keys that point to it for the time of the copy, or empty it yourself.';
+    END IF;
+    EXECUTE format('DELETE FROM %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
+END
+$$;
+
+-- Replica role until the transaction ends; false where the role may not.
+CREATE FUNCTION rebeco.transaction_replica_role() RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('session_replication_role', 'replica', true);
+    RETURN true;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN false;
 END
 $$;
 
