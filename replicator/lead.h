@@ -48,6 +48,7 @@ struct lead_job {
     double log_total_due;
     char stamps[JOB_SIDES][160];
     char captures[160]; /* what capture_glance said last */
+    char captures[160]; /* what capture_glance said last */
     enum sync_phase recorded_phase;
     struct list kicks;
     /* The request in hand. */
