@@ -16,7 +16,7 @@
 
 #include "batch.h"
 #include "buf.h"
-#include "copy_relay.h"
+#include "copy_steps.h"
 #include "lead.h"
 #include "log.h"
 #include "sqlstate.h"
@@ -120,7 +120,7 @@ static void bind_claim(struct job *j, struct params *p)
     params_text(p, ids);
 }
 
-static const char *value(struct job *j, const PGresult *r, int field)
+const char *copy_value(struct job *j, const PGresult *r, int field)
 {
     return PQgetisnull(r, 0, field) ? NULL : arena_strdup(j->arena, PQgetvalue(r, 0, field));
 }
@@ -137,10 +137,11 @@ static enum job_next take_claim(struct job *j, PGresult *r)
         return JOB_DONE;
     pick_up(c, t);
     c->number = atoi(PQgetvalue(r, 0, 1));
-    c->relation = value(j, r, 2);
-    c->lower = value(j, r, 3);
-    c->upper = value(j, r, 4);
+    c->oid = copy_value(j, r, 2);
+    c->lower = copy_value(j, r, 3);
+    c->upper = copy_value(j, r, 4);
     c->planned_bytes = strtoll(PQgetvalue(r, 0, 5), NULL, 10);
+    c->filenode = copy_value(j, r, 6);
     if (t->copy_started_at <= 0)
         t->copy_started_at = ev_now(j->loop);
     return JOB_NEXT;
@@ -192,7 +193,7 @@ static enum job_next enter_ready(struct job *j)
         return job_goto(j, "key first");
     }
     if (t->chunks <= 1 || t->tolerant)
-        return job_goto(j, "statements");
+        return job_goto(j, "relation");
     if (t->holder == NULL)
         copy_hold_snapshot(t);
     if (t->exported == NULL)
@@ -209,6 +210,39 @@ static enum job_next enter_share(struct job *j)
         return job_goto(j, "back off"); /* lost at this moment */
     conn_query(job_conn(j, JOB_SOURCE), c->table->exported, NULL, CONN_TEXT, 60.);
     return JOB_WAIT;
+}
+
+static void bind_relation(struct job *j, struct params *p)
+{
+    params_text(p, copy_of(j)->oid);
+}
+
+/* Rows came twice before there was a key to tell, or blocks no longer mean what was planned: only a
+ * new copy puts that right. */
+static void copy_anew(struct table *t, const struct error *e)
+{
+    t->is_lossy = true;
+    t->wants_copy = true;
+    table_pause(t, TABLE_CAPTURE, e);
+}
+
+/* A table that was rewritten has its rows in other blocks, and is empty in a snapshot from before.
+ */
+static enum job_next take_relation(struct job *j, PGresult *r)
+{
+    struct copy_job *c = copy_of(j);
+    struct error e = {0};
+
+    if (!PQgetisnull(r, 0, 0) && strcmp(PQgetvalue(r, 0, 1), c->filenode) == 0) {
+        c->relation = copy_value(j, r, 0);
+        return JOB_NEXT;
+    }
+    error_set(&e, "source: %s was rewritten, truncated or dropped while it was copied",
+              c->table->label);
+    error_hint(&e, "%s", "It is copied again by itself.");
+    snprintf(e.sqlstate, sizeof e.sqlstate, "40001");
+    copy_anew(c->table, &e);
+    return job_fail(j, &e);
 }
 
 static const char *column_names(struct job *j, const struct relation *rel)
@@ -277,8 +311,8 @@ static enum job_next take_statements(struct job *j, PGresult *r)
 {
     struct copy_job *c = copy_of(j);
 
-    c->output = value(j, r, 0);
-    c->input = value(j, r, 1);
+    c->output = copy_value(j, r, 0);
+    c->input = copy_value(j, r, 1);
     return c->table->tolerant ? JOB_NEXT : job_goto(j, "load");
 }
 
@@ -295,8 +329,8 @@ static enum job_next take_tolerant(struct job *j, PGresult *r)
 {
     struct copy_job *c = copy_of(j);
 
-    c->before = value(j, r, 0);
-    c->after = value(j, r, 1);
+    c->before = copy_value(j, r, 0);
+    c->after = copy_value(j, r, 1);
     return JOB_NEXT;
 }
 
@@ -364,80 +398,17 @@ static enum job_next enter_account(struct job *j)
     return JOB_NEXT;
 }
 
-/* ------------------------------------------------------------------ the key */
-
-static void bind_key(struct job *j, struct params *p)
-{
-    const struct table *t = copy_of(j)->table;
-
-    params_int(p, t->source->key_index);
-    params_text(p, t->target->schema);
-    params_text(p, t->target->name);
-}
-
-static enum job_next take_key(struct job *j, PGresult *r)
-{
-    struct copy_job *c = copy_of(j);
-
-    if (PQntuples(r) == 0) {
-        struct error e = {0};
-
-        error_set(&e, "source: the key of %s is gone", c->table->label);
-        snprintf(e.sqlstate, sizeof e.sqlstate, "42704");
-        return job_fail(j, &e);
-    }
-    c->key_sql = value(j, r, 1);
-    return JOB_NEXT;
-}
-
-static enum job_next enter_key_make(struct job *j)
-{
-    struct copy_job *c = copy_of(j);
-
-    if (c->table->target_has_key)
-        return JOB_NEXT;
-    conn_query(job_conn(j, JOB_TARGET), c->key_sql, NULL, CONN_TEXT, 0);
-    return JOB_WAIT;
-}
-
-static enum job_next enter_key_made(struct job *j)
-{
-    struct copy_job *c = copy_of(j);
-
-    c->table->target_has_key = true;
-    if (!c->is_key_only)
-        return JOB_NEXT;
-    return job_goto(j, "pick");
-}
-
-static void bind_follow(struct job *j, struct params *p)
-{
-    const struct copy_job *c = copy_of(j);
-
-    params_text(p, c->sync->name);
-    params_int(p, c->sync->owner);
-    params_int(p, c->table->id);
-}
-
-static enum job_next enter_followed(struct job *j)
-{
-    struct copy_job *c = copy_of(j);
-    struct table *t = c->table;
-
-    t->state = TABLE_FOLLOW;
-    t->copied_at = ev_now(j->loop);
-    log_event(LOG_INFO, "table copied", "sync", c->sync->name, "table", t->label, "rows",
-              log_int(t->rows_done), NULL);
-    batch_wake(c->sync->batch);
-    sync_think(c->sync);
-    return job_goto(j, "pick");
-}
-
 /* ------------------------------------------------------------------ a follower */
 
-static void bind_follower(struct job *j, struct params *p)
+/* Asked for each chunk: tables are captured one after the other, while others are copied. */
+static enum job_next enter_follower(struct job *j)
 {
-    params_text(p, j->sync->capture_lsn);
+    if (j->sync->config->follower_url == NULL)
+        return JOB_NEXT;
+    params_clear(&j->params);
+    params_text(&j->params, j->sync->capture_lsn);
+    conn_execute(job_conn(j, JOB_SOURCE), &sql_follower_ready, &j->params, CONN_TEXT, 60.);
+    return JOB_WAIT;
 }
 
 /* A follower may be read once it has replayed what installed the capture. */
@@ -462,11 +433,6 @@ static enum job_next enter_again(struct job *j)
 
 static const struct job_step steps[] = {
     {.name = "session", .sql = &sql_session_copy, .side = JOB_TARGET},
-    {.name = "follower",
-     .sql = &sql_follower_ready,
-     .side = JOB_SOURCE,
-     .bind = bind_follower,
-     .result = take_follower},
     {.name = "pick", .enter = enter_pick},
     {.name = "begin", .sql = &sql_begin, .side = JOB_TARGET},
     {.name = "claim",
@@ -474,9 +440,15 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_claim,
      .result = take_claim},
+    {.name = "follower", .enter = enter_follower, .result = take_follower},
     {.name = "ready", .enter = enter_ready},
     {.name = "source begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
     {.name = "share snapshot", .enter = enter_share},
+    {.name = "relation",
+     .sql = &sql_chunk_relation,
+     .side = JOB_SOURCE,
+     .bind = bind_relation,
+     .result = take_relation},
     {.name = "statements",
      .sql = &sql_copy_statements,
      .side = JOB_SOURCE,
@@ -489,6 +461,11 @@ static const struct job_step steps[] = {
      .result = take_tolerant},
     {.name = "before", .enter = enter_before},
     {.name = "load", .enter = copy_enter_load, .event = copy_load_event},
+    {.name = "same relation",
+     .sql = &sql_chunk_relation,
+     .side = JOB_SOURCE,
+     .bind = bind_relation,
+     .result = take_relation},
     {.name = "after", .enter = enter_after},
     {.name = "done", .sql = &sql_chunk_done, .side = JOB_TARGET, .bind = bind_done},
     {.name = "commit", .sql = &sql_commit, .side = JOB_TARGET, .timeout_s = -1},
@@ -504,26 +481,18 @@ static const struct job_step steps[] = {
     {.name = "key definition",
      .sql = &sql_key_definition,
      .side = JOB_SOURCE,
-     .bind = bind_key,
-     .result = take_key},
-    {.name = "key", .enter = enter_key_make},
-    {.name = "key made", .enter = enter_key_made},
-    {.name = "follow", .sql = &sql_table_follow, .side = JOB_TARGET, .bind = bind_follow},
-    {.name = "followed", .enter = enter_followed},
+     .bind = copy_bind_key,
+     .result = copy_take_key},
+    {.name = "key", .enter = copy_enter_key_make},
+    {.name = "key made", .enter = copy_enter_key_made},
+    {.name = "follow", .sql = &sql_table_follow, .side = JOB_TARGET, .bind = copy_bind_follow},
+    {.name = "followed", .enter = copy_enter_followed},
     {.name = "back off", .sql = &sql_rollback, .side = JOB_TARGET},
     {.name = "source back off", .enter = enter_source_end},
     {.name = "wait", .enter = enter_back_off},
     {.name = "again", .enter = enter_again},
     {0},
 };
-
-/* Rows came twice before there was a key to tell: only a new copy puts that right. */
-static void copy_anew(struct table *t, const struct error *e)
-{
-    t->is_lossy = true;
-    t->wants_copy = true;
-    table_pause(t, TABLE_CAPTURE, e);
-}
 
 /* What went wrong with a table is the table's: the stream goes on with others. */
 static bool failed(struct job *j, const struct error *e)

@@ -26,7 +26,9 @@ struct copy_job {
     struct ev_timer throttle; /* lets the source speak again */
     struct table *table;      /* whose chunk is in hand, NULL: none */
     int number;               /* of the chunk */
-    const char *relation;     /* arena, as all texts here */
+    const char *oid;          /* of what is read; arena, as all texts here */
+    const char *filenode;     /* when the chunk was planned */
+    const char *relation;     /* its name now, quoted */
     const char *lower;
     const char *upper;
     int64_t planned_bytes;

@@ -1,6 +1,6 @@
 /* Relays COPY data row by row. PQputCopyData gives no back-pressure of its own: while the target
  * has not taken what is buffered, the source is not read, and TCP holds it back. */
-#include "copy_relay.h"
+#include "copy_steps.h"
 
 #include <stdlib.h>
 

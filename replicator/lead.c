@@ -23,7 +23,7 @@
 
 #define LOCK_RETRY_S 0.5
 
-enum { LOCK_TRIES = 8, OLDEST_VERSION = 120000 };
+enum { LOCK_TRIES = 8, OLDEST_VERSION = 120000, TARGET_LOCK_MS = 2000, PERSON_FAILURES = 3 };
 
 enum job_next lead_say(struct job *j, enum job_side side, const struct sql *sql)
 {
@@ -81,6 +81,13 @@ static enum job_next take_lock(struct job *j, PGresult *r)
 static void bind_lock_timeout(struct job *j, struct params *p)
 {
     params_int(p, (int64_t)(j->sync->config->lock_timeout_s * 1000));
+}
+
+/* Readers of the target queue behind a lock that we wait for, too. */
+static void bind_target_lock_timeout(struct job *j, struct params *p)
+{
+    (void)j;
+    params_int(p, TARGET_LOCK_MS);
 }
 
 /* ------------------------------------------------------------------ who we talk to */
@@ -201,6 +208,11 @@ static void bind_consumer(struct job *j, struct params *p)
 {
     params_text(p, j->sync->consumer);
     params_text(p, j->sync->name);
+}
+
+static void bind_consumer_only(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->consumer);
 }
 
 /* ------------------------------------------------------------------ tables and catalogs */
@@ -341,11 +353,6 @@ static enum job_next enter_led(struct job *j)
 
 /* ------------------------------------------------------------------ the job */
 
-static enum job_next enter_watch_again(struct job *j)
-{
-    return job_goto(j, "watch");
-}
-
 static const struct job_step steps[] = {
     {.name = "lock",
      .sql = &sql_sync_lock,
@@ -356,6 +363,10 @@ static const struct job_step steps[] = {
      .sql = &sql_session_lock_timeout,
      .side = JOB_SOURCE,
      .bind = bind_lock_timeout},
+    {.name = "bound target locks",
+     .sql = &sql_session_lock_timeout,
+     .side = JOB_TARGET,
+     .bind = bind_target_lock_timeout},
     {.name = "source identity",
      .sql = &sql_node_identity,
      .side = JOB_SOURCE,
@@ -384,6 +395,17 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_name,
      .result = take_tables},
+    {.name = "captures",
+     .sql = &sql_consumer_tables,
+     .side = JOB_SOURCE,
+     .bind = bind_consumer_only,
+     .result = lead_take_captures},
+    {.name = "orphan", .enter = lead_enter_orphan},
+    {.name = "forget orphan",
+     .sql = &sql_table_forget,
+     .side = JOB_TARGET,
+     .bind = lead_bind_table},
+    {.name = "orphan forgotten", .enter = lead_enter_orphan_forgotten},
     {.name = "listen", .sql = &sql_listen_command, .side = JOB_TARGET},
     {.name = "source catalog",
      .sql = &sql_catalog_relations,
@@ -410,12 +432,12 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = lead_bind_rows_there,
      .result = lead_take_rows_there},
-    {.name = "empty",
-     .sql = &sql_table_empty,
-     .side = JOB_TARGET,
-     .bind = lead_bind_target_name,
-     .timeout_s = -1},
-    {.name = "capture", .enter = lead_enter_capture, .event = lead_capture_event},
+    {.name = "capture",
+     .enter = lead_enter_capture,
+     .event = lead_table_event,
+     .result = lead_take_capture},
+    {.name = "lsn", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = take_lsn},
+    {.name = "empty", .enter = lead_enter_empty, .event = lead_table_event},
     {.name = "chunks",
      .sql = &sql_chunks_plan,
      .side = JOB_SOURCE,
@@ -442,7 +464,7 @@ static const struct job_step steps[] = {
     {.name = "apply statements",
      .enter = lead_enter_apply_statements,
      .result = lead_take_apply_statements},
-    {.name = "lsn", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = take_lsn},
+    {.name = "lsn now", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = take_lsn},
     {.name = "led", .enter = enter_led},
     {.name = "watch", .enter = upkeep_watch},
     {.name = "commands",
@@ -452,7 +474,7 @@ static const struct job_step steps[] = {
      .result = upkeep_take_commands},
     {.name = "pause", .enter = upkeep_enter_pause_set},
     {.name = "answer", .sql = &sql_command_answer, .side = JOB_TARGET, .bind = upkeep_bind_answer},
-    {.name = "answered", .enter = enter_watch_again},
+    {.name = "answered", .enter = upkeep_watch_again},
     {.name = "phase",
      .sql = &sql_phase_set,
      .side = JOB_TARGET,
@@ -464,16 +486,18 @@ static const struct job_step steps[] = {
      .bind = bind_name,
      .result = upkeep_take_problems},
     {.name = "status", .sql = &sql_status_write, .side = JOB_TARGET, .bind = upkeep_bind_status},
-    {.name = "told", .enter = enter_watch_again},
+    {.name = "told", .enter = upkeep_watch_again},
     {.name = "rotate",
      .sql = &sql_log_rotate,
      .side = JOB_SOURCE,
      .bind = upkeep_bind_rotate,
-     .result = upkeep_take_rotate},
+     .result = upkeep_take_rotate,
+     .timeout_s = -1},
     {.name = "summarize",
      .sql = &sql_log_summarize,
      .side = JOB_SOURCE,
-     .result = upkeep_take_summarize},
+     .result = upkeep_take_summarize,
+     .timeout_s = -1},
     {.name = "log total",
      .sql = &sql_log_total,
      .side = JOB_SOURCE,
@@ -490,14 +514,6 @@ static const struct job_step steps[] = {
      .sql = &sql_capture_lost,
      .side = JOB_SOURCE,
      .result = upkeep_take_lost_captures},
-    {.name = "captures",
-     .sql = &sql_capture_glance,
-     .side = JOB_SOURCE,
-     .result = upkeep_take_captures},
-    {.name = "lost captures",
-     .sql = &sql_capture_lost,
-     .side = JOB_SOURCE,
-     .result = upkeep_take_lost_captures},
     {.name = "target stamp",
      .sql = &sql_catalog_stamp,
      .side = JOB_TARGET,
@@ -505,10 +521,15 @@ static const struct job_step steps[] = {
     {0},
 };
 
+/* A login that is refused, or a database that is not there, again and again: somebody has to mend
+ * that. Everything else may pass. */
 static bool failed(struct job *j, const struct error *e)
 {
-    (void)e;
     sync_lost_lead(j->sync);
+    if (j->failures >= PERSON_FAILURES && sqlstate_action(e->sqlstate) == SQLSTATE_STOP) {
+        j->sync->stopped = *e;
+        daemon_consider(j->sync->daemon);
+    }
     return true;
 }
 

@@ -38,7 +38,7 @@ struct lead_job {
     struct table *table;
     struct catalog *source_catalog; /* read, until its other half is */
     const char *chunks;             /* arena */
-    bool capture_round_failed;
+    bool is_blocked;                /* a lock could not be had */
     /* Keeping watch: ev_now when each is due. */
     double status_due;
     double rotate_due;
@@ -47,7 +47,6 @@ struct lead_job {
     double reconcile_due;
     double log_total_due;
     char stamps[JOB_SIDES][160];
-    char captures[160]; /* what capture_glance said last */
     char captures[160]; /* what capture_glance said last */
     enum sync_phase recorded_phase;
     struct list kicks;

@@ -34,9 +34,7 @@ enum job_next lead_enter_forgotten(struct job *j);
 enum job_next lead_enter_next_copy(struct job *j);
 void lead_bind_rows_there(struct job *j, struct params *p);
 enum job_next lead_take_rows_there(struct job *j, PGresult *r);
-void lead_bind_target_name(struct job *j, struct params *p);
 enum job_next lead_enter_capture(struct job *j);
-enum job_next lead_capture_event(struct job *j, enum job_side side, const struct conn_message *m);
 void lead_bind_blockers(struct job *j, struct params *p);
 enum job_next lead_take_blockers(struct job *j, PGresult *r);
 void lead_bind_chunks(struct job *j, struct params *p);
@@ -54,5 +52,14 @@ enum job_next lead_enter_read_statements(struct job *j);
 enum job_next lead_take_read_statements(struct job *j, PGresult *r);
 enum job_next lead_enter_apply_statements(struct job *j);
 enum job_next lead_take_apply_statements(struct job *j, PGresult *r);
+/* Tables whose capture is gone at the source. */
+enum job_next lead_take_captures(struct job *j, PGresult *r);
+enum job_next lead_enter_orphan(struct job *j);
+enum job_next lead_enter_orphan_forgotten(struct job *j);
+/* The event function of steps about one table, and what the capture's and the emptying's steps do.
+ */
+enum job_next lead_table_event(struct job *j, enum job_side side, const struct conn_message *m);
+enum job_next lead_take_capture(struct job *j, PGresult *r);
+enum job_next lead_enter_empty(struct job *j);
 
 #endif

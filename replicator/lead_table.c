@@ -49,6 +49,59 @@ enum job_next lead_enter_forgotten(struct job *j)
     return job_goto(j, "forget");
 }
 
+/* ------------------------------------------------------------------ captures that are gone */
+
+static bool is_known(const PGresult *r, const struct table *t)
+{
+    for (int i = 0; i < PQntuples(r); i++)
+        if (atoi(PQgetvalue(r, i, 0)) == t->id)
+            return (Oid)strtoul(PQgetvalue(r, i, 1), NULL, 10) == t->source_oid;
+    return false;
+}
+
+/* The target remembers a capture that the source does not have: somebody removed ours there. What
+ * changed since is unknown, so the table begins anew. */
+enum job_next lead_take_captures(struct job *j, PGresult *r)
+{
+    for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        t->is_orphan = t->id != 0 && !is_known(r, t);
+    }
+    return JOB_NEXT;
+}
+
+enum job_next lead_enter_orphan(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next) {
+        l->table = container_of(k, struct table, in_sync);
+        if (l->table->is_orphan)
+            return JOB_NEXT;
+    }
+    l->table = NULL;
+    return job_goto(j, "listen");
+}
+
+enum job_next lead_enter_orphan_forgotten(struct job *j)
+{
+    struct table *t = lead_of(j)->table;
+
+    log_event(LOG_WARNING, "the capture of a table is gone at the source: it is copied again",
+              "sync", j->sync->name, "table", t->label, NULL);
+    t->is_orphan = false;
+    t->id = 0;
+    t->state = TABLE_NEW;
+    t->pause = TABLE_RUNS;
+    t->is_recorded = false;
+    t->wants_copy = true;
+    t->chunks = 0;
+    t->chunks_done = 0;
+    table_set_snapshot(t, NULL);
+    return job_goto(j, "orphan");
+}
+
 /* ------------------------------------------------------------------ capture and copy */
 
 enum job_next lead_enter_next_copy(struct job *j)
@@ -74,9 +127,7 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
     struct error e = {0};
 
-    if (PQntuples(r) == 0)
-        return job_goto(j, "capture");
-    if (l->table->wants_copy)
+    if (PQntuples(r) == 0 || l->table->wants_copy)
         return JOB_NEXT;
     error_set(&e, "%s holds rows at the target already", l->table->label);
     error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced.",
@@ -84,12 +135,6 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     table_pause(l->table, TABLE_DRIFT, &e);
     l->table->next_try = ev_now(j->loop) + 10;
     return job_goto(j, "next copy");
-}
-
-void lead_bind_target_name(struct job *j, struct params *p)
-{
-    params_text(p, lead_of(j)->table->target->schema);
-    params_text(p, lead_of(j)->table->target->name);
 }
 
 static void send_capture(struct job *j)
@@ -110,23 +155,72 @@ enum job_next lead_enter_capture(struct job *j)
     return JOB_WAIT;
 }
 
-/* Locks that could not be had are no failure: the next table first, then this one again. */
-enum job_next lead_capture_event(struct job *j, enum job_side side, const struct conn_message *m)
+/* Backs off from a table: twice as long each time. */
+static void try_later(struct lead_job *l)
+{
+    struct table *t = l->table;
+    double wait_s = CAPTURE_RETRY_S * (double)(1 << (t->tries < 6 ? t->tries : 6));
+
+    t->tries++;
+    t->next_try = ev_now(l->job.loop) + wait_s;
+}
+
+/* A table that cannot be captured or emptied is that table's trouble: it is paused with the
+ * server's words and tried again, the others go on. */
+static enum job_next table_failed(struct job *j, enum job_side side, const PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    enum sqlstate_action action = sqlstate_action(state ? state : "");
+    struct error e;
+
+    if (action == SQLSTATE_RECONNECT || (state && strcmp(state, SQLSTATE_TAKEN_OVER) == 0))
+        return job_fail_result(j, side, r);
+    try_later(l);
+    l->is_blocked = action == SQLSTATE_RETRY;
+    if (l->is_blocked)
+        return JOB_WAIT;
+    conn_result_error(job_conn(j, side), r, &e);
+    table_pause(l->table, l->table->id ? TABLE_ERROR : TABLE_DRIFT, &e);
+    return JOB_WAIT;
+}
+
+/* For steps about one table: their end goes on only if they went well. */
+enum job_next lead_table_event(struct job *j, enum job_side side, const struct conn_message *m)
 {
     struct lead_job *l = lead_of(j);
 
-    if (m->event == CONN_DONE)
-        return l->table->next_try > ev_now(j->loop) ? job_goto(j, "blockers") : JOB_NEXT;
-    if (m->event != CONN_RESULT)
+    if (m->event == CONN_RESULT && job_result_failed(m->result))
+        return table_failed(j, side, m->result);
+    if (m->event == CONN_RESULT && l->job.step->result)
+        l->job.step->result(j, m->result);
+    if (m->event != CONN_DONE)
         return JOB_WAIT;
-    if (!job_result_failed(m->result)) {
-        l->table->id = atoi(PQgetvalue(m->result, 0, 0));
-        table_set_snapshot(l->table, PQgetvalue(m->result, 0, 1));
-        return JOB_WAIT;
-    }
-    if (sqlstate_action(PQresultErrorField(m->result, PG_DIAG_SQLSTATE)) != SQLSTATE_RETRY)
-        return job_fail_result(j, side, m->result);
-    l->table->next_try = ev_now(j->loop) + CAPTURE_RETRY_S;
+    if (l->table->next_try <= ev_now(j->loop))
+        return JOB_NEXT;
+    return job_goto(j, l->is_blocked ? "blockers" : "next copy");
+}
+
+enum job_next lead_take_capture(struct job *j, PGresult *r)
+{
+    struct table *t = lead_of(j)->table;
+
+    t->id = atoi(PQgetvalue(r, 0, 0));
+    table_set_snapshot(t, PQgetvalue(r, 0, 1));
+    return JOB_NEXT;
+}
+
+/* What an earlier copy left goes, now that nothing can be missed any more. */
+enum job_next lead_enter_empty(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (!l->table->wants_copy)
+        return JOB_NEXT;
+    params_clear(&j->params);
+    params_text(&j->params, l->table->target->schema);
+    params_text(&j->params, l->table->target->name);
+    conn_execute(job_conn(j, JOB_TARGET), &sql_table_empty, &j->params, CONN_TEXT, 0);
     return JOB_WAIT;
 }
 

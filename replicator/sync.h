@@ -54,6 +54,7 @@ struct table {
     bool is_lossy;     /* TABLE_CAPTURE: changes may be missing, so it is copied again */
     bool wants_copy;   /* as soon as it stands still */
     bool is_gone;      /* at both ends */
+    bool is_orphan;    /* its capture is not known at the source */
     bool wants_plan;   /* its statements are to be made */
     int tries;         /* of its capture, in a row */
     double next_try;   /* ev_now; when its capture may be tried again */

@@ -182,6 +182,11 @@ enum job_next upkeep_watch(struct job *j)
     return job_sleep(j, list_is_empty(&l->kicks) ? soonest(l, now) : KICK_S, job_goto(j, "watch"));
 }
 
+enum job_next upkeep_watch_again(struct job *j)
+{
+    return job_goto(j, "watch");
+}
+
 /* ------------------------------------------------------------------ requests */
 
 void upkeep_bind_commands(struct job *j, struct params *p)

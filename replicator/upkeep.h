@@ -9,6 +9,8 @@
 void upkeep_begin(struct lead_job *l);
 /* Which duty is next; its step is gone to, or the job sleeps until one is due. */
 enum job_next upkeep_watch(struct job *j);
+/* A duty is done. */
+enum job_next upkeep_watch_again(struct job *j);
 
 /* The steps' functions. */
 void upkeep_bind_commands(struct job *j, struct params *p);

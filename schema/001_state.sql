@@ -57,7 +57,8 @@ CREATE TABLE rebeco.chunk (
     sync text NOT NULL,
     table_id int NOT NULL,
     number int NOT NULL,
-    relation text NOT NULL,             -- what is read: the table, or one of its partitions, quoted
+    relation oid NOT NULL,              -- what is read at the source: the table, or a partition
+    filenode bigint NOT NULL,           -- its file when this was planned: blocks mean that one
     lower bigint,                       -- first block, inclusive; NULL: from the start
     upper bigint,                       -- last block, exclusive; NULL: to the end
     bytes bigint NOT NULL,              -- planned

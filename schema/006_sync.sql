@@ -18,8 +18,8 @@ CREATE FUNCTION rebeco.chunks_add(sync_name text, id int, chunks json) RETURNS v
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO rebeco.chunk (sync, table_id, number, relation, lower, upper, bytes)
-    SELECT sync_name, id, c.number, c.doc ->> 'relation', (c.doc ->> 'lower')::bigint, (c.doc ->> 'upper')::bigint, (c.doc ->> 'bytes')::bigint
+    INSERT INTO rebeco.chunk (sync, table_id, number, relation, filenode, lower, upper, bytes)
+    SELECT sync_name, id, c.number, (c.doc ->> 'relation')::oid, (c.doc ->> 'filenode')::bigint, (c.doc ->> 'lower')::bigint, (c.doc ->> 'upper')::bigint, (c.doc ->> 'bytes')::bigint
       FROM json_array_elements(chunks) WITH ORDINALITY c (doc, number)
 $$;
 

@@ -2,17 +2,16 @@
 -- Ranges of blocks need a server that scans them without reading the rest (14 and newer); an older
 -- one gets one chunk per table or partition.
 -- $1 bigint: the table; $2 boolean: may be split; $3 bigint: bytes of a chunk
--- Result: chunks json [{relation, lower, upper, bytes}]. The last range has no end: the table may
+-- Result: chunks json [{relation, filenode, lower, upper, bytes}]. The last range has no end: the table may
 -- have grown. Lowest server version: 12.
 WITH leaf AS (
-    SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS relation,
+    SELECT c.oid::bigint AS relation, pg_catalog.pg_relation_filenode(c.oid)::bigint AS filenode,
            pg_catalog.pg_relation_size(c.oid) AS bytes, pg_catalog.pg_table_size(c.oid) AS all_bytes,
            pg_catalog.current_setting('block_size')::bigint AS block
       FROM pg_catalog.pg_class r
      CROSS JOIN LATERAL (SELECT t.relid FROM pg_catalog.pg_partition_tree(r.oid) t WHERE r.relkind = 'p' AND t.isleaf
                           UNION ALL SELECT r.oid WHERE r.relkind = 'r') l
       JOIN pg_catalog.pg_class c ON c.oid = l.relid AND c.relkind = 'r'
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE r.oid = $1::bigint::oid
 ), split AS (
     SELECT leaf.*, CASE WHEN $2::boolean AND pg_catalog.current_setting('server_version_num')::int >= 140000
@@ -20,7 +19,7 @@ WITH leaf AS (
       FROM leaf
 )
 SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-           'relation', s.relation,
+           'relation', s.relation, 'filenode', s.filenode,
            'lower', CASE WHEN p.n > 0 THEN s.bytes / s.block * p.n / s.parts END,
            'upper', CASE WHEN p.n < s.parts - 1 THEN s.bytes / s.block * (p.n + 1) / s.parts END,
            'bytes', s.all_bytes / s.parts) ORDER BY s.all_bytes DESC, s.relation, p.n), '[]') AS chunks

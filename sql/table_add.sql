@@ -2,7 +2,7 @@
 -- is there. Fails when another daemon has taken the sync.
 -- $1 text: sync; $2 bigint: our owner number; $3 int: id; $4 text, $5 text, $6 bigint: schema, name
 -- and oid at the source; $7 text, $8 text: schema and name at the target; $9 text: snapshot;
--- $10 bigint, $11 bigint: bytes and rows; $12 json: chunks [{relation, lower, upper, bytes}];
+-- $10 bigint, $11 bigint: bytes and rows; $12 json: chunks [{relation, filenode, lower, upper, bytes}];
 -- $13 boolean: rows of an earlier copy may be there, so that rows may come twice
 -- The old chunks must be gone before the new ones come: what nobody reads is run last, so it is read.
 -- Result: one row. Lowest server version: 10.

@@ -1,7 +1,7 @@
 /* The moving part of a copy: COPY OUT of one server becomes COPY IN of the other, no faster than
  * the target takes it and the limit allows. Used by copy.c only. */
-#ifndef COPY_RELAY_H
-#define COPY_RELAY_H
+#ifndef COPY_STEPS_H
+#define COPY_STEPS_H
 
 #include "copy.h"
 
@@ -15,5 +15,15 @@ enum job_next copy_enter_load(struct job *j);
 enum job_next copy_load_event(struct job *j, enum job_side side, const struct conn_message *m);
 /* The limit's timer: the source may speak again. */
 void copy_on_throttle(struct ev_loop *loop, struct ev_timer *w, int events);
+/* A value of the first row, kept for this run; NULL for NULL. */
+const char *copy_value(struct job *j, const PGresult *r, int field);
+
+/* The key. */
+void copy_bind_key(struct job *j, struct params *p);
+enum job_next copy_take_key(struct job *j, PGresult *r);
+enum job_next copy_enter_key_make(struct job *j);
+enum job_next copy_enter_key_made(struct job *j);
+void copy_bind_follow(struct job *j, struct params *p);
+enum job_next copy_enter_followed(struct job *j);
 
 #endif
