@@ -106,6 +106,7 @@ static void read_relation(struct arena *a, const json_t *doc, struct relation *r
     r->kind = take_char(doc, "kind");
     r->only = take_bool(doc, "only");
     r->has_rules = take_bool(doc, "has_rules");
+    r->is_referenced = take_bool(doc, "is_referenced");
     r->bytes = take_int(doc, "bytes");
     r->rows = take_int(doc, "rows");
     r->shape = take_text(a, doc, "shape");

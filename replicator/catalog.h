@@ -40,10 +40,11 @@ struct relation {
     char kind;         /* as pg_class.relkind: 'r' or 'p' */
     bool only;         /* read without its children */
     bool has_rules;
-    int64_t bytes;     /* of the table without indexes, an estimate */
-    int64_t rows;      /* likewise */
-    const char *shape; /* all that matters of its definition, as text */
-    Oid key_index;     /* 0: rows cannot be told apart */
+    bool is_referenced; /* foreign keys point to it */
+    int64_t bytes;      /* of the table without indexes, an estimate */
+    int64_t rows;       /* likewise */
+    const char *shape;  /* all that matters of its definition, as text */
+    Oid key_index;      /* 0: rows cannot be told apart */
     bool key_immediate;
     int key_count;
     const char **key; /* column names in the index's order */

@@ -67,14 +67,20 @@ static bool is_same_source(const struct relation *a, const struct relation *b)
     return a && b && strcmp(a->shape, b->shape) == 0;
 }
 
-/* At the target only the name, the columns and what ON CONFLICT needs matter: keys and indexes come
- * and go there by our own doing. */
+/* The server takes no deferrable key for ON CONFLICT, and no table with rules. The target's key and
+ * rules may not be there yet: then they will be made as the source's are. */
+static bool takes_on_conflict(const struct relation *source, const struct relation *target)
+{
+    const struct relation *keyed = target->key_count > 0 ? target : source;
+
+    return keyed->key_immediate && !source->has_rules && !target->has_rules;
+}
+
+/* At the target only the name and the columns matter to the statements: keys and indexes come and
+ * go there by our own doing. */
 static bool is_same_target(const struct relation *a, const struct relation *b)
 {
     if (a == NULL || b == NULL || a->all_count != b->all_count || strcmp(a->label, b->label) != 0)
-        return false;
-    if (a->has_rules != b->has_rules ||
-        (a->key_count > 0 && b->key_count > 0 && a->key_immediate != b->key_immediate))
         return false;
     for (int i = 0; i < a->all_count; i++) {
         const struct column *c = &a->columns[i];
@@ -121,7 +127,8 @@ static void pause_for_planning(struct table *t)
 /* The ends fit. */
 static void mend(struct table *t, const struct relation *source, const struct relation *target)
 {
-    bool changed = !is_same_source(source, t->source) || !is_same_target(target, t->target);
+    bool changed = !is_same_source(source, t->source) || !is_same_target(target, t->target) ||
+                   takes_on_conflict(source, target) != takes_on_conflict(t->source, t->target);
     double now = ev_now(t->sync->loop);
 
     switch (t->pause) {
@@ -265,15 +272,6 @@ static json_t *apply_column(const struct table *t, const struct column *c)
                      other->is_identity_always);
 }
 
-/* The server takes no deferrable key for ON CONFLICT, and no table with rules. The target's key may
- * not be there yet: then it will be made as the source's is. */
-static bool takes_on_conflict(const struct table *t)
-{
-    const struct relation *keyed = t->target->key_count > 0 ? t->target : t->source;
-
-    return keyed->key_immediate && !t->target->has_rules;
-}
-
 static json_t *table_json(const struct table *t, const struct relation *r,
                           json_t *(*column)(const struct table *, const struct column *))
 {
@@ -282,8 +280,9 @@ static json_t *table_json(const struct table *t, const struct relation *r,
     for (int i = 0; i < t->source->column_count; i++)
         json_array_append_new(columns, column(t, &t->source->columns[i]));
     return json_pack("{s:i, s:s, s:s, s:b, s:b, s:o, s:o}", "id", t->id, "schema", r->schema,
-                     "name", r->name, "only", r->only, "on_conflict", takes_on_conflict(t), "key",
-                     key_json(t->source), "columns", columns);
+                     "name", r->name, "only", r->only, "on_conflict",
+                     takes_on_conflict(t->source, t->target), "key", key_json(t->source), "columns",
+                     columns);
 }
 
 static bool dump(json_t *list, struct buf *out)

@@ -473,7 +473,7 @@ enum job_next upkeep_take_lost_captures(struct job *j, PGresult *r)
         struct table *t = find_table(j->sync, atoi(PQgetvalue(r, i, 0)));
 
         if (t && t->source && t->pause == TABLE_RUNS)
-            batch_pause_broken(t, PQgetvalue(r, i, 1), true);
+            batch_pause_broken(t, PQgetvalue(r, i, 1), PQgetvalue(r, i, 2)[0] == 't');
         else if (t && t->pause != TABLE_RUNS)
             lead_of(j)->captures[0] = '\0'; /* look again when it runs */
     }

@@ -11,11 +11,11 @@
 --                 removed first, in the same statement
 -- Result: id int, upsert text (one array per column), remove text (one array per key column),
 -- clear text (all rows). A row that is already as it should be is not written again.
--- Lowest server version: 10.
+-- Needs the functions of schema/007_session.sql. Lowest server version: 10.
 SELECT (t.doc ->> 'id')::int AS id,
        concat('WITH u AS (', w.rows, ')',
               CASE WHEN c.fixed IS NOT NULL
-                   THEN format(', gone AS (DELETE FROM %s AS t USING u WHERE %s AND NOT (%s) RETURNING 1), done AS (SELECT pg_catalog.count(*) AS n FROM gone)',
+                   THEN format(', gone AS (DELETE FROM %s AS t USING u WHERE %s AND NOT (%s) AND rebeco.row_may_go(t.tableoid) RETURNING 1), done AS (SELECT pg_catalog.count(*) AS n FROM gone)',
                                w.tree, k.match_u, c.fixed) END,
               CASE WHEN NOT w.on_conflict AND c.assignments IS NOT NULL
                    THEN format(', changed AS (UPDATE %s AS t SET %s FROM u WHERE %s AND ROW(%s)::record *<> ROW(%s)::record)',

@@ -1,6 +1,6 @@
 -- All tables of the users, each as one JSON object; partitions are part of their root.
 -- Result: document json {oid, schema, name, kind, bytes, rows, shape, key_index, key_immediate,
--- key [names], only (read without children), has_rules, columns [{name, type, full_type, cast, output,
+-- key [names], only (read without children), has_rules, is_referenced, columns [{name, type, full_type, cast, output,
 -- input, input_more, array, element_oid, array_oid, copy_binary, copy_cast, equals, is_bitwise,
 -- not_null, generated, identity}]}.
 --   cast         what the value is read as: NULL for itself, 'text', or a domain's base type
@@ -17,6 +17,7 @@
 SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
     'only', c.relkind = 'r', 'has_rules', c.relhasrules,
+    'is_referenced', EXISTS (SELECT 1 FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid),
     'bytes', CASE c.relkind WHEN 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE p.bytes END,
     'rows', greatest(CASE c.relkind WHEN 'r' THEN c.reltuples ELSE p.rows END, 0)::bigint,
     'shape', rebeco.table_shape(c.oid),
