@@ -93,7 +93,10 @@ static enum job_next target_event(struct copy_job *c, const struct conn_message 
     case CONN_RESULT:
         if (job_result_failed(m->result))
             return job_fail_result(&c->job, JOB_TARGET, m->result);
+        /* Not every message of COPY was a row: the binary form has a head and an end. */
+        c->table->rows_moving -= c->rows;
         c->rows = strtoll(PQcmdTuples(m->result), NULL, 10);
+        c->table->rows_moving += c->rows;
         break;
     case CONN_DONE:
         return JOB_NEXT;
