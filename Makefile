@@ -46,9 +46,9 @@ endif
 
 PQ_INCLUDE := $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 PQ_LIB := $(shell pg_config --libdir 2>/dev/null)
-INCLUDES := -isystem $(PQ_INCLUDE) $(shell pkg-config --cflags jansson yaml-0.1 2>/dev/null)
+INCLUDES := -isystem $(PQ_INCLUDE) $(shell pkg-config --cflags jansson yaml-0.1 libmicrohttpd 2>/dev/null)
 LIBS := $(if $(PQ_LIB),-L$(PQ_LIB)) -lpq -lev -lm \
-    $(or $(shell pkg-config --libs jansson yaml-0.1 2>/dev/null),-ljansson -lyaml)
+    $(or $(shell pkg-config --libs jansson yaml-0.1 libmicrohttpd 2>/dev/null),-ljansson -lyaml -lmicrohttpd)
 
 # CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the caller's.
 ALL_CPPFLAGS := -D_GNU_SOURCE -DREBECO_VERSION='"$(VERSION)"' -Ireplicator -I$(GEN) $(INCLUDES) $(CPPFLAGS)
@@ -57,7 +57,7 @@ COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
 LINK = $(CC) $(ALL_CFLAGS) $(LINKFLAGS) $(LDFLAGS)
 
 SOURCES := $(sort $(wildcard replicator/*.c))
-OBJECTS := $(SOURCES:replicator/%.c=$(OUT)/obj/%.o) $(OUT)/obj/sql_list.o
+OBJECTS := $(SOURCES:replicator/%.c=$(OUT)/obj/%.o) $(OUT)/obj/sql_list.o $(OUT)/obj/page.o
 PARTS := $(filter-out $(OUT)/obj/main.o,$(OBJECTS))
 SQL_FILES := $(sort $(wildcard sql/*.sql)) $(sort $(wildcard schema/*.sql))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -94,6 +94,16 @@ $(OUT)/obj/sql_list.o: $(GEN)/sql_list.c $(GEN)/sql_list.h $(OUT)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -c -o $@ $<
 
+# The page that the daemon serves, as one C string.
+$(GEN)/page.c: replicator/page2c.awk replicator/page.html
+	$(Q)mkdir -p $(@D)
+	$(Q)LC_ALL=C awk -f replicator/page2c.awk replicator/page.html >$@
+
+$(OUT)/obj/page.o: $(GEN)/page.c $(OUT)/flags
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -c -o $@ $<
+
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/parts.a
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
@@ -121,7 +131,7 @@ $(OUT)/flags: FORCE
 
 $(BUILD)/has-libraries:
 	$(Q)mkdir -p $(@D)
-	$(Q)for h in libpq-fe.h ev.h jansson.h yaml.h; do \
+	$(Q)for h in libpq-fe.h ev.h jansson.h yaml.h microhttpd.h; do \
 	    echo "#include <$$h>" | $(CC) $(ALL_CPPFLAGS) -E -x c - >/dev/null 2>&1 || \
 	    { echo "$$h is not installed: \`make setup\` installs what is needed (on Debian)" >&2; exit 1; }; done
 	$(Q)touch $@
@@ -153,7 +163,7 @@ fuzz-config: $(GEN)/sql_list.h
 	$(Q)mkdir -p $(BUILD)/fuzz/config
 	clang $(ALL_CPPFLAGS) -std=gnu11 -g -O1 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined -o $(BUILD)/fuzz/fuzz_config tests/fuzz/fuzz_config.c \
-	    $(wildcard replicator/config*.c) $(addprefix replicator/,mem.c buf.c error.c log.c) $(LIBS)
+	    $(wildcard replicator/config*.c) $(addprefix replicator/,mem.c buf.c error.c log.c address.c) $(LIBS)
 	cd $(BUILD)/fuzz && ./fuzz_config -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
 	    config '$(CURDIR)/tests/fuzz/config'
 

@@ -455,6 +455,7 @@ static enum job_next enter_committed(struct job *j)
     s->batches++;
     s->batch_rows += b->apply.rows_written;
     s->last_batch_s = ev_time() - b->taken_s;
+    histogram_add(&s->batch_times, s->last_batch_s);
     b->apply.rows_written = 0;
     b->confirm_due = true;
     b->rounds_done = b->rounds_begun;

@@ -202,7 +202,9 @@ const struct command commands[] = {
      "The daemon, in the foreground: copies the schema if the target has none, captures changes at "
      "the source, copies all tables, and then applies every change as it is committed, until it is "
      "told to stop (SIGTERM, SIGINT) or what --until asks is reached. It may be stopped and killed "
-     "at any moment; the next start goes on where this one was. One daemon runs per sync.",
+     "at any moment; the next start goes on where this one was. One daemon runs per sync. A page "
+     "at "
+     "http://127.0.0.1:8080 shows what goes on (option http.listen).",
      run_daemon},
     {"check", "", 0, 0, COMMAND_NOTHING, check_options,
      "look at both ends for what stands in the way",

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "buf.h"
 #include "config_option.h"
 #include "config_value.h"
@@ -155,8 +156,25 @@ static bool complete_sync(struct config *c, struct config_sync *s, bool target_i
     return false;
 }
 
+/* The page and the metrics have names of tables and words of servers, which may hold data. */
+static bool check_http(const struct config *c, struct error *e)
+{
+    struct address a;
+    if (strcmp(c->http_listen, "none") == 0 || c->http_token_file != NULL)
+        return true;
+    if (!address_parse(c->http_listen, &a) || address_is_loopback(&a))
+        return true;
+    error_set(e, "http.listen is %s, which other machines can reach, and there is no token",
+              c->http_listen);
+    error_hint(e, "Name a file with a secret in http.token_file, or listen at 127.0.0.1 only.");
+    error_place(e, "%s", c->file);
+    return false;
+}
+
 static bool complete(struct config *c, bool target_is_enough, struct error *e)
 {
+    if (!check_http(c, e))
+        return false;
     for (struct list *i = c->syncs.next; i != &c->syncs; i = i->next) {
         if (!complete_sync(c, sync_of(i), target_is_enough, e))
             return false;

@@ -67,6 +67,9 @@ struct config {
     const char *file;      /* NULL: none was given */
     enum log_format log_format;
     enum log_level log_level;
+    const char *http_listen;     /* "none", or an address that address_parse() reads */
+    const char *http_token_file; /* NULL: nobody is asked for a token */
+    double http_ready_lag_s;     /* default 30 */
 };
 
 /* What the command line said; NULL where it said nothing. */

@@ -205,6 +205,30 @@ const struct config_option config_options[] = {
      .max = 60,
      .help = "The shortest time between two batches. An idle source is not polled: it wakes the "
              "daemon."},
+    {.path = "http",
+     .type = OPTION_GROUP,
+     .help = "What the daemon shows of itself: a page for people at /, /status as JSON, /metrics "
+             "for Prometheus, /healthz and /readyz for an orchestrator."},
+    {.path = "http.listen",
+     .type = OPTION_ADDRESS,
+     .offset = offsetof(struct config, http_listen),
+     .standard = "127.0.0.1:8080",
+     .help = "Where it listens: address:port, such as 0.0.0.0:8080 or \"[::]:8080\"; none turns it "
+             "off. Elsewhere than on loopback it needs http.token_file. It speaks no TLS: put a "
+             "proxy in front."},
+    {.path = "http.token_file",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct config, http_token_file),
+     .example = "/run/secrets/rebeco-token",
+     .help = "A file with the token that a client must send: Authorization: Bearer TOKEN. It is "
+             "read at every request. /healthz, /readyz and the empty page are shown to everybody."},
+    {.path = "http.ready_lag",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config, http_ready_lag_s),
+     .standard = "30s",
+     .min = 0.1,
+     .max = DAY_S,
+     .help = "/readyz says no (503) when a sync is not in sync, or is this far behind."},
     {.path = "log", .type = OPTION_GROUP, .help = "The log, on standard error."},
     {.path = "log.format",
      .type = OPTION_ENUM,

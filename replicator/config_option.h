@@ -17,6 +17,8 @@ enum option_type {
     OPTION_SYNCS,     /* a list of groups: struct config_sync */
     OPTION_NAME,      /* const char *: letters, digits, "_", "-" and "." */
     OPTION_URL,       /* const char *: a libpq URL or conninfo; secret */
+    OPTION_ADDRESS,   /* const char *: "none", or a numeric address and a port to listen at */
+    OPTION_PATH,      /* const char *: of a file */
     OPTION_DATABASE,  /* struct config_database *: the name of one */
     OPTION_BOOL,      /* bool */
     OPTION_INT,       /* int */

@@ -89,6 +89,8 @@ static json_t *value_schema(const struct config_option *o)
         return refresh_schema(o);
     case OPTION_NAME:
     case OPTION_URL:
+    case OPTION_ADDRESS:
+    case OPTION_PATH:
     case OPTION_DATABASE:
         break;
     }

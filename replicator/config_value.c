@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "config_pattern.h"
 
 struct value_unit {
@@ -57,6 +58,10 @@ static const char *type_name(enum option_type type)
         return "a name of letters, digits, \"_\", \"-\" and \".\", at most 63";
     case OPTION_URL:
         return "a PostgreSQL URL or conninfo string";
+    case OPTION_ADDRESS:
+        return "none or address:port, with a numeric address: 127.0.0.1:8080, \"[::]:8080\"";
+    case OPTION_PATH:
+        return "the path of a file";
     case OPTION_INT:
     case OPTION_COUNT:
         return "a whole number";
@@ -236,6 +241,25 @@ static bool set_url(const struct config_option *o, const char **to, const struct
     return true;
 }
 
+static bool set_address(const struct config_option *o, const char **to, const struct config_text *t,
+                        struct error *e)
+{
+    struct address a;
+    if (strcmp(t->text, "none") != 0 && !address_parse(t->text, &a))
+        return fail_type(o, t, e);
+    *to = t->text;
+    return true;
+}
+
+static bool set_path(const struct config_option *o, const char **to, const struct config_text *t,
+                     struct error *e)
+{
+    if (t->text[0] == '\0')
+        return fail_type(o, t, e);
+    *to = t->text;
+    return true;
+}
+
 /* ---------------------------------------------------------------- lists */
 
 static void add_pattern(struct config_patterns *p, const struct config_text *t, struct arena *a)
@@ -297,6 +321,10 @@ static bool set_field(const struct config_option *o, void *base, const struct co
         return set_name(o, to, t, e);
     case OPTION_URL:
         return set_url(o, to, t, e);
+    case OPTION_ADDRESS:
+        return set_address(o, to, t, e);
+    case OPTION_PATH:
+        return set_path(o, to, t, e);
     case OPTION_BOOL:
         return set_bool(o, to, t, e);
     case OPTION_INT:
@@ -446,6 +474,8 @@ void config_value_print(const struct config_option *o, const void *base, struct 
     const void *from = (const char *)base + o->offset;
     switch (o->type) {
     case OPTION_NAME:
+    case OPTION_ADDRESS:
+    case OPTION_PATH:
         append_string(b, *(const char *const *)from);
         break;
     case OPTION_URL:

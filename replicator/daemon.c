@@ -10,6 +10,7 @@
 
 #include "batch.h"
 #include "exit_code.h"
+#include "http.h"
 #include "lead.h"
 #include "log.h"
 #include "sync.h"
@@ -155,6 +156,7 @@ static void on_hangup(struct ev_loop *loop, struct ev_signal *w, int events)
     d->config = fresh;
     log_setup(fresh->log_format, fresh->log_level);
     start_syncs(d);
+    http_configure(d->http);
 }
 
 static void watch_signal(struct daemon *d, struct ev_signal *w, int signal_number,
@@ -190,7 +192,10 @@ int daemon_run(struct config *c, const struct config_arguments *arguments, enum 
     watch_signal(&d, &d.interrupt, SIGINT, on_signal);
     watch_signal(&d, &d.hangup, SIGHUP, on_hangup);
     start_syncs(&d);
+    d.started_at = ev_time();
+    d.http = http_new(&d);
     ev_run(d.loop, 0);
+    http_free(d.http);
     end_syncs(&d);
     ev_signal_stop(d.loop, &d.term);
     ev_signal_stop(d.loop, &d.interrupt);

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "list.h"
 
+struct http;
 struct sync;
 
 struct daemon {
@@ -16,6 +17,8 @@ struct daemon {
     const struct config_arguments *arguments;
     const char *only; /* the only sync to run, NULL: all */
     struct list syncs;
+    struct http *http; /* what it shows of itself */
+    double started_at; /* ev_time */
     enum config_until until;
     int exit_code;
     int signals; /* SIGTERM or SIGINT received */

@@ -21,7 +21,7 @@ static json_t *text_or_null(const char *s)
 
 /* ------------------------------------------------------------------ tables */
 
-static int64_t bytes_done(const struct table *t)
+int64_t status_bytes_done(const struct table *t)
 {
     int64_t done = t->state == TABLE_FOLLOW ? t->bytes : t->bytes_done + t->bytes_moving;
 
@@ -34,19 +34,19 @@ static double bytes_per_s(const struct table *t, double now)
 
     if (t->copy_started_at <= 0 || end - t->copy_started_at < 0.05)
         return 0;
-    return (double)bytes_done(t) / (end - t->copy_started_at);
+    return (double)status_bytes_done(t) / (end - t->copy_started_at);
 }
 
 static json_t *table_tree(const struct table *t, double now)
 {
     double rate = bytes_per_s(t, now);
-    int64_t left = t->bytes - bytes_done(t);
+    int64_t left = t->bytes - status_bytes_done(t);
     const char *schema = t->source ? t->source->schema : "";
     const char *name = t->source ? t->source->name : t->label;
     const char *pause = table_pause_name(t->pause);
     json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "schema", schema,
                           "name", name, "state", table_state_name(t->state), "bytes", t->bytes,
-                          "bytes_done", bytes_done(t), "rows", t->rows, "rows_done",
+                          "bytes_done", status_bytes_done(t), "rows", t->rows, "rows_done",
                           t->rows_done + t->rows_moving, "bytes_per_s", (json_int_t)rate,
                           "rows_applied", t->rows_applied, "changes_pending", t->changes_pending);
 
@@ -72,23 +72,15 @@ static json_t *tables_tree(const struct sync *s, double now)
 
 /* ------------------------------------------------------------------ the rest */
 
-struct totals {
-    int64_t bytes;
-    int64_t bytes_done;
-    int64_t rows_done;
-    int64_t pending;
-    double ended_at;
-};
-
-static struct totals add_up(const struct sync *s)
+struct status_totals status_add_up(const struct sync *s)
 {
-    struct totals sum = {0};
+    struct status_totals sum = {0};
 
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
 
         sum.bytes += t->bytes;
-        sum.bytes_done += bytes_done(t);
+        sum.bytes_done += status_bytes_done(t);
         sum.rows_done += t->rows_done + t->rows_moving;
         sum.pending += t->changes_pending;
         if (t->copied_at > sum.ended_at)
@@ -97,7 +89,7 @@ static struct totals add_up(const struct sync *s)
     return sum;
 }
 
-static json_t *copy_tree(const struct sync *s, const struct totals *sum, double now)
+static json_t *copy_tree(const struct sync *s, const struct status_totals *sum, double now)
 {
     double end = s->phase > SYNC_COPY && sum->ended_at > 0 ? sum->ended_at : now;
     double took = s->copy_started_at > 0 ? end - s->copy_started_at : 0;
@@ -113,14 +105,25 @@ static json_t *copy_tree(const struct sync *s, const struct totals *sum, double 
     return o;
 }
 
-static json_t *lag_tree(const struct sync *s, const struct totals *sum, double now)
+/* An idle source is looked at every two seconds; a look that is later than this says nothing. */
+#define LOOK_LATE_S 5.
+
+double status_lag_s(const struct sync *s, double now)
 {
+    double age = now - s->caught_up_at;
+
+    if (!s->snapshot || s->caught_up_at <= 0)
+        return -1;
+    /* While the last look found nothing and writers announce themselves, nothing is behind. */
+    return s->batch->quiet_rounds > 0 && age < LOOK_LATE_S ? 0 : age > 0 ? age : 0;
+}
+
+static json_t *lag_tree(const struct sync *s, const struct status_totals *sum, double now)
+{
+    double lag_s = status_lag_s(s, now);
     json_t *o = json_object();
 
-    /* While the last look found nothing and writers announce themselves, nothing is behind. */
-    json_object_set_new(o, "seconds",
-                        real_or_null(s->snapshot && s->caught_up_at > 0,
-                                     s->batch->quiet_rounds > 0 ? 0 : now - s->caught_up_at));
+    json_object_set_new(o, "seconds", real_or_null(lag_s >= 0, lag_s));
     json_object_set_new(o, "rows", json_integer(sum->pending));
     return o;
 }
@@ -166,7 +169,7 @@ static void add_trouble(json_t *o, const struct sync *s)
 json_t *status_tree(const struct sync *s)
 {
     double now = ev_time();
-    struct totals sum = add_up(s);
+    struct status_totals sum = status_add_up(s);
     json_t *o = json_object();
 
     json_object_set_new(o, "sync", json_string(s->name));

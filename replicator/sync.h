@@ -12,6 +12,7 @@
 #include "catalog.h"
 #include "config.h"
 #include "copy.h"
+#include "histogram.h"
 #include "job.h"
 #include "list.h"
 #include "matview.h"
@@ -142,6 +143,7 @@ struct sync {
     int64_t batches;
     int64_t batch_rows;
     double last_batch_s;
+    struct histogram batch_times;
     int64_t log_bytes;
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool had_tables;     /* the tables were taken in before: others are new ones */

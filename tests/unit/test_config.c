@@ -190,8 +190,13 @@ static void test_every_option_of_a_sync_changes_its_field(void **state)
 static void test_options_of_the_file(void **state)
 {
     (void)state;
-    struct config *c = load_good(BASES "syncs: [{source: a, target: b}]\n"
-                                       "log: {format: json, level: debug}\n");
+    struct config *c =
+        load_good(BASES "syncs: [{source: a, target: b}]\n"
+                        "log: {format: json, level: debug}\n"
+                        "http: {listen: '[::1]:9', token_file: /a, ready_lag: 3s}\n");
+    assert_string_equal(c->http_listen, "[::1]:9");
+    assert_string_equal(c->http_token_file, "/a");
+    assert_true(c->http_ready_lag_s == 3);
     assert_int_equal(c->log_format, LOG_JSON);
     assert_int_equal(c->log_level, LOG_DEBUG);
     struct config_database *a = container_of(c->databases.next, struct config_database, in_config);
@@ -243,6 +248,9 @@ static void test_defaults(void **state)
     assert_true(s->apply_batch_bytes == 16777216);
     assert_true(s->network_timeout_s == 15);
     assert_true(s->poll_s == 0.01);
+    assert_string_equal(c->http_listen, "127.0.0.1:8080");
+    assert_null(c->http_token_file);
+    assert_true(c->http_ready_lag_s == 30);
     assert_int_equal(c->log_format, LOG_TEXT);
     assert_int_equal(c->log_level, LOG_INFO);
     config_free(c);
@@ -276,7 +284,14 @@ static const struct mistake mistakes[] = {
     {"databases:\n  a:\n", "2:5", "databases.*.url is missing", NULL},
     {"databases:\n  a: {url: 'host=a', password_command: x}\n", "2:22", "password_command", NULL},
     {"log: {}\nlog: {}\n", "2:1", "log is there twice", NULL},
-    {"http: {listen: '127.0.0.1:1'}\n", "1:1", "no option \"http\"", NULL},
+    {"http: {port: 8080}\n", "1:8", "no option \"port\" in http", NULL},
+    {"http: {listen: 8080}\n", "1:16", "is not none or address:port", NULL},
+    {"http: {listen: 'example.com:80'}\n", "1:16", "is not none or address:port", NULL},
+    {"http: {listen: '127.0.0.1:0'}\n", "1:16", "is not none or address:port", NULL},
+    {"http: {listen: '127.0.0.1:65536'}\n", "1:16", "is not none or address:port", NULL},
+    {"http: {token_file: ''}\n", "1:20", "is not the path of a file", NULL},
+    {BASES "syncs: [{source: a, target: b}]\nhttp: {listen: '0.0.0.0:80'}\n", NULL,
+     "other machines can reach", "http.token_file"},
     {BASES "  '': {url: 'host=c'}\n", "4:3", "empty", NULL},
     {"{a: 1}: 2\n", "1:1", "must be a single value", NULL},
     /* Kinds. */

@@ -1,0 +1,562 @@
+/* Writes metrics row by row: for each its head, then its series of every sync and table.
+ *
+ * Always true: a series stands there once, and a value that is not known is left out, never 0. */
+#include "metrics.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "batch.h"
+#include "http.h"
+#include "lead.h"
+#include "sqlstate.h"
+#include "status.h"
+
+/* A row has one of the functions. A value of NAN is not known. */
+struct metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    double (*of_daemon)(const struct daemon *d);
+    double (*of_sync)(const struct sync *s, double now);
+    double (*of_table)(const struct table *t, double now);
+    /* Writes the series of a sync, or of a table, itself: those with a label more. */
+    void (*print_sync)(struct buf *b, const char *name, const struct sync *s);
+    void (*print_table)(struct buf *b, const char *name, const struct table *t);
+};
+
+/* ------------------------------------------------------------------ pieces of text */
+
+static void add_value(struct buf *b, double value)
+{
+    buf_printf(b, " %.17g\n", value);
+}
+
+/* In a text that is no UTF-8 everything but ASCII is replaced: a scrape is refused as a whole. */
+static void add_escaped(struct buf *b, const char *s)
+{
+    json_t *probe = json_string(s);
+    bool is_utf8 = probe != NULL;
+
+    json_decref(probe);
+    for (; *s != '\0'; s++) {
+        if (*s == '\\' || *s == '"')
+            buf_printf(b, "\\%c", *s);
+        else if (*s == '\n')
+            buf_text(b, "\\n");
+        else
+            buf_append(b, is_utf8 || (unsigned char)*s < 0x80 ? s : "?", 1);
+    }
+}
+
+static void add_label(struct buf *b, const char *label, const char *value)
+{
+    buf_printf(b, "%s%s=\"", b->data[b->len - 1] == '{' ? "" : ",", label);
+    add_escaped(b, value);
+    buf_text(b, "\"");
+}
+
+static void add_sync(struct buf *b, const char *name, const struct sync *s)
+{
+    buf_printf(b, "%s{", name);
+    add_label(b, "sync", s->name);
+}
+
+static void add_table(struct buf *b, const char *name, const struct table *t)
+{
+    add_sync(b, name, t->sync);
+    add_label(b, "schema", t->source ? t->source->schema : "");
+    add_label(b, "table", t->source ? t->source->name : t->label);
+}
+
+/* ------------------------------------------------------------------ the daemon */
+
+static double daemon_started(const struct daemon *d)
+{
+    return d->started_at;
+}
+
+static double daemon_cpu(const struct daemon *d)
+{
+    struct rusage use;
+
+    (void)d;
+    getrusage(RUSAGE_SELF, &use);
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+}
+
+static double daemon_memory(const struct daemon *d)
+{
+    long pages = -1;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    (void)d;
+    if (f == NULL)
+        return NAN;
+    if (fscanf(f, "%*s %ld", &pages) != 1)
+        pages = -1;
+    fclose(f);
+    return pages < 0 ? (double)NAN : (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double http_clients(const struct daemon *d)
+{
+    return d->http ? d->http->client_count : 0;
+}
+
+static double http_dropped(const struct daemon *d)
+{
+    return d->http ? (double)d->http->dropped : 0;
+}
+
+/* ------------------------------------------------------------------ syncs */
+
+static double sync_in_sync(const struct sync *s, double now)
+{
+    (void)now;
+    return sync_is_in_sync(s);
+}
+
+static double sync_consistent(const struct sync *s, double now)
+{
+    (void)now;
+    return s->is_consistent;
+}
+
+static double sync_led(const struct sync *s, double now)
+{
+    (void)now;
+    return s->is_led;
+}
+
+static double sync_paused(const struct sync *s, double now)
+{
+    (void)now;
+    return s->is_paused;
+}
+
+static double sync_needs_person(const struct sync *s, double now)
+{
+    (void)now;
+    return error_is_set(&s->stopped) || (s->is_led && sync_waits_for_person(s));
+}
+
+static double sync_lag(const struct sync *s, double now)
+{
+    double lag_s = status_lag_s(s, now);
+
+    return lag_s < 0 ? (double)NAN : lag_s;
+}
+
+static double sync_pending(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)status_add_up(s).pending;
+}
+
+static double sync_copy_bytes(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)status_add_up(s).bytes;
+}
+
+static double sync_copied_bytes(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)status_add_up(s).bytes_done;
+}
+
+static double sync_copied_rows(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)status_add_up(s).rows_done;
+}
+
+static double sync_batch_rows(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)s->batch_rows;
+}
+
+static double sync_log_bytes(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)s->log_bytes;
+}
+
+static double sync_log_limit(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)s->config->log_limit_bytes;
+}
+
+static double sync_log_age(const struct sync *s, double now)
+{
+    (void)now;
+    return s->log_held_by ? (double)s->log_held_s : 0;
+}
+
+static double sync_sequences(const struct sync *s, double now)
+{
+    (void)now;
+    return s->sequences->seen;
+}
+
+static double sync_sequences_troubled(const struct sync *s, double now)
+{
+    (void)now;
+    return s->sequences->troubled;
+}
+
+static double sync_matviews(const struct sync *s, double now)
+{
+    (void)now;
+    return s->matviews->count;
+}
+
+static double sync_matviews_failing(const struct sync *s, double now)
+{
+    (void)now;
+    return s->matviews->failing;
+}
+
+static double sync_tables(const struct sync *s, double now)
+{
+    (void)now;
+    return s->table_count;
+}
+
+static double sync_tables_paused(const struct sync *s, double now)
+{
+    int n = 0;
+
+    (void)now;
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        n += container_of(l, struct table, in_sync)->pause != TABLE_RUNS;
+    return n;
+}
+
+static double sync_problems(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)json_array_size(s->problems);
+}
+
+static void print_phase(struct buf *b, const char *name, const struct sync *s)
+{
+    for (int p = SYNC_STARTING; p <= SYNC_FOLLOW; p++) {
+        add_sync(b, name, s);
+        add_label(b, "phase", sync_phase_name((enum sync_phase)p));
+        buf_printf(b, "} %d\n", (int)s->phase == p);
+    }
+}
+
+static void print_batch_times(struct buf *b, const char *name, const struct sync *s)
+{
+    int64_t so_far = 0;
+
+    for (int i = 0; i <= HISTOGRAM_BUCKETS; i++) {
+        so_far += s->batch_times.counts[i];
+        buf_printf(b, "%s_bucket{", name);
+        add_label(b, "sync", s->name);
+        if (i < HISTOGRAM_BUCKETS)
+            buf_printf(b, ",le=\"%g\"} %lld\n", histogram_bounds[i], (long long)so_far);
+        else
+            buf_printf(b, ",le=\"+Inf\"} %lld\n", (long long)so_far);
+    }
+    buf_printf(b, "%s_sum{", name);
+    add_label(b, "sync", s->name);
+    buf_text(b, "}");
+    add_value(b, s->batch_times.sum_s);
+    buf_printf(b, "%s_count{", name);
+    add_label(b, "sync", s->name);
+    buf_printf(b, "} %lld\n", (long long)so_far);
+}
+
+/* The word for an error: what is done about it, by its SQLSTATE. */
+static const char *class_name(const struct error *e)
+{
+    switch (sqlstate_action(e->sqlstate)) {
+    case SQLSTATE_RETRY:
+        return "retry";
+    case SQLSTATE_RECONNECT:
+        return "reconnect";
+    case SQLSTATE_CONFLICT:
+        return "conflict";
+    case SQLSTATE_DATA:
+        return "data";
+    case SQLSTATE_STOP:
+        return "stop";
+    }
+    return "";
+}
+
+static void print_job_failures(struct buf *b, const char *name, const struct sync *s)
+{
+    const struct job *const jobs[] = {&s->lead->job, &s->batch->job, &s->sequences->job,
+                                      &s->matviews->job};
+
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        if (jobs[i]->type == NULL)
+            continue;
+        add_sync(b, name, s);
+        add_label(b, "job", jobs[i]->type->name);
+        buf_printf(b, "} %d\n", jobs[i]->failures);
+    }
+}
+
+static void print_job_errors(struct buf *b, const char *name, const struct sync *s)
+{
+    const struct job *const jobs[] = {&s->lead->job, &s->batch->job, &s->sequences->job,
+                                      &s->matviews->job};
+
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        if (jobs[i]->type == NULL || !error_is_set(&jobs[i]->error))
+            continue;
+        add_sync(b, name, s);
+        add_label(b, "job", jobs[i]->type->name);
+        add_label(b, "class", class_name(&jobs[i]->error));
+        add_label(b, "sqlstate", jobs[i]->error.sqlstate);
+        buf_text(b, "} 1\n");
+    }
+}
+
+/* ------------------------------------------------------------------ tables */
+
+static double table_paused(const struct table *t, double now)
+{
+    (void)now;
+    return t->pause != TABLE_RUNS;
+}
+
+static double table_bytes(const struct table *t, double now)
+{
+    (void)now;
+    return (double)t->bytes;
+}
+
+static double table_copied_bytes(const struct table *t, double now)
+{
+    (void)now;
+    return (double)status_bytes_done(t);
+}
+
+static double table_rows(const struct table *t, double now)
+{
+    (void)now;
+    return (double)t->rows;
+}
+
+static double table_copied_rows(const struct table *t, double now)
+{
+    (void)now;
+    return (double)(t->rows_done + t->rows_moving);
+}
+
+static double table_applied(const struct table *t, double now)
+{
+    (void)now;
+    return (double)t->rows_applied;
+}
+
+static double table_pending(const struct table *t, double now)
+{
+    (void)now;
+    return (double)t->changes_pending;
+}
+
+/* A table out of step has a position of its own, whose time nobody has kept. */
+static double table_lag(const struct table *t, double now)
+{
+    bool is_in_step = table_is_followed(t) && t->snapshot == NULL;
+
+    return is_in_step ? sync_lag(t->sync, now) : (double)NAN;
+}
+
+static void print_state(struct buf *b, const char *name, const struct table *t)
+{
+    for (int i = TABLE_NEW; i <= TABLE_FOLLOW; i++) {
+        add_table(b, name, t);
+        add_label(b, "state", table_state_name((enum table_state)i));
+        buf_printf(b, "} %d\n", (int)t->state == i);
+    }
+}
+
+static void print_pause(struct buf *b, const char *name, const struct table *t)
+{
+    if (t->pause == TABLE_RUNS)
+        return;
+    add_table(b, name, t);
+    add_label(b, "reason", table_pause_name(t->pause));
+    add_label(b, "class", t->why.sqlstate[0] ? class_name(&t->why) : "");
+    add_label(b, "sqlstate", t->why.sqlstate);
+    buf_text(b, "} 1\n");
+}
+
+/* ------------------------------------------------------------------ the table */
+
+static const struct metric metrics[] = {
+    {"process_start_time_seconds", "gauge", "When the daemon was started, since 1970.",
+     .of_daemon = daemon_started},
+    {"process_cpu_seconds_total", "counter", "CPU time of the daemon.", .of_daemon = daemon_cpu},
+    {"process_resident_memory_bytes", "gauge", "Memory of the daemon.", .of_daemon = daemon_memory},
+    {"rebeco_http_clients", "gauge", "Connections to this server.", .of_daemon = http_clients},
+    {"rebeco_http_dropped_total", "counter",
+     "Connections that were closed because they took too long or were too many.",
+     .of_daemon = http_dropped},
+    {"rebeco_sync_phase", "gauge", "1 for the phase that the sync is in.",
+     .print_sync = print_phase},
+    {"rebeco_sync_leader", "gauge", "1 while this daemon holds the sync's lock.",
+     .of_sync = sync_led},
+    {"rebeco_sync_in_sync", "gauge",
+     "1 while the target follows in a consistent state, with its whole schema, sequences and "
+     "materialized views.",
+     .of_sync = sync_in_sync},
+    {"rebeco_sync_consistent", "gauge",
+     "1 while the target shows exactly one committed state of the source.",
+     .of_sync = sync_consistent},
+    {"rebeco_sync_paused", "gauge", "1 while a person has paused the whole sync.",
+     .of_sync = sync_paused},
+    {"rebeco_sync_needs_person", "gauge", "1 when it cannot go on without a person.",
+     .of_sync = sync_needs_person},
+    {"rebeco_sync_lag_seconds", "gauge",
+     "How long ago the target had everything that was committed at the source.",
+     .of_sync = sync_lag},
+    {"rebeco_sync_lag_rows", "gauge", "Changed rows that the target does not have yet.",
+     .of_sync = sync_pending},
+    {"rebeco_sync_tables", "gauge", "Tables of the sync.", .of_sync = sync_tables},
+    {"rebeco_sync_paused_tables", "gauge", "Tables that stand still.",
+     .of_sync = sync_tables_paused},
+    {"rebeco_sync_copy_bytes", "gauge", "Size of the initial copy, estimated at the source.",
+     .of_sync = sync_copy_bytes},
+    {"rebeco_sync_copied_bytes", "gauge", "Of these, copied.", .of_sync = sync_copied_bytes},
+    {"rebeco_sync_copied_rows", "gauge", "Rows copied.", .of_sync = sync_copied_rows},
+    {"rebeco_sync_applied_rows_total", "counter", "Rows that batches wrote at the target.",
+     .of_sync = sync_batch_rows},
+    {"rebeco_sync_batch_duration_seconds", "histogram",
+     "From taking a batch's snapshot at the source to its commit at the target.",
+     .print_sync = print_batch_times},
+    {"rebeco_sync_log_bytes", "gauge", "Size of the change logs at the source.",
+     .of_sync = sync_log_bytes},
+    {"rebeco_sync_log_limit_bytes", "gauge", "The option log_limit.", .of_sync = sync_log_limit},
+    {"rebeco_sync_log_held_seconds", "gauge",
+     "Age of the session that keeps the change logs from being emptied; 0: none does.",
+     .of_sync = sync_log_age},
+    {"rebeco_sync_sequences", "gauge", "Sequences of the sync.", .of_sync = sync_sequences},
+    {"rebeco_sync_troubled_sequences", "gauge", "Sequences that cannot be kept in step.",
+     .of_sync = sync_sequences_troubled},
+    {"rebeco_sync_matviews", "gauge", "Materialized views of the sync.", .of_sync = sync_matviews},
+    {"rebeco_sync_failing_matviews", "gauge", "Materialized views that cannot be refreshed.",
+     .of_sync = sync_matviews_failing},
+    {"rebeco_sync_problems", "gauge", "Objects that wait for a person, as in `rebeco status`.",
+     .of_sync = sync_problems},
+    {"rebeco_sync_job_failures", "gauge", "Failures in a row of each job; 0: it runs.",
+     .print_sync = print_job_failures},
+    {"rebeco_sync_last_error_info", "gauge",
+     "The last error of each job: its class says what is done about it.",
+     .print_sync = print_job_errors},
+    {"rebeco_table_state", "gauge", "1 for the state that the table is in.",
+     .print_table = print_state},
+    {"rebeco_table_paused", "gauge", "1 while the table stands still.", .of_table = table_paused},
+    {"rebeco_table_pause_info", "gauge",
+     "Why a table stands still: the reason, and the class and SQLSTATE of its last error.",
+     .print_table = print_pause},
+    {"rebeco_table_lag_seconds", "gauge", "The sync's lag, while the table is in step with it.",
+     .of_table = table_lag},
+    {"rebeco_table_lag_rows", "gauge", "Changed rows that the target does not have yet.",
+     .of_table = table_pending},
+    {"rebeco_table_copy_bytes", "gauge", "Size of the table, estimated at the source.",
+     .of_table = table_bytes},
+    {"rebeco_table_copied_bytes", "gauge", "Of these, copied.", .of_table = table_copied_bytes},
+    {"rebeco_table_copy_rows", "gauge", "Rows of the table, estimated at the source.",
+     .of_table = table_rows},
+    {"rebeco_table_copied_rows", "gauge", "Of these, copied.", .of_table = table_copied_rows},
+    {"rebeco_table_applied_rows_total", "counter", "Rows that batches wrote at the target.",
+     .of_table = table_applied},
+};
+
+/* ------------------------------------------------------------------ printing */
+
+static void print_of_daemon(struct buf *b, const struct metric *m, const struct daemon *d)
+{
+    double value = m->of_daemon(d);
+
+    if (isnan(value))
+        return;
+    buf_text(b, m->name);
+    add_value(b, value);
+}
+
+static void print_of_sync(struct buf *b, const struct metric *m, const struct sync *s, double now)
+{
+    double value;
+
+    if (m->print_sync) {
+        m->print_sync(b, m->name, s);
+        return;
+    }
+    value = m->of_sync(s, now);
+    if (isnan(value))
+        return;
+    add_sync(b, m->name, s);
+    buf_text(b, "}");
+    add_value(b, value);
+}
+
+static void print_of_table(struct buf *b, const struct metric *m, const struct table *t, double now)
+{
+    double value;
+
+    if (m->print_table) {
+        m->print_table(b, m->name, t);
+        return;
+    }
+    value = m->of_table(t, now);
+    if (isnan(value))
+        return;
+    add_table(b, m->name, t);
+    buf_text(b, "}");
+    add_value(b, value);
+}
+
+static void print_of_tables(struct buf *b, const struct metric *m, const struct sync *s, double now)
+{
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->source || t->label[0])
+            print_of_table(b, m, t, now);
+    }
+}
+
+static void print_metric(struct buf *b, const struct metric *m, const struct daemon *d)
+{
+    double now = ev_time();
+
+    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->type);
+    if (m->of_daemon)
+        print_of_daemon(b, m, d);
+    for (const struct list *l = d->syncs.next; l != &d->syncs; l = l->next) {
+        const struct sync *s = container_of(l, struct sync, in_daemon);
+
+        if (m->of_sync || m->print_sync)
+            print_of_sync(b, m, s, now);
+        else if (m->of_table || m->print_table)
+            print_of_tables(b, m, s, now);
+    }
+}
+
+void metrics_print(const struct daemon *d, struct buf *b)
+{
+    buf_printf(b,
+               "# HELP rebeco_build_info The version that runs.\n# TYPE rebeco_build_info gauge\n"
+               "rebeco_build_info{version=\"%s\"} 1\n",
+               REBECO_VERSION);
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
+        print_metric(b, &metrics[i], d);
+}
