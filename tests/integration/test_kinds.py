@@ -1,0 +1,268 @@
+"""Kinds of tables: partitioned, inherited, unlogged, typed, with rules; what TRUNCATE does to each; and
+names that nobody should have given."""
+
+import pytest
+import rig
+
+KINDS = """
+CREATE SCHEMA p; SET search_path = p;
+CREATE TABLE event (region text, day date, id bigint, body text, PRIMARY KEY (region, day, id)) PARTITION BY LIST (region);
+CREATE TABLE event_eu (day date, body text, id bigint, region text, PRIMARY KEY (region, day, id)) PARTITION BY RANGE (day);
+ALTER TABLE event ATTACH PARTITION event_eu FOR VALUES IN ('eu', 'uk');
+CREATE TABLE event_eu_old PARTITION OF event_eu FOR VALUES FROM (MINVALUE) TO ('2024-01-01');
+CREATE TABLE event_eu_new (gone int, id bigint, region text, day date, body text, PRIMARY KEY (region, day, id)) PARTITION BY HASH (id);
+ALTER TABLE event_eu_new DROP COLUMN gone;
+ALTER TABLE event_eu ATTACH PARTITION event_eu_new FOR VALUES FROM ('2024-01-01') TO (MAXVALUE);
+CREATE TABLE event_eu_new_0 PARTITION OF event_eu_new FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE event_eu_new_1 PARTITION OF event_eu_new FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE event_rest PARTITION OF event DEFAULT PARTITION BY LIST (region);
+CREATE TABLE event_us PARTITION OF event_rest FOR VALUES IN ('us');
+CREATE TABLE event_else PARTITION OF event_rest DEFAULT;
+CREATE TABLE spread (id int PRIMARY KEY, v text) PARTITION BY HASH (id);
+CREATE TABLE spread_0 PARTITION OF spread FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+CREATE TABLE alone (id int PRIMARY KEY, v text);
+CREATE TABLE parted (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+CREATE TABLE parted_all PARTITION OF parted DEFAULT;
+CREATE TABLE empty_tree (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+
+CREATE TABLE city (name text PRIMARY KEY, people int);
+CREATE TABLE capital (PRIMARY KEY (name), state text NOT NULL) INHERITS (city);
+CREATE TABLE old_capital (PRIMARY KEY (name), until date) INHERITS (capital);
+
+CREATE TYPE person AS (name text, age int);
+CREATE TABLE typed OF person (PRIMARY KEY (name), age WITH OPTIONS DEFAULT 7);
+CREATE TABLE ruled (id int PRIMARY KEY, v text);
+CREATE TABLE ruled_log (id serial PRIMARY KEY, what text);
+CREATE RULE upd AS ON UPDATE TO ruled DO ALSO INSERT INTO ruled_log (what) VALUES ('update ' || old.id);
+CREATE RULE del AS ON DELETE TO ruled DO ALSO INSERT INTO ruled_log (what) VALUES ('delete ' || old.id);
+CREATE TABLE ruled_off (id int PRIMARY KEY, v text);
+CREATE RULE ins AS ON INSERT TO ruled_off WHERE new.v = 'nothing' DO INSTEAD NOTHING;
+CREATE VIEW seen AS SELECT * FROM ruled;
+CREATE TABLE versioned (id int PRIMARY KEY, v text, since timestamptz DEFAULT clock_timestamp());
+CREATE TABLE versioned_old (id int, v text, since timestamptz, until timestamptz, PRIMARY KEY (id, since));
+CREATE FUNCTION keep_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO p.versioned_old VALUES (old.id, old.v, old.since, clock_timestamp()); new.since := clock_timestamp(); RETURN new; END $$;
+CREATE TRIGGER keep BEFORE UPDATE ON versioned FOR EACH ROW EXECUTE FUNCTION keep_version();
+CREATE TABLE secured (id int PRIMARY KEY, who text); ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON secured USING (who = current_user);
+CREATE TABLE nothing (id int PRIMARY KEY);
+CREATE TABLE only_key (a int, b int, PRIMARY KEY (b, a));
+CREATE TABLE computed (id int PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a * 2) STORED, c text GENERATED ALWAYS AS (id || ':' || a) STORED UNIQUE);
+"""
+
+DATA = """
+SET search_path = p;
+INSERT INTO event SELECT (ARRAY['eu', 'uk', 'us', 'jp'])[1 + i % 4], '2023-12-01'::date + i % 60, i, 'b' || i FROM generate_series(1, 400) i;
+INSERT INTO spread SELECT i, 'v' || i FROM generate_series(1, 100) i;
+INSERT INTO alone SELECT i, 'v' || i FROM generate_series(1, 100) i;
+INSERT INTO parted SELECT i, 'v' || i FROM generate_series(1, 100) i;
+INSERT INTO city SELECT 'city ' || i, i FROM generate_series(1, 50) i;
+INSERT INTO capital SELECT 'city ' || i, i, 'state' FROM generate_series(40, 90) i;
+INSERT INTO old_capital SELECT 'city ' || i, i, 'state', now() FROM generate_series(80, 120) i;
+INSERT INTO typed SELECT 'n' || i, i FROM generate_series(1, 20) i;
+INSERT INTO ruled SELECT i, 'v' || i FROM generate_series(1, 20) i;
+INSERT INTO ruled_off SELECT i, 'nothing' FROM generate_series(1, 20) i; INSERT INTO ruled_off VALUES (30, 'x');
+INSERT INTO versioned SELECT i, 'v' || i FROM generate_series(1, 20) i;
+INSERT INTO secured SELECT i, CASE WHEN i % 2 = 0 THEN 'app' ELSE 'clerk' END FROM generate_series(1, 20) i;
+INSERT INTO only_key SELECT i, i % 3 FROM generate_series(1, 20) i;
+INSERT INTO computed (id, a) SELECT i, i FROM generate_series(1, 20) i;
+"""
+
+STEPS = [
+    "UPDATE event SET body = body || '!' WHERE id % 3 = 0",
+    "UPDATE event SET region = 'us' WHERE region = 'eu' AND id < 100; UPDATE event SET day = day + 40 WHERE region = 'uk'",
+    "UPDATE event_eu_new_1 SET body = NULL; DELETE FROM event_us WHERE id % 7 = 0; INSERT INTO event_else VALUES ('mars', '2024-01-01', 1, NULL)",
+    "UPDATE event_rest SET region = 'uk' WHERE region = 'jp' AND id < 200 AND false; UPDATE event SET id = id + 1000 WHERE id > 350",
+    "UPDATE spread SET id = -id; UPDATE alone SET id = 101 - id WHERE false; UPDATE alone SET v = 'x'; UPDATE parted SET id = id + 1000 WHERE id > 50",
+    "UPDATE city SET people = people + 1; DELETE FROM ONLY city WHERE name = 'city 1'; DELETE FROM city WHERE name = 'city 45'",
+    "UPDATE ONLY capital SET state = 'other'; INSERT INTO city VALUES ('city 45', 1); UPDATE old_capital SET name = name || ' old', until = NULL",
+    "UPDATE typed SET age = NULL WHERE age > 10; INSERT INTO typed VALUES ('new')",
+    "UPDATE ruled SET v = v || '!' WHERE id < 5; DELETE FROM ruled WHERE id = 6; INSERT INTO ruled VALUES (50, 'new')",
+    "UPDATE ruled_off SET v = 'y'; INSERT INTO ruled_off VALUES (60, 'nothing'), (61, 'z')",
+    "UPDATE versioned SET v = v || '!'; UPDATE versioned SET v = 'twice' WHERE id < 4",
+    "UPDATE secured SET who = 'nobody' WHERE id < 10; DELETE FROM secured WHERE id = 20",
+    "INSERT INTO nothing VALUES (1), (2); DELETE FROM nothing WHERE id = 1; UPDATE only_key SET a = a + 100; INSERT INTO only_key VALUES (1, 1)",
+    "UPDATE computed SET a = a + 1; UPDATE computed SET id = id + 100 WHERE id > 15; INSERT INTO computed (id, a) VALUES (0, 0)",
+]
+
+
+def check(rebeco, source, target, step, **how):
+    source.psql("SET search_path = p; " + step)
+    rebeco.wait_in_sync(30)
+    differences = rig.compare(source, target, **how)
+    assert not differences, f"{step}\n{differences}\n{rebeco.log_tail(12)}"
+
+
+def test_kinds_of_tables(source, target, rebeco):
+    source.psql(KINDS)
+    source.psql(DATA)
+    source.psql("CREATE UNLOGGED TABLE p.unlogged (id int PRIMARY KEY, v text); INSERT INTO p.unlogged SELECT i, 'x' FROM generate_series(1, 9) i")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    for step in STEPS:
+        check(rebeco, source, target, step)
+    source.psql("UPDATE p.unlogged SET v = 'y' WHERE id < 4; DELETE FROM p.unlogged WHERE id = 9")
+    rebeco.wait_in_sync()
+    unlogged = "SELECT string_agg(u::text, ' ' ORDER BY id), (SELECT relpersistence FROM pg_class WHERE oid = 'p.unlogged'::regclass) FROM p.unlogged u"
+    assert source.run(unlogged) == target.run(unlogged, user="postgres")
+    assert target.value("SELECT count(*) FROM p.seen", user="postgres") == source.value("SELECT count(*) FROM p.seen")
+    assert not rebeco.log_lines("paused"), rebeco.log_tail()
+
+
+def test_other_partitions_at_the_target(source, target, rebecos):
+    """A plain table where the source has partitions, partitions where it has none, and others than it has."""
+    source.psql(KINDS)
+    source.psql(DATA)
+    target.psql("""
+        CREATE SCHEMA p; SET search_path = p;
+        CREATE TABLE event (id bigint, region text, day date, body text, PRIMARY KEY (day, region, id)) PARTITION BY RANGE (id);
+        CREATE TABLE event_low PARTITION OF event FOR VALUES FROM (MINVALUE) TO (200);
+        CREATE TABLE event_high PARTITION OF event FOR VALUES FROM (200) TO (MAXVALUE);
+        CREATE TABLE spread (v text, id int PRIMARY KEY);
+        CREATE TABLE alone (v text, id int PRIMARY KEY) PARTITION BY LIST (id);
+        CREATE TABLE alone_1 PARTITION OF alone FOR VALUES IN (1, 2, 3, 200);
+        CREATE TABLE alone_rest PARTITION OF alone DEFAULT;
+        CREATE TABLE parted (id int PRIMARY KEY DEFERRABLE, v text)""")
+    tables = ["event", "spread", "alone", "parted"]
+    rebeco = rebecos(source, target, rig.config(schema="expect", tables={"include": [f"p.{t}" for t in tables]}))
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+
+    def same():
+        for t in tables:
+            sql = f"SELECT count(*), md5(string_agg(r, ' ' ORDER BY r COLLATE \"C\")) FROM (SELECT to_jsonb(x)::text FROM p.{t} x) y (r)"
+            assert source.run(sql) == target.run(sql), t
+    same()
+    for step in [*STEPS[:5], "UPDATE alone SET id = 200 WHERE id = 50; DELETE FROM alone WHERE id < 3; UPDATE parted SET id = -id",
+                 "TRUNCATE alone; INSERT INTO alone VALUES (1, 'one'), (9, 'nine')", "TRUNCATE event_eu; TRUNCATE spread",
+                 "TRUNCATE event, parted; INSERT INTO event VALUES ('eu', '2020-01-01', 5, 'new')"]:
+        source.psql("SET search_path = p; " + step)
+        rebeco.wait_in_sync(30)
+        same()
+    assert not rebeco.log_lines("paused"), rebeco.log_tail()
+
+
+def test_partitions_come_and_go(source, target, rebeco):
+    """Attached with rows, detached, dropped, while rows are written; the target follows when its owner does."""
+    source.psql("CREATE SCHEMA p; CREATE TABLE p.t (k int, id int, v text, PRIMARY KEY (k, id)) PARTITION BY LIST (k); "
+                "CREATE TABLE p.t1 PARTITION OF p.t FOR VALUES IN (1); CREATE TABLE p.t2 PARTITION OF p.t FOR VALUES IN (2); "
+                "CREATE TABLE p.t_rest PARTITION OF p.t DEFAULT; CREATE TABLE p.other (id int PRIMARY KEY); "
+                "INSERT INTO p.t SELECT i % 3, i, 'v' FROM generate_series(1, 300) i")
+    rebeco.start()
+    rebeco.wait_in_sync()
+
+    def same(timeout=30):
+        sql = "SELECT count(*), md5(string_agg(r, ' ' ORDER BY r COLLATE \"C\")) FROM (SELECT to_jsonb(x)::text FROM p.t x) y (r)"
+
+        def equal():
+            assert source.run(sql) == target.run(sql)
+            return True
+        rebeco.wait("the table is the same", equal, timeout)
+    with rig.Crew(source, lambda c, rng, n: c.run("INSERT INTO p.other VALUES (%s) ON CONFLICT DO NOTHING", rng.randint(0, 10**9)), 1, pause_s=0.02):
+        # The target has a default partition that takes what the source now keeps elsewhere.
+        source.psql("CREATE TABLE p.t7 (v text, id int, k int, PRIMARY KEY (k, id)); INSERT INTO p.t7 SELECT 'a', i, 7 FROM generate_series(1, 50) i; "
+                    "ALTER TABLE p.t ATTACH PARTITION p.t7 FOR VALUES IN (7)")
+        same()
+        source.psql("UPDATE p.t7 SET v = 'b' WHERE id < 9; INSERT INTO p.t VALUES (7, 900, 'c'); DELETE FROM p.t WHERE k = 7 AND id = 20")
+        same()
+        source.psql("TRUNCATE p.t7; INSERT INTO p.t VALUES (7, 1, 'again')")
+        same()
+        source.psql("ALTER TABLE p.t DETACH PARTITION p.t2; UPDATE p.t2 SET v = 'away'; INSERT INTO p.t2 VALUES (2, 1000, 'away')")
+        same()
+        source.psql("ALTER TABLE p.t ATTACH PARTITION p.t2 FOR VALUES IN (2)")
+        same()
+        source.psql("DROP TABLE p.t1; INSERT INTO p.t VALUES (1, 5, 'in the default now')")
+        same()
+        source.psql("UPDATE p.t SET v = 'end', k = k + 5")
+        same()
+    rebeco.wait_in_sync()
+    same()
+
+
+TRUNCATES = [
+    "TRUNCATE alone", "TRUNCATE alone; INSERT INTO alone VALUES (1, 'a')", "INSERT INTO alone VALUES (2, 'b')",
+    "BEGIN; INSERT INTO alone VALUES (3, 'lost'); TRUNCATE alone; INSERT INTO alone VALUES (1, 'b'), (4, 'kept'); COMMIT",
+    "BEGIN; TRUNCATE alone; INSERT INTO alone VALUES (9, 'never'); ROLLBACK",
+    "BEGIN; SAVEPOINT s; TRUNCATE alone; ROLLBACK TO s; UPDATE alone SET v = 'still'; COMMIT",
+    "BEGIN; INSERT INTO master VALUES (500, 'x'); TRUNCATE master CASCADE; INSERT INTO master VALUES (1, 'new'); "
+    "INSERT INTO detail (master) VALUES (1); COMMIT",
+    "TRUNCATE detail RESTART IDENTITY; INSERT INTO detail (master) VALUES (1), (1)",
+    "TRUNCATE spread, parted, only_key RESTART IDENTITY; INSERT INTO parted VALUES (7, 'x')",
+    "TRUNCATE event_eu_old", "BEGIN; INSERT INTO event_us VALUES ('us', '2024-01-01', 9999, 'x'); TRUNCATE event_us; COMMIT",
+    "BEGIN; TRUNCATE event_eu_new; INSERT INTO event VALUES ('eu', '2024-06-01', 4, 'after'), ('us', '2024-01-01', 5, 'after'); COMMIT",
+    "TRUNCATE event; INSERT INTO event VALUES ('uk', '2020-01-01', 5, 'after')",
+    "BEGIN; INSERT INTO event VALUES ('uk', '2020-01-02', 6, 'lost'); TRUNCATE event; TRUNCATE event_us; INSERT INTO event_us VALUES ('us', '2020-01-01', 5, 'kept'); COMMIT",
+    "TRUNCATE ONLY city", "INSERT INTO city VALUES ('x', 1); TRUNCATE ONLY capital", "INSERT INTO capital VALUES ('y', 1, 's'); TRUNCATE city",
+    "INSERT INTO old_capital VALUES ('z', 1, 's'); INSERT INTO city VALUES ('z', 1); TRUNCATE ONLY city, capital; INSERT INTO city VALUES ('z', 2)",
+    "TRUNCATE ruled", "TRUNCATE computed; INSERT INTO computed (id, a) VALUES (3, 3)",
+]
+
+
+@pytest.mark.parametrize("how", ["one by one", "in one batch"])
+def test_truncate(source, target, rebeco, how):
+    source.psql(KINDS)
+    source.psql(DATA)
+    source.psql("SET search_path = p; CREATE TABLE master (id int PRIMARY KEY, v text); "
+                "CREATE TABLE detail (id serial PRIMARY KEY, master int NOT NULL REFERENCES master ON DELETE CASCADE); "
+                "INSERT INTO master SELECT i, 'v' FROM generate_series(1, 50) i; INSERT INTO detail (master) SELECT i FROM generate_series(1, 50) i")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    for step in TRUNCATES if how == "one by one" else ["; ".join(TRUNCATES)]:
+        check(rebeco, source, target, step, sequences=False)
+    assert not rebeco.log_lines("paused"), rebeco.log_tail()
+
+
+def test_a_parent_is_copied_again_and_its_children_stay(source, target, rebeco):
+    """Classic inheritance: each table is one of its own, for `resync` too."""
+    source.psql(KINDS)
+    source.psql(DATA)
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    target.psql("DELETE FROM ONLY p.city WHERE people < 20; UPDATE ONLY p.city SET people = 0 WHERE people > 40")
+    rebeco.ok("resync", "p.city")
+    rig.wait_converged(source, target, 30)
+    rebeco.wait_in_sync()
+    target.psql("DELETE FROM p.event WHERE id < 20")
+    rebeco.ok("resync", "p.event", "p.capital")
+    rig.wait_converged(source, target, 30)
+
+
+LONG = "x" * 62
+NAMES = ['Rebeco', 'rebeco2', 'rebeco_', '"', 'a.b', 'new\nline\ttab', "it's", '\\', '$1', '%I %s %%', '); DROP TABLE p.t; --', '名前', 'ünï', LONG + 'a', LONG + 'b',
+         'é' * 31, ' ', 'NULL', 'null', 'true', '{a,b}', '*', '?', 'k1', 'xid', 'op', 'r', 'u', 't', 'c1', 'n', 'gone', 'done', 'changed', 'excluded', '${x}', '#', '/*', '$$']
+
+
+def ident(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def test_hostile_names_everywhere(source, target, rebeco):
+    """Schemas, tables, columns, types, constraints, sequences; each one as every kind."""
+    sql = []
+    for i, name in enumerate(NAMES):
+        n, other, third = ident(name), ident(NAMES[i - 1]), ident(NAMES[i - 2])
+        sql.append(f"CREATE SCHEMA {n}; CREATE TYPE {n}.{other} AS ENUM ('a', {'$q$' + name + '$q$'}); "
+                   f"CREATE TABLE {n}.{n} ({other} int GENERATED ALWAYS AS IDENTITY, {third} {n}.{other}, {n} text, CONSTRAINT {third} PRIMARY KEY ({n}, {other})); "
+                   f"INSERT INTO {n}.{n} ({third}, {n}) VALUES ('a', 'x'), ($q${name}$q$, $q${name}$q$)")
+    # All of them as columns of one table, the first 16 as its key.
+    columns = ", ".join(f"{ident(n)} {'int NOT NULL DEFAULT 1' if i < 16 else 'text'}" for i, n in enumerate(NAMES))
+    sql.append(f"CREATE TABLE wide ({columns}, CONSTRAINT \"); --\" UNIQUE ({', '.join(map(ident, NAMES[:16]))}) DEFERRABLE); "
+               f"INSERT INTO wide ({ident(NAMES[0])}) VALUES (1), (2)")
+    source.psql(";\n".join(sql))
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    sql = []
+    for i, name in enumerate(NAMES):
+        n, third = ident(name), ident(NAMES[i - 2])
+        sql.append(f"INSERT INTO {n}.{n} ({n}) VALUES ('new'); UPDATE {n}.{n} SET {n} = {n} || '!', {third} = $q${name}$q$ WHERE {n} = 'x'")
+        if i % 2:
+            sql.append(f"TRUNCATE {n}.{n}; INSERT INTO {n}.{n} ({n}) VALUES ('after')")
+    sql.append(f"UPDATE wide SET {ident(NAMES[0])} = {ident(NAMES[0])} + 1, {ident(NAMES[-1])} = 'x'")
+    source.psql(";\n".join(sql))
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    assert not rebeco.log_lines("paused") and not rebeco.log_lines("level=error"), rebeco.log_tail()
+    status = rebeco.ok("status", "--json")
+    assert "rebeco2" in status or rebeco.ok("status")
