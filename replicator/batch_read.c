@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "layout.h"
 
 enum { PROBE_TABLES = 50 };
 
@@ -319,6 +320,13 @@ static bool take_stamp(struct batch_job *b, struct batch_table *t, const PGresul
 
     t->stamp = arena_strdup(b->arena, PQgetvalue(r, row, 1));
     if (PQgetisnull(r, row, 1) || (shape && strcmp(shape, t->table->source->shape) != 0)) {
+        struct error e = drift_error(t->table, shape);
+
+        table_pause(t->table, TABLE_DRIFT, &e);
+        return false;
+    }
+    if (!PQgetisnull(r, row, 6) &&
+        !layout_keeps_values(t->table->layout, PQgetvalue(r, row, 6), NULL)) {
         struct error e = drift_error(t->table, shape);
 
         table_pause(t->table, TABLE_DRIFT, &e);

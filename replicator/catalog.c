@@ -110,6 +110,7 @@ static void read_relation(struct arena *a, const json_t *doc, struct relation *r
     r->bytes = take_int(doc, "bytes");
     r->rows = take_int(doc, "rows");
     r->shape = take_text(a, doc, "shape");
+    r->layout = take_text(a, doc, "layout");
     r->key_index = (Oid)take_int(doc, "key_index");
     r->key_immediate = take_bool(doc, "key_immediate");
     read_key(a, json_object_get(doc, "key"), r);

@@ -43,6 +43,7 @@ struct relation {
     bool is_referenced; /* foreign keys point to it */
     int64_t bytes;      /* of the table without indexes, an estimate */
     int64_t rows;       /* likewise */
+    const char *layout; /* where its values are kept, for layout.h */
     const char *shape;  /* all that matters of its definition, as text */
     Oid key_index;      /* 0: rows cannot be told apart */
     bool key_immediate;

@@ -11,6 +11,7 @@
 
 #include "batch.h"
 #include "drift.h"
+#include "layout.h"
 #include "log.h"
 
 /* ------------------------------------------------------------------ which tables */
@@ -119,8 +120,8 @@ static void pause_for_planning(struct table *t)
 {
     struct error e = {0};
 
-    error_set(&e, "%s has changed at both ends", t->label);
-    error_hint(&e, "%s", "It is planned anew and goes on by itself.");
+    error_set(&e, "the definition of %s has changed", t->label);
+    error_hint(&e, "%s", "Both ends fit; it is planned or copied anew and goes on by itself.");
     table_pause(t, TABLE_DRIFT, &e);
 }
 
@@ -129,11 +130,12 @@ static void mend(struct table *t, const struct relation *source, const struct re
 {
     bool changed = !is_same_source(source, t->source) || !is_same_target(target, t->target) ||
                    takes_on_conflict(source, target) != takes_on_conflict(t->source, t->target);
+    bool keeps = layout_keeps_values(t->layout, source->layout, target->layout);
     double now = ev_now(t->sync->loop);
 
     switch (t->pause) {
     case TABLE_RUNS:
-        if (changed && t->state != TABLE_NEW && t->streams == 0 && !t->is_indexing)
+        if ((changed || !keeps) && t->state != TABLE_NEW)
             pause_for_planning(t);
         else if (t->state == TABLE_NEW || t->source == NULL)
             table_set_relations(t, t->sync->catalogs, source, target);
@@ -150,6 +152,10 @@ static void mend(struct table *t, const struct relation *source, const struct re
         t->wants_plan = stands_still(t) && !t->is_lossy;
         t->wants_copy |= t->is_lossy;
         break;
+    }
+    if (t->wants_plan && !keeps) {
+        t->wants_plan = false;
+        t->wants_copy = true;
     }
     if (t->wants_plan || (t->wants_copy && stands_still(t)))
         table_set_relations(t, t->sync->catalogs, source, target);

@@ -109,6 +109,7 @@ void sync_table_forget(struct table *t)
     free(t->snapshot);
     free(t->stamp);
     free(t->capture_stamp);
+    free(t->layout);
     list_remove(&t->in_sync);
     t->sync->table_count--;
     free(t);
@@ -212,6 +213,12 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
     if (t->sync->batch)
         batch_wake(t->sync->batch);
     lead_wake(t->sync->lead);
+}
+
+void table_set_layout(struct table *t, const char *layout)
+{
+    free(t->layout);
+    t->layout = mem_strdup(layout);
 }
 
 void table_set_snapshot(struct table *t, const char *snapshot)

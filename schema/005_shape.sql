@@ -152,3 +152,24 @@ AS $$
      ORDER BY c.opcintype = t.oid DESC
      LIMIT 1
 $$;
+
+-- Where a table keeps its values: its file, and for each column its number, the transaction that last
+-- touched its definition, and what rows from before it was added have. From two of them it can be told
+-- whether the values under the names may have changed without a row being written.
+CREATE FUNCTION rebeco.table_layout(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT json_build_object('file', (
+               WITH RECURSIVE tree AS (
+                   SELECT c.oid
+                   UNION ALL
+                   SELECT i.inhrelid FROM tree t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p'
+                     JOIN pg_inherits i ON i.inhparent = t.oid
+               )
+               SELECT string_agg(f.relfilenode::text, ',' ORDER BY f.oid) FROM tree JOIN pg_class f ON f.oid = tree.oid),
+           'columns', coalesce((SELECT json_object_agg(a.attname, json_build_array(a.attnum, a.xmin::text, a.attmissingval::text))
+                                  FROM pg_attribute a
+                                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '{}'))::text
+      FROM pg_class c WHERE c.oid = relation
+$$;

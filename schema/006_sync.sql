@@ -67,14 +67,15 @@ END
 $$;
 
 -- Lets a paused table run again, from the position that it has.
-CREATE FUNCTION rebeco.table_resume(sync_name text, our_number bigint, table_id int) RETURNS void
+CREATE FUNCTION rebeco.table_resume(sync_name text, our_number bigint, table_id int, new_layout text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM rebeco.sync_check_owner(sync_name, our_number);
     UPDATE rebeco.sync_table t
-       SET paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL, paused_at = NULL
+       SET paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL, paused_at = NULL,
+           layout = new_layout
      WHERE t.sync = sync_name AND t.id = table_id;
 END
 $$;
@@ -144,7 +145,7 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $$;
 
--- Which of these tables hold rows.
+-- Which of these tables hold rows. What is in the children of a table is theirs.
 CREATE FUNCTION rebeco.tables_with_rows(tables oid[]) RETURNS SETOF oid
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -154,7 +155,8 @@ DECLARE
     found_one boolean;
 BEGIN
     FOREACH t IN ARRAY tables LOOP
-        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s)', t::regclass) INTO found_one;
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s%s)', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = t) THEN 'ONLY ' END,
+                       t::regclass) INTO found_one;
         IF found_one THEN
             RETURN NEXT t;
         END IF;

@@ -1,5 +1,5 @@
 -- All tables of the users, each as one JSON object; partitions are part of their root.
--- Result: document json {oid, schema, name, kind, bytes, rows, shape, key_index, key_immediate,
+-- Result: document json {oid, schema, name, kind, bytes, rows, shape, layout, key_index, key_immediate,
 -- key [names], only (read without children), has_rules, is_referenced, columns [{name, type, full_type, cast, output,
 -- input, input_more, array, element_oid, array_oid, copy_binary, copy_cast, equals, is_bitwise,
 -- not_null, generated, identity}]}.
@@ -20,7 +20,7 @@ SELECT json_build_object(
     'is_referenced', EXISTS (SELECT 1 FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid),
     'bytes', CASE c.relkind WHEN 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE p.bytes END,
     'rows', greatest(CASE c.relkind WHEN 'r' THEN c.reltuples ELSE p.rows END, 0)::bigint,
-    'shape', rebeco.table_shape(c.oid),
+    'shape', rebeco.table_shape(c.oid), 'layout', rebeco.table_layout(c.oid),
     'key_index', k.index_oid::bigint, 'key_immediate', k.is_immediate, 'key', coalesce(k.names, '[]'),
     'columns', coalesce(a.columns, '[]')) AS document
   FROM pg_catalog.pg_class c

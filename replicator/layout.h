@@ -1,0 +1,14 @@
+/* May values have changed under their columns' names without a row being written? Pure: compares
+ * two texts of rebeco.table_layout(). */
+#ifndef LAYOUT_H
+#define LAYOUT_H
+
+#include <stdbool.h>
+
+/* True when what was copied from a table as it was, `old`, is still right for it as it is `now`.
+ * False when names were exchanged, a column was made again, or the table was rewritten by a change
+ * of a column. `target` is the other end's layout, which tells whether a new column has the same
+ * values there for rows from before; NULL when no column is new. `old` NULL: not known, true. */
+bool layout_keeps_values(const char *old, const char *now, const char *target);
+
+#endif
