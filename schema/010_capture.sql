@@ -35,10 +35,16 @@
 -- * Before PostgreSQL 15 a table with statement triggers of ours cannot be attached as a partition, nor
 --   become a child: the server refuses. A table that is to become one is captured in the form row.
 
+-- * A crash of the server empties unlogged tables, and no trigger fires: rebeco.capture_alive is unlogged
+--   too, and a capture of such a table that has no row there is lossy.
+
 -- Forms. A statement trigger with transition tables is the cheaper one, and is used for plain tables. A
 -- row trigger is used where statement triggers do not see every change: on partitioned tables (it is
 -- cloned to all partitions, and fires for statements that name the partition), on tables with
 -- inheritance, on tables that are filled by a subscription.
+
+-- One row per capture, until the server crashes.
+CREATE UNLOGGED TABLE rebeco.capture_alive (capture_id int PRIMARY KEY);
 
 -- The present names of a table's columns with these numbers; NULL when one was dropped or has another
 -- type than the one given. For the planner, see above; the caller passes constants.
@@ -302,6 +308,7 @@ BEGIN
     PERFORM rebeco.capture_create_log(c.id, c.key_types);
     PERFORM rebeco.capture_function(c.id, 0);
     PERFORM rebeco.capture_create_triggers(c.id, relation);
+    INSERT INTO rebeco.capture_alive (capture_id) VALUES (c.id) ON CONFLICT DO NOTHING;
     UPDATE rebeco.capture u SET triggers = rebeco.capture_triggers(c.id, relation) WHERE u.id = c.id;
     RETURN c.id;
 END
@@ -510,6 +517,7 @@ BEGIN
     PERFORM rebeco.capture_drop_triggers(capture_id);
     EXECUTE format('DROP FUNCTION IF EXISTS rebeco.capture_%s()', capture_id);
     PERFORM rebeco.capture_drop_log(capture_id);
+    DELETE FROM rebeco.capture_alive a WHERE a.capture_id = capture_remove.capture_id;
     DELETE FROM rebeco.capture WHERE id = capture_id;
 END
 $$;
@@ -525,6 +533,10 @@ BEGIN
     RETURN (
         SELECT CASE WHEN to_regclass('rebeco.log_' || c.id || '_0') IS NULL
                       OR to_regclass('rebeco.log_' || c.id || '_1') IS NULL THEN 'a segment of its change log is gone'
+                    WHEN NOT EXISTS (SELECT 1 FROM rebeco.capture_alive a WHERE a.capture_id = c.id)
+                     AND EXISTS (SELECT 1 FROM pg_class t WHERE t.relpersistence = 'u'
+                                    AND (t.oid = c.relid OR t.oid IN (SELECT * FROM rebeco.capture_partitions(c.relid))))
+                    THEN 'the server has crashed, and emptied what is unlogged'
                     WHEN f.md5 IS NULL THEN format('function rebeco.capture_%s() is gone', c.id)
                     WHEN f.md5 <> c.function_md5 THEN format('function rebeco.capture_%s() was altered', c.id) END
           FROM (SELECT rebeco.capture_function_md5(c.id) AS md5) f);

@@ -266,3 +266,31 @@ def test_hostile_names_everywhere(source, target, rebeco):
     assert not rebeco.log_lines("paused") and not rebeco.log_lines("level=error"), rebeco.log_tail()
     status = rebeco.ok("status", "--json")
     assert "rebeco2" in status or rebeco.ok("status")
+
+
+def test_a_crash_empties_unlogged_tables(source, target, rebeco):
+    """No trigger fires when the server empties them, and rows may be there again before anybody looks."""
+    source.psql("CREATE UNLOGGED TABLE u (id int PRIMARY KEY, v text); CREATE TABLE l (id int PRIMARY KEY); "
+                "CREATE UNLOGGED TABLE quiet (id int PRIMARY KEY); INSERT INTO quiet VALUES (1); INSERT INTO l VALUES (1); "
+                "INSERT INTO u SELECT i, 'x' FROM generate_series(1, 100) i; "
+                "CREATE TABLE tree (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE UNLOGGED TABLE leaf PARTITION OF tree DEFAULT; "
+                "INSERT INTO tree VALUES (1), (2)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    assert target.value("SELECT count(*) FROM u") == 100
+    source.restart()  # no crash: nothing is lost, nothing is copied again
+    source.run("UPDATE u SET v = 'y' WHERE id = 5")
+    rebeco.wait("the change is there", lambda: target.value("SELECT v FROM u WHERE id = 5") == "y", 40)
+    assert not rebeco.log_lines("crashed")
+    source.run("INSERT INTO l VALUES (2)")
+    source.restart("immediate")
+    source.run("INSERT INTO u VALUES (7, 'after')")
+    assert source.value("SELECT count(*) FROM u") == 1
+    for table, rows in (("u", [(7, "after")]), ("quiet", []), ("tree", [])):
+        rebeco.wait(f"{table} is the same again", lambda: target.run(f"SELECT * FROM {table}") == rows, 60)
+    rebeco.wait_in_sync()
+    source.run("INSERT INTO u VALUES (8, 'more'); INSERT INTO tree VALUES (5)")
+    rebeco.wait_in_sync()
+    for table in ("u", "l", "quiet", "tree"):
+        assert source.run(f"SELECT * FROM {table} ORDER BY 1") == target.run(f"SELECT * FROM {table} ORDER BY 1")
+    assert not [line for line in rebeco.log_lines("table copied") if "table=public.l " in line][1:], "a logged table was copied again"

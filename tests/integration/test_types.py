@@ -212,6 +212,27 @@ def check_each_value(source, target):
                 assert len(a) == len(b) and not differ, f"{table}.{name}: {differ[:3]}"
 
 
+def test_an_enum_gets_new_labels(source, target, rebeco):
+    """A label that the target lacks stops the table, by name; the others go on, and so does it when it is there."""
+    source.psql("CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE t (id int PRIMARY KEY, m mood, ms mood[]); "
+                "CREATE TABLE other (id int PRIMARY KEY); INSERT INTO t VALUES (1, 'good', '{bad}'), (2, 'bad', '{}')")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    source.psql("ALTER TYPE mood ADD VALUE 'fine' BEFORE 'bad'")
+    source.psql("INSERT INTO t VALUES (3, 'fine', '{fine,bad}'); UPDATE t SET m = 'bad' WHERE id = 1; INSERT INTO other VALUES (1)")
+    rig.eventually("the other table moves", lambda: target.value("SELECT count(*) FROM other") == 1, 20)
+    rebeco.wait("the label is named", lambda: "fine" in target.value(
+        "SELECT paused_what FROM rebeco.sync_table WHERE source_name = 't'"), 20)
+    target.psql("ALTER TYPE mood ADD VALUE 'fine' BEFORE 'bad'")
+    rebeco.ok("resume", "t")
+    rig.wait_converged(source, target, 40)
+    for server in (source, target):
+        server.psql("ALTER TYPE mood RENAME VALUE 'fine' TO 'so \"la, la'")
+    source.psql("UPDATE t SET m = 'so \"la, la', ms = ms || m WHERE id < 3")
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 @pytest.mark.limit(240)
 def test_values_of_every_type(source, target, rebeco):
     """Initial copy, in binary and as text; then insert, update and delete of each value."""
