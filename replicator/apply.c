@@ -202,6 +202,13 @@ void apply_clear(struct apply *a, struct table *t)
     execute(a, t, CLEAR);
 }
 
+bool apply_may_remove_first(const struct table *t)
+{
+    const struct relation *now = catalog_find_oid(t->sync->catalogs->target, t->target->oid);
+
+    return t->sync->has_replica_role || (now && !now->is_referenced);
+}
+
 /* ------------------------------------------------------------------ rows */
 
 static void find_key_columns(struct apply *a)

@@ -56,6 +56,8 @@ void apply_reset(struct apply *a);
 void apply_sent_other(struct apply *a);
 /* Removes all rows of the table: it was truncated. */
 void apply_clear(struct apply *a, struct table *t);
+/* May rows that stay be removed first? Without replica role that sets off what foreign keys do. */
+bool apply_may_remove_first(const struct table *t);
 /* The rows of this table come now. */
 void apply_open(struct apply *a, struct table *t, enum apply_mode mode);
 /* One row as sql/read_statements.sql gives it, in binary. */

@@ -290,14 +290,6 @@ static enum job_next again(struct batch_job *b, const char *why)
     return job_fail(&b->job, &e);
 }
 
-/* Without replica role, removing rows that stay sets off what foreign keys do. */
-static bool may_delete_first(const struct table *t)
-{
-    const struct relation *now = catalog_find_oid(t->sync->catalogs->target, t->target->oid);
-
-    return t->sync->has_replica_role || (now && !now->is_referenced);
-}
-
 /* The statement of a table failed: what of it can be dealt with here is noted at the table; the
  * batch is made again, with the table treated otherwise or without it. */
 static enum job_next statement_failed(struct batch_job *b, enum job_side side, struct table *t,
@@ -313,7 +305,7 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
     if (t && sqlstate_is_of_table(action)) {
         t->failures++;
         error_place(&e, "table %s", t->label);
-        if (action == SQLSTATE_CONFLICT && !t->delete_first && may_delete_first(t))
+        if (action == SQLSTATE_CONFLICT && !t->delete_first && apply_may_remove_first(t))
             t->delete_first = true;
         else if (side == JOB_TARGET || t->failures > 3)
             table_pause(t, TABLE_ERROR, &e);
