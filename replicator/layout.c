@@ -64,3 +64,22 @@ bool layout_keeps_values(const char *old, const char *now, const char *target)
     json_decref(t);
     return keeps;
 }
+
+bool layout_keeps_names(const char *old, const char *now)
+{
+    json_t *o = old ? json_loads(old, 0, NULL) : NULL;
+    json_t *n = now ? json_loads(now, 0, NULL) : NULL;
+    bool keeps = true;
+    const char *name;
+    json_t *column;
+
+    json_object_foreach(json_object_get(n, "columns"), name, column)
+    {
+        const json_t *before = json_object_get(json_object_get(o, "columns"), name);
+
+        keeps &= before == NULL || json_equal(json_array_get(before, 0), json_array_get(column, 0));
+    }
+    json_decref(o);
+    json_decref(n);
+    return keeps;
+}

@@ -10,5 +10,8 @@
  * of a column. `target` is the other end's layout, which tells whether a new column has the same
  * values there for rows from before; NULL when no column is new. `old` NULL: not known, true. */
 bool layout_keeps_values(const char *old, const char *now, const char *target);
+/* The same for the end that is written: true unless names were exchanged there. Its rewrites are
+ * our own doing. */
+bool layout_keeps_names(const char *old, const char *now);
 
 #endif

@@ -249,7 +249,8 @@ static void take_table(struct sync *s, const PGresult *r, int row)
     t->rows_done = strtoll(PQgetvalue(r, row, 16), NULL, 10);
     t->chunks = atoi(PQgetvalue(r, row, 17));
     t->chunks_done = atoi(PQgetvalue(r, row, 18));
-    table_set_layout(t, PQgetisnull(r, row, 19) ? NULL : PQgetvalue(r, row, 19));
+    table_set_layouts(t, PQgetisnull(r, row, 19) ? NULL : PQgetvalue(r, row, 19),
+                      PQgetisnull(r, row, 20) ? NULL : PQgetvalue(r, row, 20));
     /* The snapshot that the first chunks shared is gone. */
     t->tolerant =
         PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);

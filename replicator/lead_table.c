@@ -277,6 +277,7 @@ void lead_bind_add(struct job *j, struct params *p)
     params_text(p, l->chunks);
     params_bool(p, false);
     params_text(p, t->source->layout);
+    params_text(p, t->target->layout);
 }
 
 static int count_chunks(const char *chunks)
@@ -294,7 +295,7 @@ enum job_next lead_enter_added(struct job *j)
     struct table *t = l->table;
 
     copy_release_snapshot(t); /* it is older than the new position */
-    table_set_layout(t, t->source->layout);
+    table_set_layouts(t, t->source->layout, t->target->layout);
     j->sync->is_consistent = false;
     t->is_indexing = false;
     t->bytes_moving = 0;
@@ -383,6 +384,7 @@ enum job_next lead_enter_resumed(struct job *j)
     params_clear(&j->params);
     lead_bind_table(j, &j->params);
     params_text(&j->params, lead_of(j)->table->source->layout);
+    params_text(&j->params, lead_of(j)->table->target->layout);
     conn_execute(job_conn(j, JOB_TARGET), &sql_table_resume, &j->params, CONN_TEXT, 60.);
     return JOB_WAIT;
 }
@@ -398,7 +400,7 @@ enum job_next lead_take_resumed(struct job *j, PGresult *r)
     t->is_recorded = false;
     t->wants_plan = false;
     t->failures = 0;
-    table_set_layout(t, t->source->layout);
+    table_set_layouts(t, t->source->layout, t->target->layout);
     return job_goto(j, "resume");
 }
 

@@ -130,7 +130,8 @@ static void mend(struct table *t, const struct relation *source, const struct re
 {
     bool changed = !is_same_source(source, t->source) || !is_same_target(target, t->target) ||
                    takes_on_conflict(source, target) != takes_on_conflict(t->source, t->target);
-    bool keeps = layout_keeps_values(t->layout, source->layout, target->layout);
+    bool keeps = layout_keeps_values(t->layout, source->layout, target->layout) &&
+                 layout_keeps_names(t->target_layout, target->layout);
     double now = ev_now(t->sync->loop);
 
     switch (t->pause) {
@@ -168,6 +169,12 @@ static bool is_expected(const struct table *t)
            t->sync->expects_schema;
 }
 
+/* Another table has its name at the source now, and with it the one at the target. */
+static bool has_successor(const struct table *t)
+{
+    return t->target && catalog_find(t->sync->catalogs->source, t->target->schema, t->target->name);
+}
+
 static void reconcile_table(struct table *t)
 {
     const struct catalog_pair *p = t->sync->catalogs;
@@ -177,7 +184,7 @@ static void reconcile_table(struct table *t)
         named ? catalog_find(p->target, named->schema, named->name) : NULL;
     struct drift d;
 
-    if (source == NULL && target == NULL) {
+    if (source == NULL && (target == NULL || has_successor(t))) {
         if (t->id != 0 && t->pause != TABLE_DRIFT)
             pause_as_gone(t);
         t->is_gone = true;
@@ -190,7 +197,8 @@ static void reconcile_table(struct table *t)
             pause_for_drift(t, &d);
         return;
     }
-    if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT)
+    if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT &&
+        (t->wants_copy || ev_now(t->sync->loop) >= t->next_try))
         t->pause = TABLE_RUNS;
     mend(t, source, target);
 }

@@ -110,6 +110,7 @@ void sync_table_forget(struct table *t)
     free(t->stamp);
     free(t->capture_stamp);
     free(t->layout);
+    free(t->target_layout);
     list_remove(&t->in_sync);
     t->sync->table_count--;
     free(t);
@@ -142,7 +143,7 @@ struct table *sync_table_find_name(struct sync *s, const char *schema, const cha
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
 
-        if (t->source && strcmp(t->source->schema, schema) == 0 &&
+        if (t->source && !t->is_gone && strcmp(t->source->schema, schema) == 0 &&
             strcmp(t->source->name, name) == 0)
             return t;
     }
@@ -215,10 +216,12 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
     lead_wake(t->sync->lead);
 }
 
-void table_set_layout(struct table *t, const char *layout)
+void table_set_layouts(struct table *t, const char *source, const char *target)
 {
     free(t->layout);
-    t->layout = mem_strdup(layout);
+    free(t->target_layout);
+    t->layout = mem_strdup(source);
+    t->target_layout = mem_strdup(target);
 }
 
 void table_set_snapshot(struct table *t, const char *snapshot)

@@ -73,6 +73,7 @@ struct table {
     const char *clear_sql;
     char *layout; /* of the source when its values were last known to be here (malloc) */
     char *stamp;  /* of the catalog rows that source was read from (malloc), NULL: not known */
+    char *target_layout; /* of the target at that time */
     char *capture_stamp; /* of the triggers and their function, likewise */
     bool delete_first;   /* values move between rows under a unique index: remove, then insert */
     bool target_has_key;
@@ -197,7 +198,7 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
                          const struct relation *target);
 /* Puts a table out of step, in memory; the leading job records it. */
 void table_pause(struct table *t, enum table_pause why, const struct error *e);
-void table_set_layout(struct table *t, const char *layout);
+void table_set_layouts(struct table *t, const char *source, const char *target);
 void table_set_snapshot(struct table *t, const char *snapshot);
 
 /* What `run --until` asks: every table is copied; the target follows in a consistent state, with

@@ -228,6 +228,8 @@ static void copy_again(struct table *t)
 
     t->wants_copy = true;
     t->is_lossy = true;
+    t->next_try = 0;
+    t->sync->wants_catalog = true;
     if (t->state == TABLE_NEW)
         return;
     error_set(&e, "%s is about to be copied again", t->label);

@@ -46,6 +46,7 @@ CREATE TABLE rebeco.sync_table (
     paused_at timestamptz,
     tolerant boolean NOT NULL DEFAULT false, -- chunks of different age: rows may come twice
     layout text,                        -- of the source when its values were last known to be here
+    target_layout text,                 -- of the target at that time
     bytes bigint NOT NULL DEFAULT 0,    -- estimates at the source when the copy was planned
     rows bigint NOT NULL DEFAULT 0,
     copy_started_at timestamptz,

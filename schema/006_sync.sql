@@ -67,7 +67,8 @@ END
 $$;
 
 -- Lets a paused table run again, from the position that it has.
-CREATE FUNCTION rebeco.table_resume(sync_name text, our_number bigint, table_id int, new_layout text) RETURNS void
+CREATE FUNCTION rebeco.table_resume(sync_name text, our_number bigint, table_id int, new_layout text,
+        new_target_layout text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -75,7 +76,7 @@ BEGIN
     PERFORM rebeco.sync_check_owner(sync_name, our_number);
     UPDATE rebeco.sync_table t
        SET paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL, paused_at = NULL,
-           layout = new_layout
+           layout = new_layout, target_layout = new_target_layout
      WHERE t.sync = sync_name AND t.id = table_id;
 END
 $$;

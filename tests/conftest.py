@@ -1,8 +1,10 @@
 """Fixtures and habits of the tests on real servers; the classes behind them are in integration/rig.py."""
 
+import ctypes
 import os
 import signal
 import sys
+import threading
 
 import pytest
 
@@ -115,11 +117,20 @@ def pytest_runtest_call(item):
     def expire(*_):
         raise _TooLong(f"the test took longer than {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, expire)
-    signal.alarm(int(seconds))
+    # A test worker may run its tests in another thread than the first, where no signal can be caught.
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGALRM, expire)
+        signal.alarm(int(seconds))
+        yield
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        return
+    me = ctypes.c_ulong(threading.get_ident())
+    timer = threading.Timer(seconds, lambda: ctypes.pythonapi.PyThreadState_SetAsyncExc(me, ctypes.py_object(_TooLong)))
+    timer.daemon = True
+    timer.start()
     yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    timer.cancel()
 
 
 @pytest.hookimpl(hookwrapper=True)
