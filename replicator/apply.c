@@ -248,7 +248,12 @@ void apply_row(struct apply *a, const PGresult *r)
     else
         for (int i = 0; i < rel->column_count; i++)
             a->bytes += array_add(&a->writes[i], r, 1 + i);
-    if (a->bytes >= SLICE_BYTES || a->writes[0].count + a->removes[0].count >= SLICE_ROWS)
+}
+
+void apply_send_full(struct apply *a)
+{
+    if (a->table &&
+        (a->bytes >= SLICE_BYTES || a->writes[0].count + a->removes[0].count >= SLICE_ROWS))
         send_slice(a);
 }
 

@@ -62,6 +62,9 @@ bool apply_may_remove_first(const struct table *t);
 void apply_open(struct apply *a, struct table *t, enum apply_mode mode);
 /* One row as sql/read_statements.sql gives it, in binary. */
 void apply_row(struct apply *a, const PGresult *r);
+/* Sends what is gathered if it is enough for a statement. Apart from apply_row(), so that a large
+ * row is in memory once less when it is sent. */
+void apply_send_full(struct apply *a);
 /* Sends what is gathered; the table's rows are complete. */
 void apply_close(struct apply *a);
 /* A result has come: the table that its statement was about, NULL for none. */

@@ -320,7 +320,6 @@ static enum job_next source_result(struct batch_job *b, const PGresult *r)
         return statement_failed(b, JOB_SOURCE, batch_first_table(b), r);
     if (!batch_take(b, r))
         return again(b, "a table has changed its look");
-    hold_back(b);
     return JOB_WAIT;
 }
 
@@ -345,6 +344,10 @@ static enum job_next on_event(struct job *j, enum job_side side, const struct co
 
     if (m->event == CONN_RESULT)
         return side == JOB_SOURCE ? source_result(b, m->result) : target_result(b, m->result);
+    if (m->event == CONN_BETWEEN) {
+        apply_send_full(&b->apply);
+        hold_back(b);
+    }
     if (m->event != CONN_DONE)
         return JOB_WAIT;
     return --b->syncs_due == 0 ? JOB_NEXT : JOB_WAIT;
@@ -430,6 +433,7 @@ static void note_tables(struct batch_job *b)
             continue;
         t->changes_pending = 0;
         t->failures = 0;
+        t->moves = 0;
         t->delete_first = false;
         sync_table_changed(t);
     }

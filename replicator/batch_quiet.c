@@ -10,8 +10,8 @@
 
 #define QUIET_S 0.015  /* between two looks while there might be more at once */
 #define QUIET_ROUNDS 8 /* empty looks before a nap */
-#define LOOK_S 0.03    /* between two looks whether a writer came by, where none may announce */
-#define SLOW_S 2.      /* covers every lost wake-up */
+#define LOOK_S 0.05    /* between two looks whether a writer came by, where none may announce */
+#define SLOW_S 5.      /* covers every lost wake-up */
 
 /* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
  * A writer that began before the nap was asked for may not announce itself: while such a one runs

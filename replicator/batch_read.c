@@ -12,7 +12,7 @@
 #include "apply.h"
 #include "layout.h"
 
-enum { PROBE_TABLES = 50 };
+enum { PROBE_TABLES = 50, MOVES_MAX = 2 };
 
 #define READ_TIMEOUT_S 0. /* a large batch may take long; a dead network is noticed by TCP */
 
@@ -353,14 +353,30 @@ static bool take_stamps(struct batch_job *b, const PGresult *r)
     return fits;
 }
 
+/* A table that is truncated or altered again and again would hold up the others: it stands aside,
+ * and is taken in again by the leading job a moment later. */
+static void note_move(struct table *t)
+{
+    struct error e = {0};
+
+    if (++t->moves < MOVES_MAX)
+        return;
+    t->moves = 0;
+    error_set(&e, "%s is truncated, rewritten or altered again and again", t->label);
+    error_hint(&e, "%s", "It goes on by itself as soon as it can be read undisturbed.");
+    table_pause(t, TABLE_DRIFT, &e);
+}
+
 static void take_check(struct batch_job *b, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
         struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
 
         if (t && (t->stamp == NULL || PQgetisnull(r, i, 1) ||
-                  strcmp(t->stamp, PQgetvalue(r, i, 1)) != 0))
+                  strcmp(t->stamp, PQgetvalue(r, i, 1)) != 0)) {
             b->has_moved = true;
+            note_move(t->table);
+        }
         if (PQgetvalue(r, i, 2)[0] != 't')
             b->is_flushed = false;
     }

@@ -453,6 +453,7 @@ static void ended(struct job *j, bool finished)
 static const struct job_type check_type = {
     .name = "check",
     .uses = {true, true},
+    .knows_pooler = true,
     .steps = steps,
     .failed = failed,
     .ended = ended,

@@ -18,11 +18,11 @@ const struct check_code check_codes[] = {
      "A pooler in between gives each transaction another session. Settings and locks of a session "
      "would not last, and would turn up in the application's sessions. Nothing else was checked.",
      "Give the address of the server itself (the direct port), not that of the pooler."},
-    {"pooler", CHECK_WARNING,
-     "A pooler is in between. It seems to keep one session for each connection, but may end idle "
-     "ones, hide a broken network and hold back notifications.",
-     "Give the address of the server itself if it can be reached; otherwise make sure that the "
-     "pooler's mode is \"session\" and that it ends no idle connection."},
+    {"pooler", CHECK_BLOCKER,
+     "A pooler is in between. It seems to keep one session for each connection, but that can "
+     "change "
+     "at any moment, and it may end idle ones and hide a broken network. `run` refuses it.",
+     "Give the address of the server itself (the direct port), not that of the pooler."},
     {"not-encrypted", CHECK_WARNING,
      "The connection leaves this machine without encryption: whoever is in between can read the "
      "data.",

@@ -303,7 +303,7 @@ static bool still_copies_in(struct conn *c, PGresult *r)
 static bool take_one(struct conn *c, int *budget)
 {
     PGresult *r;
-    bool more;
+    bool more, is_row;
 
     if (c->copying_out && !conn_take_copy_data(c, budget))
         return false;
@@ -315,9 +315,10 @@ static bool take_one(struct conn *c, int *budget)
         return false;
     if (r == NULL)
         return statement_ended(c) || (c->in_pipeline && c->pending.count > 0 && !PQisBusy(c->pg));
+    is_row = PQresultStatus(r) == PGRES_SINGLE_TUPLE;
     more = take_result(c, r);
     PQclear(r);
-    return more;
+    return more && (!is_row || tell_event(c, CONN_BETWEEN));
 }
 
 static void take_notifications(struct conn *c)

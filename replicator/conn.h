@@ -19,9 +19,10 @@
 #include "sql.h"
 
 enum conn_event {
-    CONN_READY,  /* connected, statements may be sent */
-    CONN_RESULT, /* one result, or one row of a statement sent with CONN_ROWS */
-    CONN_DONE,   /* outside a pipeline: the statement has ended; inside: a sync point is reached */
+    CONN_READY,   /* connected, statements may be sent */
+    CONN_RESULT,  /* one result, or one row of a statement sent with CONN_ROWS */
+    CONN_BETWEEN, /* after such a row: its memory is free again */
+    CONN_DONE,    /* outside a pipeline: the statement has ended; inside: a sync point is reached */
     CONN_COPY_OUT,  /* the server sends COPY data now: CONN_COPY_DATA events follow */
     CONN_COPY_IN,   /* the server waits for COPY data: conn_copy_put() may be called */
     CONN_COPY_DATA, /* some bytes of COPY data, one row or the header */

@@ -101,6 +101,7 @@ static enum job_next target_event(struct copy_job *c, const struct conn_message 
     case CONN_DONE:
         return JOB_NEXT;
     case CONN_READY:
+    case CONN_BETWEEN:
     case CONN_COPY_OUT:
     case CONN_COPY_DATA:
     case CONN_NOTIFY:

@@ -3,6 +3,7 @@
  * moment is safe. A second SIGTERM leaves at once. */
 #include "daemon.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "lead.h"
 #include "log.h"
 #include "sync.h"
+
+enum { LARGE_BYTES = 256 * 1024 };
 
 #define GRACE_S 5.
 #define GRACE_LOOK_S 0.02
@@ -110,6 +113,12 @@ void daemon_consider(struct daemon *d)
     }
 }
 
+void daemon_misconfigured(struct daemon *d, const struct error *e)
+{
+    log_error(LOG_ERROR, "the configuration does not fit the source", e, NULL);
+    leave(d, EXIT_USAGE);
+}
+
 void daemon_sync_held(struct daemon *d, struct sync *s)
 {
     (void)s;
@@ -175,6 +184,12 @@ static void forbid_core_files(void)
     setrlimit(RLIMIT_CORE, &none);
 }
 
+/* A large row's memory goes back to the system when it is freed, and not into a heap that stays. */
+static void return_large_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+}
+
 int daemon_run(struct config *c, const struct config_arguments *arguments, enum config_until until)
 {
     struct daemon d = {.config = c,
@@ -184,6 +199,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments, enum 
                        .exit_code = EXIT_FAILED};
 
     forbid_core_files();
+    return_large_memory();
     signal(SIGPIPE, SIG_IGN);
     d.loop = ev_default_loop(0);
     list_init(&d.syncs);

@@ -37,6 +37,8 @@ int daemon_run(struct config *c, const struct config_arguments *arguments, enum 
 
 /* For the syncs: something has changed that may end the daemon. */
 void daemon_consider(struct daemon *d);
+/* The configuration names what the source does not have. */
+void daemon_misconfigured(struct daemon *d, const struct error *e);
 /* Another daemon holds the lock of a sync. */
 void daemon_sync_held(struct daemon *d, struct sync *s);
 

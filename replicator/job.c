@@ -198,8 +198,7 @@ static void refuse_pooler(struct job *j, enum job_side side)
 
     error_set(&e, "%s: a connection pooler is in between", j->conns[side].label);
     error_hint(&e, "%s",
-               "Connect to the server itself, or to a pooler in session mode: capture and "
-               "copy need sessions of their own.");
+               "Connect to the server itself: capture and copy need sessions of their own.");
     job_fail(j, &e);
 }
 
@@ -208,6 +207,7 @@ static void set_up_session(struct job *j, enum job_side side)
     params_clear(&j->params);
     params_int(&j->params, conn_backend_pid(&j->conns[side]));
     params_int(&j->params, (int64_t)(j->conns[side].timeout_s * 1000));
+    params_bool(&j->params, j->type->knows_pooler);
     conn_execute(&j->conns[side], &sql_session_setup, &j->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
 }
 

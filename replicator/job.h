@@ -51,7 +51,8 @@ struct job_step {
 
 struct job_type {
     const char *name;
-    bool uses[JOB_SIDES];         /* which connections it needs */
+    bool uses[JOB_SIDES]; /* which connections it needs */
+    bool knows_pooler;    /* has made sure that a pooler in between keeps its sessions apart */
     const struct job_step *steps; /* ended by a row without a name */
     /* Before the first step of every run: forget what the last one left. May be NULL. */
     void (*begin)(struct job *j);

@@ -52,6 +52,8 @@ enum job_next lead_enter_read_statements(struct job *j);
 enum job_next lead_take_read_statements(struct job *j, PGresult *r);
 enum job_next lead_enter_apply_statements(struct job *j);
 enum job_next lead_take_apply_statements(struct job *j, PGresult *r);
+/* Every pattern of the configuration means a table. */
+enum job_next lead_take_names(struct job *j, PGresult *r);
 /* Tables whose capture is gone at the source. */
 enum job_next lead_take_captures(struct job *j, PGresult *r);
 enum job_next lead_enter_orphan(struct job *j);

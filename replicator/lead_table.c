@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon.h"
 #include "log.h"
 #include "plan.h"
 #include "sqlstate.h"
@@ -47,6 +48,39 @@ enum job_next lead_enter_forgotten(struct job *j)
     sync_table_forget(lead_of(j)->table);
     lead_of(j)->table = NULL;
     return job_goto(j, "forget");
+}
+
+/* ------------------------------------------------------------------ what is asked for */
+
+static int first_unused(const struct config_patterns *p, const PGresult *r)
+{
+    bool *used = mem_alloc(sizeof *used * (size_t)(p->count + 1));
+    int unused = -1;
+
+    for (int i = 0; i < PQntuples(r); i++)
+        config_patterns_match(p, PQgetvalue(r, i, 0), PQgetvalue(r, i, 1), used);
+    for (int i = 0; i < p->count && unused < 0; i++)
+        if (!used[i])
+            unused = i;
+    free(used);
+    return unused;
+}
+
+/* A pattern that means no table is a mistake, and found before anything is touched; later a table
+ * may come and go. */
+enum job_next lead_take_names(struct job *j, PGresult *r)
+{
+    const struct config_patterns *p = &j->sync->config->include;
+    int unused = lead_of(j)->is_first ? first_unused(p, r) : -1;
+    struct error e = {0};
+
+    if (unused < 0)
+        return JOB_NEXT;
+    error_set(&e, "no table at the source is meant by %s", p->texts[unused]);
+    error_hint(&e, "%s", "Mend the pattern, or take it out.");
+    error_place(&e, "%s", p->places[unused] ? p->places[unused] : "");
+    daemon_misconfigured(j->sync->daemon, &e);
+    return JOB_WAIT;
 }
 
 /* ------------------------------------------------------------------ captures that are gone */

@@ -207,6 +207,7 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
         return;
     t->sync->is_consistent &= table_is_left_out(t);
     t->sync->wants_catalog = true;
+    t->paused_at = ev_now(t->sync->loop);
     t->is_recorded = false;
     t->is_recording = false;
     log_error(LOG_WARNING, "table paused", e, "sync", t->sync->name, "table", t->label, "reason",

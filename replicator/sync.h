@@ -50,6 +50,7 @@ struct table {
     enum table_state state;
     enum table_pause pause;
     struct error why;  /* of the pause: what, detail, hint */
+    double paused_at;  /* ev_now */
     bool is_recording; /* the pause is being written at the target */
     bool is_recorded;  /* it is written */
     bool is_lossy;     /* TABLE_CAPTURE: changes may be missing, so it is copied again */
@@ -95,6 +96,7 @@ struct table {
     char *exported;              /* snapshot that its chunks share (malloc), NULL: none */
     struct snapshot_job *holder; /* keeps it alive */
     /* Following. */
+    int moves; /* batches in a row that it spoilt by being altered while it was read */
     int64_t changes_pending; /* counted by the last probe */
     int64_t rows_applied;
     int failures; /* in a row, while following */

@@ -15,13 +15,14 @@
 
 #define COMMANDS_S 5. /* covers a lost notification */
 #define STATUS_BUSY_S 1.
-#define STATUS_IDLE_S 10.
+#define STATUS_IDLE_S 30.
 #define ROTATE_BUSY_S 1.
-#define ROTATE_IDLE_S 10.
+#define ROTATE_IDLE_S 30.
 #define STAMP_S 5.
 #define STAMP_PAUSED_S 1. /* while a table waits to be mended */
 #define LOG_TOTAL_S 10.
 #define KICK_S 0.02
+#define STANDING_S 5. /* a pause that lasts longer will not end in a moment */
 #define TURN_S 1.
 #define RECONCILE_LEAST_S 0.3 /* when something has changed */
 #define RECONCILE_S 5.        /* while a table is paused */
@@ -71,9 +72,13 @@ static bool is_anything_paused(const struct sync *s)
 
 static bool is_anything_standing(const struct sync *s)
 {
-    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
-        if (container_of(l, struct table, in_sync)->pause != TABLE_RUNS)
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->pause == TABLE_USER ||
+            (t->pause != TABLE_RUNS && ev_now(s->loop) - t->paused_at > STANDING_S))
             return true;
+    }
     return false;
 }
 

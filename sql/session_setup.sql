@@ -4,7 +4,8 @@
 -- Behind a pooler that hands the session on, nothing is set: it would stay for others.
 -- A session whose client has vanished ends in the time that a silent network is believed: until
 -- then it holds the lock that the next daemon needs.
--- $1 int: the server process that we connected to; $2 bigint: that time, in milliseconds
+-- $1 int: the server process that we connected to; $2 bigint: that time, in milliseconds;
+-- $3 boolean: set them whoever answers
 -- Result: one row per setting; none when another process answers. Lowest server version: 10.
 SELECT pg_catalog.set_config(s.name, v.value, false)
   FROM (VALUES ('search_path', 'pg_catalog'),
@@ -34,5 +35,5 @@ SELECT pg_catalog.set_config(s.name, v.value, false)
                ('client_connection_check_interval', $2::bigint::text),
                ('client_min_messages', 'error')) v (name, value)
   JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = v.name
- WHERE pg_catalog.pg_backend_pid() = $1::int
+ WHERE (pg_catalog.pg_backend_pid() = $1::int OR $3::boolean)
    AND (s.name <> 'client_connection_check_interval' OR pg_catalog.version() ~ 'linux')

@@ -588,7 +588,7 @@ def test_session_pooler(pair):
     pair.source.run(SHOP)
     with pgbouncer(pair.source.server, "session") as port:
         pooled = Pair(Url(pair.source, port), pair.target)
-        found = pooled.must_find("pooler", "source", WARNING)
+        found = pooled.must_find("pooler", "source", BLOCKER)
         assert ("pooler-transaction", "source") not in found
 
 
