@@ -45,7 +45,6 @@ struct lead_job {
     double stamp_due;
     double commands_due;
     double reconcile_due;
-    double log_total_due;
     char stamps[JOB_SIDES][160];
     char captures[160]; /* what capture_glance said last */
     enum sync_phase recorded_phase;

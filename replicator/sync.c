@@ -12,6 +12,7 @@
 #include "daemon.h"
 #include "lead.h"
 #include "log.h"
+#include "log_watch.h"
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
 
@@ -497,6 +498,8 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     list_init(&s->tables);
     list_init(&s->jobs);
     s->lead = lead_new(s);
+    s->log_watch = mem_alloc(sizeof *s->log_watch);
+    log_watch_init(s->log_watch, s);
     s->batch = batch_new(s);
     s->sequences = mem_alloc(sizeof *s->sequences);
     sequence_init(s->sequences, s);
@@ -511,6 +514,7 @@ void sync_start(struct sync *s)
 {
     s->started_at = ev_now(s->loop);
     lead_start(s->lead);
+    log_watch_start(s->log_watch);
 }
 
 void sync_stop(struct sync *s)
@@ -524,6 +528,8 @@ void sync_free(struct sync *s)
     sync_stop(s);
     list_remove(&s->in_daemon);
     lead_free(s->lead);
+    log_watch_fini(s->log_watch);
+    free(s->log_watch);
     batch_free(s->batch);
     sequence_fini(s->sequences);
     free(s->sequences);

@@ -22,6 +22,7 @@
 struct daemon;
 struct batch_job;
 struct lead_job;
+struct log_watch;
 
 /* In the order in which a sync goes through them. */
 enum sync_phase {
@@ -133,6 +134,7 @@ struct sync {
     int plans;        /* see table->plan */
     struct list jobs; /* struct job, those that run now */
     struct lead_job *lead;
+    struct log_watch *log_watch;
     struct batch_job *batch;
     struct sequence_job *sequences;
     struct matview_job *matviews;

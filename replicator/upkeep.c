@@ -20,7 +20,6 @@
 #define ROTATE_IDLE_S 30.
 #define STAMP_S 5.
 #define STAMP_PAUSED_S 1. /* while a table waits to be mended */
-#define LOG_TOTAL_S 10.
 #define KICK_S 0.02
 #define STANDING_S 5. /* a pause that lasts longer will not end in a moment */
 #define TURN_S 1.
@@ -52,7 +51,6 @@ void upkeep_begin(struct lead_job *l)
     l->stamp_due = 0;
     l->commands_due = 0;
     l->reconcile_due = 0;
-    l->log_total_due = 0;
     l->stamps[JOB_SOURCE][0] = '\0';
     l->stamps[JOB_TARGET][0] = '\0';
     l->captures[0] = '\0';
@@ -388,49 +386,18 @@ void upkeep_bind_rotate(struct job *j, struct params *p)
     params_int(p, ROTATE_BYTES);
 }
 
-static enum job_next after_rotation(struct lead_job *l)
-{
-    double now = ev_now(l->job.loop);
-
-    if (now < l->log_total_due)
-        return job_goto(&l->job, "watch");
-    l->log_total_due = now + LOG_TOTAL_S;
-    return job_goto(&l->job, "log total");
-}
-
 /* Only logs that hold something need to be summarized; when all are empty that is known already. */
 enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
 
     (void)r;
-    return is_busy(l->sync) ? JOB_NEXT : after_rotation(l);
+    return is_busy(l->sync) ? JOB_NEXT : job_goto(j, "watch");
 }
 
 enum job_next upkeep_take_summarize(struct job *j, PGresult *r)
 {
     (void)r;
-    return after_rotation(lead_of(j));
-}
-
-enum job_next upkeep_take_log_total(struct job *j, PGresult *r)
-{
-    struct sync *s = j->sync;
-    bool was_above = s->log_bytes > s->config->log_limit_bytes;
-
-    if (PQntuples(r) == 0)
-        return job_goto(j, "watch");
-    s->log_bytes = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
-    free(s->log_held_by);
-    s->log_held_by = PQgetisnull(r, 0, 1) ? NULL : mem_strdup(PQgetvalue(r, 0, 1));
-    s->log_held_s = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
-    if (s->log_bytes > s->config->log_limit_bytes && !was_above)
-        log_event(LOG_WARNING, "the change logs at the source grow beyond their limit", "sync",
-                  s->name, "bytes", log_int(s->log_bytes), "limit",
-                  log_int(s->config->log_limit_bytes), "held_by", s->log_held_by, "hint",
-                  "They are emptied when the target has the changes and no old transaction is "
-                  "open. If the target stays away: rebeco uninstall --source frees the space.",
-                  NULL);
     return job_goto(j, "watch");
 }
 

@@ -9,5 +9,5 @@ SELECT coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(c.oid)), 0)::bigint A
                FROM pg_catalog.pg_stat_activity a
               WHERE a.xact_start < pg_catalog.clock_timestamp() - interval '1 minute' AND a.datname = pg_catalog.current_database()
               ORDER BY a.xact_start LIMIT 1) o ON true
- WHERE c.relnamespace = 'rebeco'::regnamespace AND c.relkind = 'r' AND c.relname ~ '^log_[0-9]+_[01]$'
+ WHERE c.relnamespace = pg_catalog.to_regnamespace('rebeco') AND c.relkind = 'r' AND c.relname ~ '^log_[0-9]+_[01]$'
  GROUP BY o.held_by, o.held_s

@@ -1,0 +1,64 @@
+/* A job with one statement, asked every ten seconds on a connection of its own to the source. A
+ * warning is said once each time that the limit is passed. */
+#include "log_watch.h"
+
+#include <stdlib.h>
+
+#include "log.h"
+#include "sync.h"
+
+#define EVERY_S 10.
+
+static enum job_next take_total(struct job *j, PGresult *r)
+{
+    struct sync *s = j->sync;
+    bool was_above = s->log_bytes > s->config->log_limit_bytes;
+
+    j->failures = 0;
+    if (PQntuples(r) == 0)
+        return JOB_NEXT;
+    s->log_bytes = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+    free(s->log_held_by);
+    s->log_held_by = PQgetisnull(r, 0, 1) ? NULL : mem_strdup(PQgetvalue(r, 0, 1));
+    s->log_held_s = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
+    if (s->log_bytes > s->config->log_limit_bytes && !was_above)
+        log_event(LOG_WARNING, "the change logs at the source grow beyond their limit", "sync",
+                  s->name, "bytes", log_int(s->log_bytes), "limit",
+                  log_int(s->config->log_limit_bytes), "held_by", s->log_held_by, "hint",
+                  "They are emptied when the target has the changes and no old transaction is "
+                  "open. If the target stays away: rebeco uninstall --only source frees the space.",
+                  NULL);
+    return JOB_NEXT;
+}
+
+static enum job_next enter_wait(struct job *j)
+{
+    return job_sleep(j, EVERY_S, job_goto(j, "log total"));
+}
+
+static const struct job_step steps[] = {
+    {.name = "log total", .sql = &sql_log_total, .side = JOB_SOURCE, .result = take_total},
+    {.name = "wait", .enter = enter_wait},
+    {0},
+};
+
+static const struct job_type log_watch_type = {
+    .name = "log watch",
+    .uses = {true, false},
+    .steps = steps,
+};
+
+void log_watch_init(struct log_watch *w, struct sync *s)
+{
+    job_init(&w->job, s->loop, &log_watch_type, s, s->source_url, NULL);
+}
+
+void log_watch_start(struct log_watch *w)
+{
+    job_start(&w->job);
+}
+
+void log_watch_fini(struct log_watch *w)
+{
+    job_fini(&w->job);
+}

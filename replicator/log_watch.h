@@ -1,0 +1,17 @@
+/* Watches how large the change logs are, from the source alone: most of all while the target is
+ * away, because then they grow and nothing else would say so. */
+#ifndef LOG_WATCH_H
+#define LOG_WATCH_H
+
+#include "job.h"
+
+struct log_watch {
+    struct job job;
+};
+
+/* Prepares it for a sync, which must outlive it; what is seen stands in sync->log_*. */
+void log_watch_init(struct log_watch *w, struct sync *s);
+void log_watch_start(struct log_watch *w);
+void log_watch_fini(struct log_watch *w);
+
+#endif
