@@ -11,7 +11,8 @@
 #define QUIET_S 0.015  /* between two looks while there might be more at once */
 #define QUIET_ROUNDS 8 /* empty looks before a nap */
 #define LOOK_S 0.05    /* between two looks whether a writer came by, where none may announce */
-#define SLOW_S 5.      /* covers every lost wake-up */
+#define LOOK_MAX_S 0.2
+#define SLOW_S 10. /* covers every lost wake-up */
 
 /* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
  * A writer that began before the nap was asked for may not announce itself: while such a one runs
@@ -30,6 +31,14 @@ static double quiet_s(struct batch_job *b)
     return b->running_wait_s;
 }
 
+/* The longer nobody has written, the less often it is asked. */
+static double look_s(const struct batch_job *b)
+{
+    double s = (ev_time() - b->taken_s) / 10;
+
+    return s < LOOK_S ? LOOK_S : s > LOOK_MAX_S ? LOOK_MAX_S : s;
+}
+
 enum job_next batch_enter_quiet(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -43,7 +52,7 @@ enum job_next batch_enter_quiet(struct job *j)
     if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
         return job_goto(j, "nap");
     if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)
-        return job_sleep(j, LOOK_S, job_goto(j, "disturbed"));
+        return job_sleep(j, look_s(b), job_goto(j, "disturbed"));
     return job_sleep(j, quiet_s(b), job_goto(j, "record"));
 }
 
