@@ -430,21 +430,10 @@ enum job_next upkeep_take_captures(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-static struct table *find_table(struct sync *s, int id)
-{
-    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
-        struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->id == id)
-            return t;
-    }
-    return NULL;
-}
-
 enum job_next upkeep_take_lost_captures(struct job *j, PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = find_table(j->sync, atoi(PQgetvalue(r, i, 0)));
+        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
 
         if (t && t->source && t->pause == TABLE_RUNS)
             batch_pause_broken(t, PQgetvalue(r, i, 1), PQgetvalue(r, i, 2)[0] == 't');
