@@ -326,7 +326,7 @@ static bool take_stamp(struct batch_job *b, struct batch_table *t, const PGresul
         return false;
     }
     if (!PQgetisnull(r, row, 6) &&
-        !layout_keeps_values(t->table->layout, PQgetvalue(r, row, 6), NULL)) {
+        !layout_keeps_values(t->table->layout, PQgetvalue(r, row, 6), NULL, NULL)) {
         struct error e = drift_error(t->table, shape);
 
         table_pause(t->table, TABLE_DRIFT, &e);

@@ -43,6 +43,7 @@ static void read_column(struct arena *a, const json_t *doc, struct column *c)
     c->copy_binary = take_bool(doc, "copy_binary");
     c->is_bitwise = take_bool(doc, "is_bitwise");
     c->not_null = take_bool(doc, "not_null");
+    c->needs_value = take_bool(doc, "needs_value");
     c->is_generated = take_char(doc, "generated") != '\0';
     c->is_identity_always = take_char(doc, "identity") == 'a';
 }

@@ -28,6 +28,7 @@ struct column {
     bool copy_binary;      /* its binary form means the same at both ends */
     bool is_bitwise;       /* equal values have equal bytes */
     bool not_null;
+    bool needs_value; /* a row cannot be inserted without one */
     bool is_generated;
     bool is_identity_always;
 };

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "layout.h"
+
 typedef bool rule(const struct relation *s, const struct relation *t, struct drift *d);
 
 /* A column of the source that the target does not have: added here, or renamed, or dropped there.
@@ -63,19 +65,21 @@ static bool generation_differs(const struct relation *s, const struct relation *
     return false;
 }
 
-/* A column dropped or renamed at the source lives on at the target: that is drift when the target
- * could not do without a value, or when the columns were equal before. */
+/* A column that only the target has keeps what it holds, and gets its default in new rows. It must
+ * do without a value from us. */
 static bool extra_needs_value(const struct relation *s, const struct relation *t, struct drift *d)
 {
     for (int i = 0; i < t->all_count; i++) {
         const struct column *c = &t->columns[i];
 
-        if (relation_column(s, c->name))
+        if (relation_column(s, c->name) || !c->needs_value)
             continue;
-        snprintf(d->what, sizeof d->what, "column \"%s\" of %s is not at the source", c->name,
-                 t->label);
-        snprintf(d->remedy, sizeof d->remedy, "at the target: ALTER TABLE %s DROP COLUMN \"%s\"",
-                 t->label, c->name);
+        snprintf(d->what, sizeof d->what,
+                 "column \"%s\" of %s is not at the source, and needs a value", c->name, t->label);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "at the target: ALTER TABLE %s DROP COLUMN \"%s\" (or, to keep it, ALTER COLUMN "
+                 "\"%s\" SET DEFAULT ... or DROP NOT NULL)",
+                 t->label, c->name, c->name);
         return true;
     }
     return false;
@@ -161,4 +165,25 @@ bool drift_compare(const struct relation *source, const struct relation *target,
         if (rules[i](source, target, d))
             return false;
     return true;
+}
+
+/* It lives on at the target, with the values of before: whether it is to be kept like that only a
+ * person can say. */
+bool drift_dropped(const struct relation *source, const struct relation *target, const char *layout,
+                   struct drift *d)
+{
+    for (int i = 0; i < target->column_count; i++) {
+        const struct column *c = &target->columns[i];
+
+        if (relation_column(source, c->name) || !layout_has_column(layout, c->name))
+            continue;
+        snprintf(d->what, sizeof d->what, "column \"%s\" of %s is not at the source any more",
+                 c->name, target->label);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "at the target: ALTER TABLE %s DROP COLUMN \"%s\" (or, to keep it there with what "
+                 "it holds, rename it)",
+                 target->label, c->name);
+        return true;
+    }
+    return false;
 }

@@ -27,59 +27,88 @@ static bool keeps_column(const json_t *old, const json_t *now, bool rewritten)
     return !rewritten || strcmp(text_at(old, 1), text_at(now, 1)) == 0;
 }
 
-/* A new column: what rows from before have is written down at both ends, and is the same. */
-static bool is_same_when_missing(const json_t *now, const json_t *target)
+/* A new column: what rows from before have is written down at both ends, and is the same; and nobody
+ * has used the column at the target until now. */
+static bool is_same_when_missing(const json_t *now, const json_t *was_there, const json_t *target)
 {
-    return target && strcmp(text_at(now, 2), text_at(target, 2)) == 0;
+    return was_there == NULL && target && strcmp(text_at(now, 2), text_at(target, 2)) == 0;
 }
 
-static bool compare(const json_t *old, const json_t *now, const json_t *target)
+static json_t *columns_of(const json_t *layout)
+{
+    return json_object_get(layout, "columns");
+}
+
+static bool compare(const json_t *old, const json_t *now, const json_t *old_target,
+                    const json_t *target)
 {
     bool rewritten = is_rewritten(old, now);
     const char *name;
     json_t *column;
 
-    json_object_foreach(json_object_get(now, "columns"), name, column)
+    json_object_foreach(columns_of(now), name, column)
     {
-        const json_t *before = json_object_get(json_object_get(old, "columns"), name);
+        const json_t *before = json_object_get(columns_of(old), name);
 
-        if (before ? !keeps_column(before, column, rewritten)
-                   : rewritten ||
-                         !is_same_when_missing(
-                             column, json_object_get(json_object_get(target, "columns"), name)))
+        if (before && !keeps_column(before, column, rewritten))
+            return false;
+        if (before == NULL &&
+            (rewritten ||
+             !is_same_when_missing(column, json_object_get(columns_of(old_target), name),
+                                   json_object_get(columns_of(target), name))))
             return false;
     }
     return true;
 }
 
-bool layout_keeps_values(const char *old, const char *now, const char *target)
+static json_t *parse(const char *text)
 {
-    json_t *o = old ? json_loads(old, 0, NULL) : NULL;
-    json_t *n = now ? json_loads(now, 0, NULL) : NULL;
-    json_t *t = target ? json_loads(target, 0, NULL) : NULL;
-    bool keeps = o == NULL || (n != NULL && compare(o, n, t));
+    return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+bool layout_keeps_values(const char *old, const char *now, const char *old_target,
+                         const char *target)
+{
+    json_t *o = parse(old);
+    json_t *n = parse(now);
+    json_t *was = parse(old_target);
+    json_t *t = parse(target);
+    bool keeps = o == NULL || (n != NULL && compare(o, n, was, t));
 
     json_decref(o);
     json_decref(n);
+    json_decref(was);
     json_decref(t);
     return keeps;
 }
 
-bool layout_keeps_names(const char *old, const char *now)
+bool layout_keeps_names(const char *old, const char *now, const char *source)
 {
-    json_t *o = old ? json_loads(old, 0, NULL) : NULL;
-    json_t *n = now ? json_loads(now, 0, NULL) : NULL;
+    json_t *o = parse(old);
+    json_t *n = parse(now);
+    json_t *s = parse(source);
     bool keeps = true;
     const char *name;
     json_t *column;
 
-    json_object_foreach(json_object_get(n, "columns"), name, column)
+    json_object_foreach(columns_of(n), name, column)
     {
-        const json_t *before = json_object_get(json_object_get(o, "columns"), name);
+        const json_t *before = json_object_get(columns_of(o), name);
 
-        keeps &= before == NULL || json_equal(json_array_get(before, 0), json_array_get(column, 0));
+        if (before && json_object_get(columns_of(s), name))
+            keeps &= json_equal(json_array_get(before, 0), json_array_get(column, 0));
     }
     json_decref(o);
     json_decref(n);
+    json_decref(s);
     return keeps;
+}
+
+bool layout_has_column(const char *layout, const char *name)
+{
+    json_t *l = parse(layout);
+    bool has = json_object_get(columns_of(l), name) != NULL;
+
+    json_decref(l);
+    return has;
 }

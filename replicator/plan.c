@@ -130,8 +130,8 @@ static void mend(struct table *t, const struct relation *source, const struct re
 {
     bool changed = !is_same_source(source, t->source) || !is_same_target(target, t->target) ||
                    takes_on_conflict(source, target) != takes_on_conflict(t->source, t->target);
-    bool keeps = layout_keeps_values(t->layout, source->layout, target->layout) &&
-                 layout_keeps_names(t->target_layout, target->layout);
+    bool keeps = layout_keeps_values(t->layout, source->layout, t->target_layout, target->layout) &&
+                 layout_keeps_names(t->target_layout, target->layout, source->layout);
     double now = ev_now(t->sync->loop);
 
     switch (t->pause) {
@@ -190,7 +190,8 @@ static void reconcile_table(struct table *t)
         t->is_gone = true;
         return;
     }
-    if (!drift_compare(source, target, &d)) {
+    if (!drift_compare(source, target, &d) ||
+        (!t->wants_copy && drift_dropped(source, target, t->layout, &d))) {
         if (t->state == TABLE_NEW && source)
             table_set_relations(t, t->sync->catalogs, source, target);
         if (!is_expected(t))

@@ -129,6 +129,20 @@ AS $$
     SELECT oid FROM down WHERE typtype <> 'd'
 $$;
 
+-- Is it a domain that is NOT NULL, or one over such a domain?
+CREATE FUNCTION rebeco.type_refuses_null(type oid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE down AS (
+        SELECT t.typtype, t.typbasetype, t.typnotnull FROM pg_type t WHERE t.oid = type
+        UNION ALL
+        SELECT t.typtype, t.typbasetype, t.typnotnull
+          FROM down d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd'
+    )
+    SELECT bool_or(typtype = 'd' AND typnotnull) FROM down
+$$;
+
 -- The operator by which a btree index over the type finds equal values. Its schema is in no
 -- search_path of ours: without it citext would be compared as text, case and all.
 CREATE FUNCTION rebeco.type_equals(type oid) RETURNS text

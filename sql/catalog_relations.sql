@@ -2,7 +2,7 @@
 -- Result: document json {oid, schema, name, kind, bytes, rows, shape, layout, key_index, key_immediate,
 -- key [names], only (read without children), has_rules, is_referenced, columns [{name, type, full_type, cast, output,
 -- input, input_more, array, element_oid, array_oid, copy_binary, copy_cast, equals, is_bitwise,
--- not_null, generated, identity}]}.
+-- not_null, needs_value, generated, identity}]}.
 --   cast         what the value is read as: NULL for itself, 'text', or a domain's base type
 --   output       the type's own function, to be called before the cast to text, and
 --   input, input_more  the function and its arguments behind the text, where a cast between the two
@@ -12,6 +12,7 @@
 --   equals       the operator that finds equal keys
 -- An empty tsquery cannot be read in binary by any server, so that it is not among the plain ones.
 -- A modifier of -1 and not NULL gives bpchar and "bit": as casts, character and bit are one wide.
+--   needs_value  a row cannot be inserted without one: it may not be NULL, and nothing makes one
 --   is_bitwise   equal values are equal bytes, so an equal key need not be written again
 -- Lowest server version: 12. Needs the functions of schema/005_shape.sql.
 SELECT json_build_object(
@@ -58,7 +59,9 @@ SELECT json_build_object(
                    'equals', CASE WHEN b.typnamespace = 'pg_catalog'::regnamespace THEN '=' ELSE coalesce(rebeco.type_equals(b.oid), '=') END,
                    'is_bitwise', b.typname = ANY ('{int2,int4,int8,uuid,bool,oid,date,time,timestamp,timestamptz,bytea,name,text,varchar}'::name[])
                                  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_collation o WHERE o.oid = a.attcollation AND NOT o.collisdeterministic),
-                   'not_null', a.attnotnull, 'generated', a.attgenerated, 'identity', a.attidentity)
+                   'not_null', a.attnotnull, 'needs_value', (a.attnotnull OR rebeco.type_refuses_null(t.oid))
+                        AND NOT a.atthasdef AND t.typdefault IS NULL AND a.attidentity = '',
+                   'generated', a.attgenerated, 'identity', a.attidentity)
                ORDER BY a.attnum) AS columns
           FROM pg_catalog.pg_attribute a
           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

@@ -86,7 +86,7 @@ static void test_dropped_column(void **state)
     struct end s, t;
     end_init(&s);
     end_init(&t);
-    t.columns[3] = (struct column){.name = "extra", .type = "text"};
+    t.columns[3] = (struct column){.name = "extra", .type = "text", .needs_value = true};
     t.r.all_count = 4;
     expect(&s, &t, "\"extra\"", "DROP COLUMN \"extra\"");
 }
@@ -109,6 +109,22 @@ static void test_retyped_column(void **state)
     end_init(&t);
     s.columns[1].type = "character varying(21)";
     expect(&s, &t, "character varying(20)", "TYPE character varying(21)");
+}
+
+static void test_an_extra_column_that_can_be_left_out(void **state)
+{
+    (void)state;
+    struct end s, t;
+    struct drift d;
+    end_init(&s);
+    end_init(&t);
+    t.columns[3] = (struct column){.name = "extra", .type = "text", .not_null = true};
+    t.r.column_count = t.r.all_count = 4;
+    assert_true(drift_compare(&s.r, &t.r, &d));
+    assert_false(drift_dropped(&s.r, &t.r, NULL, &d));
+    assert_false(drift_dropped(&s.r, &t.r, "{\"columns\": {\"id\": [1]}}", &d));
+    assert_true(drift_dropped(&s.r, &t.r, "{\"columns\": {\"extra\": [4]}}", &d));
+    assert_non_null(strstr(d.remedy, "DROP COLUMN \"extra\""));
 }
 
 static void test_nullability(void **state)
@@ -190,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_dropped_column),
         cmocka_unit_test(test_renamed_column),
         cmocka_unit_test(test_retyped_column),
+        cmocka_unit_test(test_an_extra_column_that_can_be_left_out),
         cmocka_unit_test(test_nullability),
         cmocka_unit_test(test_generated_at_one_end),
         cmocka_unit_test(test_key),
