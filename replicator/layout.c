@@ -27,8 +27,8 @@ static bool keeps_column(const json_t *old, const json_t *now, bool rewritten)
     return !rewritten || strcmp(text_at(old, 1), text_at(now, 1)) == 0;
 }
 
-/* A new column: what rows from before have is written down at both ends, and is the same; and nobody
- * has used the column at the target until now. */
+/* A new column: what rows from before have is written down at both ends, and is the same; and
+ * nobody has used the column at the target until now. */
 static bool is_same_when_missing(const json_t *now, const json_t *was_there, const json_t *target)
 {
     return was_there == NULL && target && strcmp(text_at(now, 2), text_at(target, 2)) == 0;
