@@ -11,7 +11,8 @@ struct drift {
 };
 
 /* Compares what is read at `source` with what can be written at `target`; NULL for a table that is
- * not there. Extra columns at the target are fine when a row can be inserted without them. True when they fit. */
+ * not there. Extra columns at the target are fine when a row can be inserted without them. True
+ * when they fit. */
 bool drift_compare(const struct relation *source, const struct relation *target, struct drift *d);
 
 /* Has a column of the target been dropped at the source? `layout` is the source's of when the table
