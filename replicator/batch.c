@@ -213,19 +213,6 @@ static void note_pending(struct batch_job *b)
         b->group[i].table->changes_pending = b->group[i].changes;
 }
 
-static bool any_broken(struct batch_job *b)
-{
-    bool any = false;
-
-    for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].is_broken) {
-            batch_pause_broken(b->group[i].table,
-                               "the table was altered so that the key could not be read", true);
-            any = true;
-        }
-    return any;
-}
-
 /* Nothing has changed, but nobody knows yet that this is a consistent state: after a start an empty
  * batch says so. */
 static bool is_news(const struct batch_job *b)
@@ -239,7 +226,7 @@ static enum job_next enter_judge(struct job *j)
     struct batch_job *b = batch_of(j);
 
     note_pending(b);
-    if (any_broken(b) || (b->changes == 0 && !has_joiners(b) && !is_news(b))) {
+    if (batch_pause_unreadable(b) || (b->changes == 0 && !has_joiners(b) && !is_news(b))) {
         batch_say(b, &sql_commit);
         return batch_sync_source(b); /* then "quiet" */
     }

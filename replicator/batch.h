@@ -16,9 +16,10 @@ struct batch_table {
     int64_t changes;       /* log rows since then, 0: not in this batch */
     bool is_truncated;
     bool is_broken;
-    char *stamp;      /* in the batch's snapshot (arena) */
-    bool is_cleared;  /* all its rows were removed, because it was truncated */
-    bool is_prepared; /* the reading statement, on this connection */
+    bool is_other_log; /* not the one that its position is about */
+    char *stamp;       /* in the batch's snapshot (arena) */
+    bool is_cleared;   /* all its rows were removed, because it was truncated */
+    bool is_prepared;  /* the reading statement, on this connection */
 };
 
 /* What a statement sent to the source was for. */

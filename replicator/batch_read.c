@@ -148,6 +148,7 @@ bool batch_find_positions(struct batch_job *b)
         t->is_truncated = false;
         t->is_cleared = false;
         t->is_broken = false;
+        t->is_other_log = false;
         t->stamp = NULL;
         if (text == NULL || !snapshot_parse(b->arena, text, &t->since)) {
             struct error e = {0};
@@ -163,25 +164,29 @@ bool batch_find_positions(struct batch_job *b)
 
 void batch_send_probe(struct batch_job *b, int number)
 {
-    struct buf from = {0}, running = {0};
+    struct buf from = {0}, running = {0}, logs = {0};
     int first = number * PROBE_TABLES;
     char name[48];
 
     for (int i = first; i < b->group_count && i < first + PROBE_TABLES; i++) {
         buf_printf(&from, "%s%lld", i > first ? "," : "{", (long long)b->group[i].since.xmax);
         buf_printf(&running, "%s\"%s\"", i > first ? "," : "{", b->group[i].since.running);
+        buf_printf(&logs, "%s%lld", i > first ? "," : "{", (long long)b->group[i].table->log);
     }
     buf_text(&from, "}");
     buf_text(&running, "}");
+    buf_text(&logs, "}");
     params_clear(&b->job.params);
     params_text(&b->job.params, from.data);
     params_text(&b->job.params, running.data);
+    params_text(&b->job.params, logs.data);
     probe_name(b, number, name, sizeof name);
     conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_TEXT,
                       READ_TIMEOUT_S);
     sent_push(b, BATCH_PROBE, NULL, APPLY_ALL);
     buf_fini(&from);
     buf_fini(&running);
+    buf_fini(&logs);
 }
 
 static void take_snapshot(struct batch_job *b, const PGresult *r)
@@ -210,6 +215,7 @@ static void take_probe(struct batch_job *b, const PGresult *r)
         t->changes = strtoll(PQgetvalue(r, i, 1), NULL, 10);
         t->is_truncated = PQgetvalue(r, i, 2)[0] == 't';
         t->is_broken = PQgetvalue(r, i, 3)[0] == 't';
+        t->is_other_log = PQgetvalue(r, i, 4)[0] == 't';
         b->changes += t->changes;
     }
 }
@@ -292,6 +298,25 @@ void batch_pause_broken(struct table *t, const char *broken, bool is_lossy)
     error_hint(&e, "This is mended by itself, by copying the table again where needed; nothing to "
                    "do unless it repeats.");
     table_pause(t, TABLE_CAPTURE, &e);
+}
+
+bool batch_pause_unreadable(struct batch_job *b)
+{
+    bool any = false;
+
+    for (int i = 0; i < b->group_count; i++) {
+        const struct batch_table *t = &b->group[i];
+
+        if (!t->is_broken && !t->is_other_log)
+            continue;
+        batch_pause_broken(t->table,
+                           t->is_other_log
+                               ? "its change log was made anew, by another sync or by a person"
+                               : "the table was altered so that the key could not be read",
+                           true);
+        any = true;
+    }
+    return any;
 }
 
 static struct error drift_error(const struct table *t, const char *shape)

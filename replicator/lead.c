@@ -251,6 +251,7 @@ static void take_table(struct sync *s, const PGresult *r, int row)
     t->chunks_done = atoi(PQgetvalue(r, row, 18));
     table_set_layouts(t, PQgetisnull(r, row, 19) ? NULL : PQgetvalue(r, row, 19),
                       PQgetisnull(r, row, 20) ? NULL : PQgetvalue(r, row, 20));
+    t->log = strtoll(PQgetvalue(r, row, 21), NULL, 10);
     /* The snapshot that the first chunks shared is gone. */
     t->tolerant =
         PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);
@@ -512,6 +513,7 @@ static const struct job_step steps[] = {
     {.name = "lost captures",
      .sql = &sql_capture_lost,
      .side = JOB_SOURCE,
+     .bind = upkeep_bind_lost_captures,
      .result = upkeep_take_lost_captures},
     {.name = "target stamp",
      .sql = &sql_catalog_stamp,

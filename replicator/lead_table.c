@@ -241,6 +241,7 @@ enum job_next lead_take_capture(struct job *j, PGresult *r)
 
     t->id = atoi(PQgetvalue(r, 0, 0));
     table_set_snapshot(t, PQgetvalue(r, 0, 1));
+    t->log = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
     return JOB_NEXT;
 }
 
@@ -312,6 +313,7 @@ void lead_bind_add(struct job *j, struct params *p)
     params_bool(p, false);
     params_text(p, t->source->layout);
     params_text(p, t->target->layout);
+    params_int(p, t->log);
 }
 
 static int count_chunks(const char *chunks)

@@ -1,8 +1,9 @@
-/* A job with one statement, asked every ten seconds on a connection of its own to the source. A
+/* A job asked every ten seconds on a connection of its own to the source. A
  * warning is said once each time that the limit is passed. */
 #include "log_watch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "sync.h"
@@ -12,22 +13,45 @@
 static enum job_next take_total(struct job *j, PGresult *r)
 {
     struct sync *s = j->sync;
-    bool was_above = s->log_bytes > s->config->log_limit_bytes;
 
     j->failures = 0;
     if (PQntuples(r) == 0)
-        return JOB_NEXT;
+        return job_goto(j, "wait");
     s->log_bytes = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
     free(s->log_held_by);
     s->log_held_by = PQgetisnull(r, 0, 1) ? NULL : mem_strdup(PQgetvalue(r, 0, 1));
     s->log_held_s = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
-    if (s->log_bytes > s->config->log_limit_bytes && !was_above)
-        log_event(LOG_WARNING, "the change logs at the source grow beyond their limit", "sync",
-                  s->name, "bytes", log_int(s->log_bytes), "limit",
-                  log_int(s->config->log_limit_bytes), "held_by", s->log_held_by, "hint",
-                  "They are emptied when the target has the changes and no old transaction is "
-                  "open. If the target stays away: rebeco uninstall --only source frees the space.",
-                  NULL);
+    return s->log_bytes > 0 ? JOB_NEXT : job_goto(j, "wait");
+}
+
+static void warn_of_limit(struct sync *s)
+{
+    bool is_other = s->log_slowest && strcmp(s->log_slowest, s->name) != 0;
+
+    log_event(LOG_WARNING, "the change logs at the source grow beyond their limit", "sync", s->name,
+              "bytes", log_int(s->log_bytes), "limit", log_int(s->config->log_limit_bytes),
+              "held_by", s->log_held_by, "slowest_sync", s->log_slowest, "behind_s",
+              s->log_slowest ? log_int(s->log_slowest_s) : NULL, "hint",
+              is_other ? "They are kept until the slowest sync has them. Start its daemon, or give "
+                         "that sync up: rebeco --sync NAME uninstall --only source."
+                       : "They are emptied when the target has the changes and no old transaction "
+                         "is open. If the target stays away: rebeco uninstall --only source frees "
+                         "the space.",
+              NULL);
+}
+
+/* Said when it is known who is waited for. */
+static enum job_next take_slowest(struct job *j, PGresult *r)
+{
+    struct sync *s = j->sync;
+    bool any = PQntuples(r) > 0;
+
+    free(s->log_slowest);
+    s->log_slowest = any ? mem_strdup(PQgetvalue(r, 0, 0)) : NULL;
+    s->log_slowest_s = any ? strtoll(PQgetvalue(r, 0, 1), NULL, 10) : 0;
+    if (s->log_bytes > s->config->log_limit_bytes && !s->log_is_above)
+        warn_of_limit(s);
+    s->log_is_above = s->log_bytes > s->config->log_limit_bytes;
     return JOB_NEXT;
 }
 
@@ -38,6 +62,7 @@ static enum job_next enter_wait(struct job *j)
 
 static const struct job_step steps[] = {
     {.name = "log total", .sql = &sql_log_total, .side = JOB_SOURCE, .result = take_total},
+    {.name = "slowest", .sql = &sql_log_slowest, .side = JOB_SOURCE, .result = take_slowest},
     {.name = "wait", .enter = enter_wait},
     {0},
 };

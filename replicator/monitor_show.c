@@ -184,6 +184,8 @@ static void show_log(struct buf *b, const json_t *s)
     }
     buf_text(b, "\n");
     add_line(b, "  cannot be cleaned because of ", text_of(log, "held_by"));
+    if (number_of(log, "bytes") > 1 << 20)
+        add_line(b, "  of the syncs that read them, the last is ", text_of(log, "slowest_sync"));
 }
 
 static void show_copy(struct buf *b, const json_t *s)

@@ -134,6 +134,9 @@ static json_t *log_tree(const struct sync *s)
         json_pack("{s:I, s:I}", "bytes", s->log_bytes, "limit_bytes", s->config->log_limit_bytes);
 
     json_object_set_new(o, "held_by", text_or_null(s->log_held_by));
+    json_object_set_new(o, "slowest_sync", text_or_null(s->log_slowest));
+    json_object_set_new(o, "slowest_s",
+                        s->log_slowest ? json_integer(s->log_slowest_s) : json_null());
     json_object_set_new(o, "oldest_s", s->log_held_by ? json_integer(s->log_held_s) : json_null());
     return o;
 }

@@ -540,6 +540,7 @@ void sync_free(struct sync *s)
     free(s->snapshot);
     free(s->capture_lsn);
     free(s->log_held_by);
+    free(s->log_slowest);
     json_decref(s->problems);
     free(s);
 }

@@ -68,6 +68,7 @@ struct table {
     const char *label;             /* schema.name, for people; lives in `arena` */
     struct arena *arena;           /* label, snapshot and statements; replaced when planned anew */
     char *snapshot;                /* its own position (malloc), NULL: the sync's */
+    int64_t log;                   /* oid of the change log that its position is about */
     int plan; /* counts the plannings of all tables: in the names of prepared statements */
     const char *read_sql;
     const char *upsert_sql;
@@ -161,6 +162,9 @@ struct sync {
     bool is_held;      /* another daemon holds the sync's lock */
     char *log_held_by; /* the session that keeps the change logs from being emptied (malloc) */
     int64_t log_held_s;
+    char *log_slowest; /* the sync that the change logs are kept for, of several (malloc) */
+    int64_t log_slowest_s;
+    bool log_is_above;    /* the limit, as was said */
     json_t *problems;     /* what waits for a person, for status */
     struct error stopped; /* why it cannot go on without a person; empty: it can */
 };

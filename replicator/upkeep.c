@@ -430,11 +430,42 @@ enum job_next upkeep_take_captures(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
+void upkeep_bind_lost_captures(struct job *j, struct params *p)
+{
+    struct buf ids = {0};
+
+    for (const struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->id != 0)
+            buf_printf(&ids, "%s%d", ids.len ? "," : "{", t->id);
+    }
+    buf_text(&ids, ids.len ? "}" : "{}");
+    params_text(p, arena_strdup(j->arena, ids.data));
+    params_text(p, j->sync->consumer);
+    buf_fini(&ids);
+}
+
+/* A capture that is gone, or whose readers do not count this sync any more: what the start does
+ * about it is right now too. */
+static enum job_next begin_anew(struct job *j, const struct table *t, const char *why)
+{
+    struct error e = {0};
+
+    error_set(&e, "source: the changes of %s are not kept for this sync any more", t->label);
+    error_detail(&e, "%s", why);
+    error_hint(&e, "%s", "Somebody removed it there. The table is copied again by itself.");
+    snprintf(e.sqlstate, sizeof e.sqlstate, "40001");
+    return job_fail(j, &e);
+}
+
 enum job_next upkeep_take_lost_captures(struct job *j, PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
         struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
 
+        if (t && PQgetvalue(r, i, 3)[0] == 't')
+            return begin_anew(j, t, PQgetvalue(r, i, 1));
         if (t && t->source && t->pause == TABLE_RUNS)
             batch_pause_broken(t, PQgetvalue(r, i, 1), PQgetvalue(r, i, 2)[0] == 't');
         else if (t && t->pause != TABLE_RUNS)

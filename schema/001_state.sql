@@ -47,6 +47,7 @@ CREATE TABLE rebeco.sync_table (
     tolerant boolean NOT NULL DEFAULT false, -- chunks of different age: rows may come twice
     layout text,                        -- of the source when its values were last known to be here
     target_layout text,                 -- of the target at that time
+    log oid,                            -- the change log that its position is about, see consumer_table_add.sql
     bytes bigint NOT NULL DEFAULT 0,    -- estimates at the source when the copy was planned
     rows bigint NOT NULL DEFAULT 0,
     copy_started_at timestamptz,

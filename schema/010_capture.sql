@@ -272,6 +272,8 @@ $$;
 -- Captures a table, and gives the capture's number. `form` is auto, row or statement. What is there
 -- and intact stays as it is. What is not is made anew, and then the table must be copied again: the
 -- caller asks rebeco.capture_state() before.
+-- Another sync may read this table's log. What it has not read yet goes with the old log; it notices
+-- by the log's oid, which it knows, that this is another one, and copies the table again.
 -- One table per transaction, with a short lock_timeout: the triggers are made last, since they
 -- lock the table against writers (SHARE ROW EXCLUSIVE; where old triggers must go, ACCESS
 -- EXCLUSIVE) until the transaction ends.
@@ -285,8 +287,15 @@ DECLARE
     wanted rebeco.capture;
 BEGIN
     wanted := rebeco.capture_plan(relation, key_index, form);
-    SELECT * INTO c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
-    IF FOUND THEN
+    -- Two syncs may begin with the same table at the same moment: one waits here for the other.
+    INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
+                                key_attnums, key_typids, key_equals, is_partitioned, function_md5, triggers)
+    VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
+            wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.is_partitioned, '', '')
+    ON CONFLICT (relid) DO NOTHING
+    RETURNING * INTO c;
+    IF NOT FOUND THEN
+        SELECT * INTO STRICT c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
         IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND rebeco.capture_is_intact(c.id) IS NULL THEN
             RETURN c.id;
         END IF;
@@ -298,12 +307,6 @@ BEGIN
                key_attnums = wanted.key_attnums, key_typids = wanted.key_typids, key_equals = wanted.key_equals,
                is_partitioned = wanted.is_partitioned, installed_at = now()
          WHERE u.id = c.id RETURNING u.* INTO c;
-    ELSE
-        INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
-                                    key_attnums, key_typids, key_equals, is_partitioned, function_md5, triggers)
-        VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
-                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.is_partitioned, '', '')
-        RETURNING * INTO c;
     END IF;
     PERFORM rebeco.capture_create_log(c.id, c.key_types);
     PERFORM rebeco.capture_function(c.id, 0);
@@ -422,6 +425,15 @@ BEGIN
                                    ('rebeco.capture_renamed(text,text,text,text[])', 'regprocedure'),
                                    ('rebeco.capture_all(int,text,regclass)', 'regprocedure')) u (name, type)));
 END
+$$;
+
+-- Which change log a capture has: another number, another log. Asked as the catalogs are now, and
+-- not as they are in the caller's snapshot.
+CREATE FUNCTION rebeco.log_oid(capture_id int) RETURNS oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT to_regclass(format('rebeco.log_%s_0', capture_id))::oid
 $$;
 
 CREATE FUNCTION rebeco.capture_drop_log(capture_id int) RETURNS void

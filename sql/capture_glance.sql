@@ -7,5 +7,6 @@ SELECT pg_catalog.concat_ws(' ',
        FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
       WHERE p.pronamespace = 'rebeco'::regnamespace),
     (SELECT pg_catalog.count(*) FROM rebeco.capture_alive),
+    (SELECT pg_catalog.count(*) FROM rebeco.consumer_table),
     (SELECT pg_catalog.count(*) FROM rebeco.capture c
       WHERE rebeco.capture_function_md5(c.id) IS DISTINCT FROM c.function_md5)) AS stamp

@@ -1,13 +1,19 @@
 -- Installs capture on a table, in one transaction with the position from which the sync reads it.
 -- Any position not later than the start of the copy is right: what is not logged from then on was
--- committed before the triggers came, and the copy sees it.
+-- committed before the triggers came, and the copy sees it. Where another sync reads the table, its
+-- form of capture stays: two syncs with different wishes would make it anew in turns for ever.
 -- $1 bigint: the table; $2 bigint: its key's index; $3 text: auto, row or statement;
 -- $4 text: the consumer
--- Result: id int, snapshot text. Lowest server version: 11.
+-- Result: id int, snapshot text, log bigint: which change log the position is about. When that log was
+-- made anew, by whomever, nothing can be said about what is missing, and the table is copied again.
+-- Lowest server version: 11.
 WITH installed AS MATERIALIZED (
-    SELECT rebeco.capture_install($1::bigint::oid, $2::bigint::oid, $3) AS id
+    SELECT rebeco.capture_install($1::bigint::oid, $2::bigint::oid,
+               coalesce((SELECT CASE c.form WHEN 'row' THEN 'row' ELSE 'auto' END
+                           FROM rebeco.capture c JOIN rebeco.consumer_table o ON o.capture_id = c.id
+                          WHERE c.relid = $1::bigint::oid AND o.consumer <> $4 LIMIT 1), $3)) AS id
 )
 INSERT INTO rebeco.consumer_table AS t (consumer, capture_id, snapshot)
 SELECT $4, i.id, pg_catalog.txid_current_snapshot() FROM installed i
 ON CONFLICT (consumer, capture_id) DO UPDATE SET snapshot = EXCLUDED.snapshot
-RETURNING t.capture_id AS id, t.snapshot::text AS snapshot
+RETURNING t.capture_id AS id, t.snapshot::text AS snapshot, rebeco.log_oid(t.capture_id)::bigint AS log

@@ -4,7 +4,7 @@
 -- and oid at the source; $7 text, $8 text: schema and name at the target; $9 text: snapshot;
 -- $10 bigint, $11 bigint: bytes and rows; $12 json: chunks [{relation, filenode, lower, upper, bytes}];
 -- $13 boolean: rows of an earlier copy may be there, so that rows may come twice; $14 text, $15 text: layouts
--- of source and target
+-- of source and target; $16 bigint: the change log that the snapshot is about
 -- The old chunks must be gone before the new ones come: what nobody reads is run last, so it is read.
 -- Result: one row. Lowest server version: 10.
 WITH ours AS MATERIALIZED (SELECT rebeco.sync_check_owner($1, $2::bigint)),
@@ -13,12 +13,12 @@ dropped AS (
     RETURNING c.number
 ),
 added AS (
-    INSERT INTO rebeco.sync_table AS t (sync, id, source_schema, source_name, source_oid, target_schema, target_name, snapshot, bytes, rows, tolerant, layout, target_layout)
-    SELECT $1, $3::int, $4, $5, $6::bigint::oid, $7, $8, $9::txid_snapshot, $10::bigint, $11::bigint, $13::boolean, $14, $15
+    INSERT INTO rebeco.sync_table AS t (sync, id, source_schema, source_name, source_oid, target_schema, target_name, snapshot, bytes, rows, tolerant, layout, target_layout, log)
+    SELECT $1, $3::int, $4, $5, $6::bigint::oid, $7, $8, $9::txid_snapshot, $10::bigint, $11::bigint, $13::boolean, $14, $15, $16::bigint::oid
       FROM ours CROSS JOIN (SELECT pg_catalog.count(*) FROM dropped) d
     ON CONFLICT (sync, id) DO UPDATE SET source_schema = EXCLUDED.source_schema, source_name = EXCLUDED.source_name,
            source_oid = EXCLUDED.source_oid, target_schema = EXCLUDED.target_schema, target_name = EXCLUDED.target_name,
-           snapshot = EXCLUDED.snapshot, bytes = EXCLUDED.bytes, rows = EXCLUDED.rows, tolerant = EXCLUDED.tolerant, layout = EXCLUDED.layout, target_layout = EXCLUDED.target_layout,
+           snapshot = EXCLUDED.snapshot, bytes = EXCLUDED.bytes, rows = EXCLUDED.rows, tolerant = EXCLUDED.tolerant, layout = EXCLUDED.layout, target_layout = EXCLUDED.target_layout, log = EXCLUDED.log,
            state = 'copy', paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL,
            copy_started_at = NULL, copied_at = NULL
     RETURNING t.sync, t.id

@@ -3,11 +3,11 @@
 -- Result: id, source_oid, source_schema, source_name, target_schema, target_name, state, snapshot
 -- (NULL: in step), paused, what, detail, hint, tolerant, bytes, rows, bytes_done, rows_done,
 -- chunks, chunks_done, layout,
--- target_layout. Lowest server version: 10.
+-- target_layout, log (which change log the position is about). Lowest server version: 10.
 SELECT t.id, t.source_oid::bigint AS source_oid, t.source_schema, t.source_name, t.target_schema, t.target_name,
        t.state, t.snapshot::text AS snapshot, t.paused, t.paused_what, t.paused_detail, t.paused_hint, t.tolerant,
        t.bytes, t.rows, coalesce(c.bytes_done, 0) AS bytes_done, coalesce(c.rows_done, 0) AS rows_done,
-       coalesce(c.chunks, 0) AS chunks, coalesce(c.chunks_done, 0) AS chunks_done, t.layout, t.target_layout
+       coalesce(c.chunks, 0) AS chunks, coalesce(c.chunks_done, 0) AS chunks_done, t.layout, t.target_layout, t.log::bigint AS log
   FROM rebeco.sync_table t
   LEFT JOIN LATERAL (
         SELECT sum(k.bytes) FILTER (WHERE k.done_at IS NOT NULL)::bigint AS bytes_done,
