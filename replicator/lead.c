@@ -381,6 +381,7 @@ static const struct job_step steps[] = {
     {.name = "check servers", .enter = enter_check_servers},
     {.name = "names", .sql = &sql_table_names, .side = JOB_SOURCE, .result = lead_take_names},
     {.name = "install", .enter = lead_enter_install},
+    {.name = "install lock", .enter = lead_enter_install_lock},
     {.name = "install version", .enter = lead_enter_version, .result = lead_take_version},
     {.name = "install schema", .enter = lead_enter_create},
     {.name = "install file", .enter = lead_enter_file},

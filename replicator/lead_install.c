@@ -12,6 +12,11 @@ enum job_next lead_enter_install(struct job *j)
     return lead_say(j, lead_of(j)->install_side, &sql_begin);
 }
 
+enum job_next lead_enter_install_lock(struct job *j)
+{
+    return lead_say(j, lead_of(j)->install_side, &sql_schema_lock);
+}
+
 enum job_next lead_enter_version(struct job *j)
 {
     return lead_say(j, lead_of(j)->install_side, &sql_schema_version);

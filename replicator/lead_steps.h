@@ -17,6 +17,7 @@ const char *lead_keep(struct job *j, const PGresult *r, int field);
 
 /* Installing. */
 enum job_next lead_enter_install(struct job *j);
+enum job_next lead_enter_install_lock(struct job *j);
 enum job_next lead_enter_version(struct job *j);
 enum job_next lead_take_version(struct job *j, PGresult *r);
 enum job_next lead_enter_create(struct job *j);

@@ -285,17 +285,24 @@ AS $$
 DECLARE
     c rebeco.capture;
     wanted rebeco.capture;
+    is_there boolean;
 BEGIN
     wanted := rebeco.capture_plan(relation, key_index, form);
-    -- Two syncs may begin with the same table at the same moment: one waits here for the other.
-    INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
-                                key_attnums, key_typids, key_equals, is_partitioned, function_md5, triggers)
-    VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
-            wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.is_partitioned, '', '')
-    ON CONFLICT (relid) DO NOTHING
-    RETURNING * INTO c;
-    IF NOT FOUND THEN
-        SELECT * INTO STRICT c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
+    SELECT * INTO c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
+    is_there := FOUND;
+    IF NOT is_there THEN
+        INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
+                                    key_attnums, key_typids, key_equals, is_partitioned, function_md5, triggers)
+        VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
+                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.is_partitioned, '', '')
+        ON CONFLICT (relid) DO NOTHING
+        RETURNING * INTO c;
+        IF NOT FOUND THEN -- two syncs begin with the same table at the same moment
+            SELECT * INTO STRICT c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
+            is_there := true;
+        END IF;
+    END IF;
+    IF is_there THEN
         IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND rebeco.capture_is_intact(c.id) IS NULL THEN
             RETURN c.id;
         END IF;
