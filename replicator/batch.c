@@ -62,8 +62,7 @@ static void begin(struct job *j)
 
     apply_reset(&b->apply);
     ring_clear(&b->sent);
-    b->syncs_due = 0;
-    b->group_count = 0;
+    b->syncs_due = b->group_count = 0;
     b->probes = 0;
     b->has_napped = false;
     b->quiet_rounds = 0;
@@ -77,8 +76,8 @@ static enum job_next enter_pipeline(struct job *j)
 {
     struct batch_job *b = batch_of(j);
     static const struct sql *const files[] = {
-        &sql_capture_nap, &sql_capture_naps, &sql_batch_snapshot,  &sql_batch_stamps,
-        &sql_batch_check, &sql_confirm,      &sql_probe_statements};
+        &sql_capture_nap, &sql_capture_await, &sql_batch_snapshot,  &sql_batch_stamps,
+        &sql_batch_check, &sql_confirm,       &sql_probe_statements};
 
     conn_pipeline_begin(source_of(b));
     conn_pipeline_begin(target_of(b));
@@ -232,6 +231,7 @@ static enum job_next enter_judge(struct job *j)
     }
     b->quiet_rounds = 0;
     b->has_napped = false;
+    b->found_s = b->taken_s;
     return job_goto(j, "read");
 }
 

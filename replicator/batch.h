@@ -58,6 +58,7 @@ struct batch_job {
     char *taken_at;
     char *insert_lsn;
     double taken_s; /* ev_now when the snapshot was asked for */
+    double found_s; /* when changes were last found */
     bool has_running;
     int64_t changes;
     bool has_moved;  /* a table changed its look between snapshot and reading */

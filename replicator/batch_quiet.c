@@ -10,9 +10,10 @@
 
 #define QUIET_S 0.015  /* between two looks while there might be more at once */
 #define QUIET_ROUNDS 8 /* empty looks before a nap */
-#define LOOK_S 0.05    /* between two looks whether a writer came by, where none may announce */
-#define LOOK_MAX_S 0.2
-#define SLOW_S 10. /* covers every lost wake-up */
+#define RUNNING_S 0.05 /* between two looks while a writer runs that may not announce itself */
+#define SLOW_S 10.     /* covers every lost wake-up */
+
+enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
 
 /* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
  * A writer that began before the nap was asked for may not announce itself: while such a one runs
@@ -23,20 +24,12 @@ static double quiet_s(struct batch_job *b)
     if (b->quiet_rounds < QUIET_ROUNDS)
         return QUIET_S;
     if (b->has_napped && !b->writers_notify)
-        return LOOK_S;
+        return RUNNING_S;
     if (!b->has_running)
         b->running_wait_s = SLOW_S;
     else
         b->running_wait_s = b->running_wait_s < SLOW_S ? 2 * b->running_wait_s : SLOW_S;
     return b->running_wait_s;
-}
-
-/* The longer nobody has written, the less often it is asked. */
-static double look_s(const struct batch_job *b)
-{
-    double s = (ev_time() - b->taken_s) / 10;
-
-    return s < LOOK_S ? LOOK_S : s > LOOK_MAX_S ? LOOK_MAX_S : s;
 }
 
 enum job_next batch_enter_quiet(struct job *j)
@@ -52,18 +45,28 @@ enum job_next batch_enter_quiet(struct job *j)
     if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
         return job_goto(j, "nap");
     if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)
-        return job_sleep(j, look_s(b), job_goto(j, "disturbed"));
+        return job_goto(j, "disturbed");
     return job_sleep(j, quiet_s(b), job_goto(j, "record"));
 }
 
-/* Writers cannot announce themselves where transactions may be prepared: asked instead. */
+/* The longer nobody has written, the less often it is looked. */
+static int await_ms(const struct batch_job *b)
+{
+    double ms = (ev_time() - b->found_s) * 5;
+
+    return ms < AWAIT_MS ? AWAIT_MS : ms > AWAIT_MOST_MS ? AWAIT_MOST_MS : (int)ms;
+}
+
+/* Writers cannot announce themselves where transactions may be prepared: a statement at the source
+ * waits for one instead, a short while at a time. */
 enum job_next batch_enter_disturbed(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
     b->is_disturbed = false;
     params_clear(&j->params);
-    batch_ask(b, &sql_capture_naps, BATCH_DISTURBED);
+    params_int(&j->params, await_ms(b));
+    batch_ask(b, &sql_capture_await, BATCH_DISTURBED);
     return batch_sync_source(b);
 }
 

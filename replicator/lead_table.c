@@ -67,7 +67,8 @@ static int first_unused(const struct config_patterns *p, const PGresult *r)
 }
 
 /* A pattern that means no table is a mistake, and found before anything is touched; later a table
- * may come and go. */
+ * may come and go. To take everything of an empty database is none, unless an end is asked for:
+ * that end would be reached at once, at the wrong database most likely. */
 enum job_next lead_take_names(struct job *j, PGresult *r)
 {
     const struct config_patterns *p = &j->sync->config->include;
@@ -76,8 +77,15 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
 
     if (unused < 0)
         return JOB_NEXT;
+    if (p->places[unused] == NULL && j->sync->daemon->until == CONFIG_UNTIL_STOPPED) {
+        log_event(LOG_WARNING, "the source has no tables", "sync", j->sync->name, "hint",
+                  "Is it the right database? New tables are taken in as they come.", NULL);
+        return JOB_NEXT;
+    }
     error_set(&e, "no table at the source is meant by %s", p->texts[unused]);
-    error_hint(&e, "%s", "Mend the pattern, or take it out.");
+    error_hint(&e, "%s",
+               p->places[unused] ? "Mend the pattern, or take it out."
+                                 : "Is it the right database?");
     error_place(&e, "%s", p->places[unused] ? p->places[unused] : "");
     daemon_misconfigured(j->sync->daemon, &e);
     return JOB_WAIT;

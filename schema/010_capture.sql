@@ -238,6 +238,23 @@ BEGIN
 END
 $$;
 
+-- Waits until a writer comes by, for so many milliseconds at most; true when one did. For where
+-- writers send no NOTIFY. Asking in here costs a tenth of asking from afar.
+CREATE FUNCTION rebeco.capture_await(most_ms int, every_ms int) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    FOR look IN 0 .. most_ms / every_ms LOOP
+        IF coalesce(pg_sequence_last_value('rebeco.nap'::regclass), 1000) <> 1 THEN
+            RETURN true;
+        END IF;
+        PERFORM pg_sleep(every_ms / 1000.0);
+    END LOOP;
+    RETURN false;
+END
+$$;
+
 CREATE FUNCTION rebeco.capture_function_md5(capture_id int) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp

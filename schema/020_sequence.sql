@@ -114,7 +114,7 @@ BEGIN
                                                  c.relnamespace,
                                                  CASE WHEN has_sequence_privilege(c.oid, 'USAGE, SELECT')
                                                       THEN pg_sequence_last_value(c.oid) END),
-                                       ',' ORDER BY c.oid)), '')
+                                       ',' ORDER BY c.oid)), 'none')
           FROM pg_sequence s
           JOIN pg_class c ON c.oid = s.seqrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace

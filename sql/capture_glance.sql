@@ -1,5 +1,5 @@
--- Changes when a trigger of ours was made, dropped, disabled or altered, or a capture's function is
--- not the one that was made, or when the server has crashed. Cheap, however many tables there are: what it means is asked afterwards.
+-- Changes when a trigger or function of ours was made, dropped, disabled or altered, or when the
+-- server has crashed. Cheap, however many tables there are: what it means is asked afterwards.
 -- Result: stamp text. Lowest server version: 10.
 SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
@@ -8,5 +8,7 @@ SELECT pg_catalog.concat_ws(' ',
       WHERE p.pronamespace = 'rebeco'::regnamespace),
     (SELECT pg_catalog.count(*) FROM rebeco.capture_alive),
     (SELECT pg_catalog.count(*) FROM rebeco.consumer_table),
-    (SELECT pg_catalog.count(*) FROM rebeco.capture c
-      WHERE rebeco.capture_function_md5(c.id) IS DISTINCT FROM c.function_md5)) AS stamp
+    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
+                pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', p.oid, p.xmin))::bigint))
+       FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'rebeco'::regnamespace),
+    (SELECT pg_catalog.count(*) FROM rebeco.capture)) AS stamp

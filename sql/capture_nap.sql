@@ -3,5 +3,5 @@
 -- send nothing when they commit: sleep deeply only when that snapshot has none of them
 -- (txid_snapshot_xip is empty), else poll on.
 -- Result: notifies boolean; false where prepared transactions are possible: there nobody sends
--- NOTIFY, and the daemon has to look at capture_naps now and then. Lowest server version: 10.
+-- NOTIFY, and the daemon has to look at capture_await now and then. Lowest server version: 10.
 SELECT pg_catalog.setval('rebeco.nap', 1) IS NOT NULL AND current_setting('max_prepared_transactions') = '0' AS notifies

@@ -333,8 +333,10 @@ class Server:
 
     def pause(self):
         """Freezes the server: connections stay, nothing answers."""
-        for pid in [self.process.pid, *self._backends()]:
-            os.kill(pid, signal.SIGSTOP)
+        os.kill(self.process.pid, signal.SIGSTOP)  # first: no new backends from here on
+        for pid in self._backends():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def resume(self):
         for pid in [*self._backends(), self.process.pid]:

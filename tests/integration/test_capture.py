@@ -179,7 +179,7 @@ def test_a_sleeping_reader_is_woken(servers):
     assert heard() == 0
     source.run("INSERT INTO t VALUES (2)")
     assert heard() == 1
-    assert listener.value(statement("capture_naps")) is True
+    assert listener.value(statement("capture_await", "10")) is True
     # A transaction that is still open has not used up the wake-ups of the others.
     with source.connect() as c:
         c.run("BEGIN")
@@ -203,7 +203,7 @@ def test_a_writer_can_prepare_its_transaction_while_the_reader_sleeps(source):
         c.run("INSERT INTO t VALUES (1)")
         c.run("PREPARE TRANSACTION 'x'")
         c.run("COMMIT PREPARED 'x'")
-    assert source.value(statement("capture_naps")) is True
+    assert source.value(statement("capture_await", "10")) is True
 
 
 def test_removal_leaves_the_catalogs_as_they_were(source):
