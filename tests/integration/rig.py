@@ -875,6 +875,7 @@ class Proxy:
         self._open = threading.Event()
         self._open.set()
         self._pairs = set()
+        self._guests = set()  # accepted, and not connected to the server yet
         self._lock = threading.Lock()
         self._closing = False
         self._listener = socket.socket()
@@ -898,19 +899,20 @@ class Proxy:
             self._is_silent = True
             self._open.clear()
             _deafen(self._listener)
-            for pair in self._pairs:
-                for s in pair.sockets:
-                    _deafen(s)
+            for s in self._sockets():
+                _deafen(s)
 
     def speak(self):
         """Packets travel again; connections that both ends still believe in go on."""
         with self._lock:
             self._is_silent = False
             _undeafen(self._listener)
-            for pair in self._pairs:
-                for s in pair.sockets:
-                    _undeafen(s)
+            for s in self._sockets():
+                _undeafen(s)
             self._open.set()
+
+    def _sockets(self):
+        return [*self._guests, *(s for pair in self._pairs for s in pair.sockets)]
 
     def delay(self, seconds):
         """Every piece of traffic waits this long, each way."""
@@ -946,6 +948,10 @@ class Proxy:
             if self.refusing:
                 client.close()
                 continue
+            with self._lock:
+                self._guests.add(client)
+                if self._is_silent:
+                    _deafen(client)
             self.connections += 1
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
@@ -955,12 +961,15 @@ class Proxy:
             upstream = socket.create_connection(("127.0.0.1", self.server.port), 10)
             upstream.settimeout(None)
         except OSError:
+            with self._lock:
+                self._guests.discard(client)
             client.close()
             return
         for s in (client, upstream):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pair = _Pair(client, upstream)
         with self._lock:
+            self._guests.discard(client)
             self._pairs.add(pair)
             if self._is_silent:
                 for s in pair.sockets:
