@@ -65,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check soak crash analyze fuzz-config demo setup install format clean help FORCE fuzz-config
+.PHONY: all objects unit check soak crash image-check analyze fuzz-config demo setup install format clean help FORCE fuzz-config
 
 all: $(OUT)/rebeco $(OUT)/rebeco.1
 
@@ -148,6 +148,11 @@ soak crash:
 	@tests/setup
 	@BUILD='$(BUILD)' TESTS='$(if $(filter crash,$@),crash,integration crash)' K='$(K)' REBECO_LONG=1 tests/run
 
+# The images also from another Debian release, with pg_dump of two majors.
+image-check:
+	@tests/setup
+	@BUILD='$(BUILD)' TESTS=integration K=test_image REBECO_LONG=1 tests/run
+
 # What a compiler does not say: slower, and with opinions, so not a part of `make check`.
 analyze:
 	@tests/setup
@@ -185,6 +190,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check soak crash analyze fuzz-config demo setup install format clean'
+	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config demo setup install format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)

@@ -39,13 +39,26 @@ static bool is_committing(const struct daemon *d)
     return false;
 }
 
+/* Told to stop before --until was reached: a Job that is drained then must not count as done. */
+static void leave_stopped(struct daemon *d)
+{
+    bool is_early = d->until != CONFIG_UNTIL_STOPPED;
+
+    if (is_early)
+        log_event(LOG_WARNING,
+                  "stopped before what --until asked for was reached; the next run "
+                  "goes on from here",
+                  NULL);
+    leave(d, is_early ? EXIT_FAILED : EXIT_DONE);
+}
+
 static void on_grace(struct ev_loop *loop, struct ev_timer *w, int events)
 {
     struct daemon *d = container_of(w, struct daemon, grace);
 
     (void)events;
     if (!is_committing(d) || ev_now(loop) > d->leave_by)
-        leave(d, EXIT_DONE);
+        leave_stopped(d);
 }
 
 static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
@@ -55,7 +68,7 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
     (void)loop;
     (void)events;
     if (++d->signals > 1) {
-        leave(d, EXIT_DONE);
+        leave_stopped(d);
         return;
     }
     log_event(LOG_NOTICE, "stopping: the batch in hand is ended first", NULL);

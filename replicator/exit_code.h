@@ -3,7 +3,7 @@
 #define EXIT_CODE_H
 
 enum exit_code {
-    EXIT_DONE = 0,        /* done; for `run`: asked to stop, or what --until asked is reached */
+    EXIT_DONE = 0,        /* done; for `run`: asked to stop, or with --until: that is reached */
     EXIT_FAILED = 1,      /* failed; the message says what, and what to do */
     EXIT_USAGE = 2,       /* usage or configuration */
     EXIT_DIFFERENCES = 3, /* `check` found blockers, or `verify` found differences */

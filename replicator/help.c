@@ -15,7 +15,7 @@ struct help_row {
 };
 
 static const struct help_row exit_codes[] = {
-    {"0", "Done. For `run`: asked to stop, or what --until asked is reached."},
+    {"0", "Done. For `run`: asked to stop; with --until, only when that is reached."},
     {"1", "Failed. The message says what, and what to do."},
     {"2", "Wrong usage or configuration."},
     {"3", "`check` found blockers."},

@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import signal
 import time
 
 import pytest
@@ -170,6 +171,22 @@ def test_until_in_sync_ends_with_zero(source, target, rebeco):
     rig.check_equal(source, target)
     # And again: a Job that is started a second time goes on where the first ended.
     source.run("UPDATE item SET price = 0")
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 0
+    rig.check_equal(source, target)
+
+
+def test_until_in_sync_stopped_early_is_not_done(source, target, rebecos):
+    """A Job whose node is drained gets SIGTERM: with 0 it would count as complete."""
+    source.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    source.run("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 5000) i")
+    slow = rig.config(copy={"max_rate": "200kB/s", "split_size": "1MB"})
+    rebeco = rebecos(source, target, slow).start("--until", "in-sync")
+    rebeco.wait_phase("copy")
+    rebeco.process.send_signal(signal.SIGTERM)
+    assert rebeco.wait_exit(20) == 1
+    assert rebeco.log_lines("stopped before what --until asked for was reached")
+    rebeco.configure(rig.config())
     rebeco.start("--until", "in-sync")
     assert rebeco.wait_exit(60) == 0
     rig.check_equal(source, target)
