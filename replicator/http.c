@@ -14,9 +14,9 @@
 #include "mem.h"
 #include "status.h"
 
-enum { CLIENTS_MAX = 128, ACCEPTS_MAX = 16, MEMORY_MAX = 16 * 1024, BACKLOG = 512 };
+enum { CLIENTS_MAX = 128, ACCEPTS_MAX = 4, MEMORY_MAX = 16 * 1024, BACKLOG = 512 };
 
-#define REST_TIMES 9. /* what a turn took */
+#define REST_TIMES 19. /* what a turn took */
 #define REST_LEAST_S 0.0005
 #define REST_MOST_S 0.2
 #define IDLE_S 10        /* nothing came, nothing could be sent */

@@ -4,7 +4,8 @@
  * Replication comes first. Only so many connections, each of them for one request and only for so
  * long; when one more comes, the one that has kept us waiting longest goes, so that a probe is
  * answered while a thousand half-open connections are held against us. Whatever time a turn has
- * taken is followed by nine times as much rest: at most a tenth of the loop's time is spent here.
+ * taken is followed by nineteen times as much rest: at most a twentieth of the loop's time is spent
+ * here, and no more than a few requests at a time.
  */
 #ifndef HTTP_H
 #define HTTP_H

@@ -305,7 +305,7 @@ static void print_job_failures(struct buf *b, const char *name, const struct syn
         if (jobs[i]->type == NULL)
             continue;
         add_sync(b, name, s);
-        add_label(b, "job", jobs[i]->type->name);
+        add_label(b, "job_name", jobs[i]->type->name);
         buf_printf(b, "} %d\n", jobs[i]->failures);
     }
 }
@@ -319,7 +319,7 @@ static void print_job_errors(struct buf *b, const char *name, const struct sync 
         if (jobs[i]->type == NULL || !error_is_set(&jobs[i]->error))
             continue;
         add_sync(b, name, s);
-        add_label(b, "job", jobs[i]->type->name);
+        add_label(b, "job_name", jobs[i]->type->name);
         add_label(b, "class", class_name(&jobs[i]->error));
         add_label(b, "sqlstate", jobs[i]->error.sqlstate);
         buf_text(b, "} 1\n");

@@ -11,7 +11,7 @@ import socket
 import statistics
 import struct
 import subprocess
-import threading
+import sys
 import time
 
 import pytest
@@ -294,40 +294,18 @@ def test_none_and_another_configuration(source, target, rebecos):
 # ------------------------------------------------------------------ hostile clients
 
 
-def half_open(port, count, until):
-    """Keeps `count` connections with half a request each, and opens new ones for those that are closed."""
-    sockets = []
+class Hostile:
+    """A thousand half-open connections and a flood of requests, from a process of its own."""
 
-    def new():
-        s = socket.socket()
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave nothing in TIME_WAIT
-        s.settimeout(0.2)
-        with contextlib.suppress(OSError):
-            s.connect(("127.0.0.1", port))
-            s.sendall(b"GET /status HTTP/1.1\r\nHost: local")
-        return s
+    def __init__(self, port, count=1000):
+        argv = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostile.py")]
+        self.process = subprocess.Popen([*argv, str(port), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
 
-    opened = 0
-    while not until.is_set():
-        while len(sockets) < count and not until.is_set():
-            sockets.append(new())
-            opened += 1
-        until.wait(0.2)
-        for s in sockets[:100]:
-            s.close()
-        del sockets[:100]
-    for s in sockets:
-        s.close()
-    return opened
-
-
-def flood(port, until):
-    asked = 0
-    while not until.is_set():
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            ask(port, "/metrics", timeout=2)
-            asked += 1
-    return asked
+    def stop(self):
+        """Ends it; returns how many connections it opened."""
+        out, _ = self.process.communicate(timeout=30)
+        return int(out)
 
 
 def lags(source, target, seconds):
@@ -347,6 +325,15 @@ def lags(source, target, seconds):
     return found
 
 
+@contextlib.contextmanager
+def spent(rebeco, cpu, wall, i):
+    """Adds the daemon's CPU time, and the time, to cpu[i] and wall[i]."""
+    cpu_0, begin = rebeco.cpu_seconds(), time.monotonic()
+    yield
+    cpu[i] += rebeco.cpu_seconds() - cpu_0
+    wall[i] += time.monotonic() - begin
+
+
 @pytest.mark.alone
 def test_a_thousand_half_open_connections(source, target, rebecos):
     for i in range(60):
@@ -356,37 +343,30 @@ def test_a_thousand_half_open_connections(source, target, rebecos):
     text, port = conf()
     rebeco = started(rebecos(source, target, text, binary=rig.RELEASE), port)
     rebeco.wait_in_sync(60)
-    cpu_0 = rebeco.cpu_seconds()
-    quiet = lags(source, target, 6)
-    cpu_quiet = rebeco.cpu_seconds() - cpu_0
-    until = threading.Event()
-    opened = []
-    threads = [threading.Thread(target=lambda: opened.append(half_open(port, 1000, until)))]
-    threads += [threading.Thread(target=flood, args=(port, until)) for _ in range(2)]
-    for t in threads:
-        t.start()
-    try:
-        time.sleep(2)
-        cpu_1, begin = rebeco.cpu_seconds(), time.monotonic()
-        disturbed = lags(source, target, 6)
-        cpu_disturbed, wall = rebeco.cpu_seconds() - cpu_1, time.monotonic() - begin
-        probes = [time.monotonic()]
-        for _ in range(5):
+    quiet, disturbed, cpu, wall, opened, probes = [], [], [0, 0], [0, 0], 0, []
+    # By turns, so that what else changes on the machine counts for both.
+    for _ in range(3):
+        with spent(rebeco, cpu, wall, 0):
+            quiet += lags(source, target, 3)
+        hostile = Hostile(port)
+        try:
+            time.sleep(1.5)
+            with spent(rebeco, cpu, wall, 1):
+                disturbed += lags(source, target, 3)
+            begin = time.monotonic()
             assert ask(port, "/healthz", timeout=10)[0] == 200
-            probes.append(time.monotonic())
-    finally:
-        until.set()
-        for t in threads:
-            t.join()
-    slowest = max(b - a for a, b in zip(probes, probes[1:]))
+            probes.append(time.monotonic() - begin)
+        finally:
+            opened += hostile.stop()
+    rise = statistics.median(disturbed) / statistics.median(quiet) - 1
     print(f"lag {statistics.median(quiet) * 1000:.1f} ms quiet, {statistics.median(disturbed) * 1000:.1f} ms under "
-          f"{opened[0]} half-open connections; CPU {cpu_quiet:.2f} and {cpu_disturbed:.2f} s of {wall:.1f} s; "
-          f"slowest probe {slowest * 1000:.0f} ms; peak {rebeco.peak_rss() / 2**20:.1f} MB")
-    assert opened[0] > 1000
-    assert slowest < 5, "a probe was not answered in time"
-    # The clients of this test take CPU too, and the servers share it.
-    assert statistics.median(disturbed) < statistics.median(quiet) * 1.5 + 0.05
-    assert cpu_disturbed - cpu_quiet < 0.2 * wall, "serving took more of the loop than its share"
+          f"{opened} half-open connections ({rise * 100:+.1f} %); CPU {cpu[0]:.2f} of {wall[0]:.1f} s and {cpu[1]:.2f} of "
+          f"{wall[1]:.1f} s; slowest probe {max(probes) * 1000:.0f} ms; peak {rebeco.peak_rss() / 2**20:.1f} MB")
+    assert opened > 3000
+    assert max(probes) < 5, "a probe was not answered in time"
+    # A tenth is promised; the rest is for what the clients and the network take from the servers on this machine.
+    assert statistics.median(disturbed) < statistics.median(quiet) * 1.1 + 0.01
+    assert cpu[1] / wall[1] - cpu[0] / wall[0] < 0.1, "serving took more of the loop than its share"
     assert rebeco.peak_rss() < 64 * 2**20
     rebeco.wait("all are gone", lambda: metrics(ask(port, "/metrics")[1])["rebeco_http_clients"] <= 2, 40)
     assert metrics(ask(port, "/metrics")[1])["rebeco_http_dropped_total"] > 500
@@ -410,7 +390,7 @@ def browse(tmp_path, port, *flags):
 
 
 def picture(tmp_path, port, name, width, height):
-    """A screenshot, which must have that size and something on it."""
+    """A screenshot, which must have that size and something on it; returns the file's contents."""
     path = f"{tmp_path}/{name}.png"
     browse(tmp_path, port, f"--window-size={width},{height}", f"--screenshot={path}")
     with open(path, "rb") as f:
@@ -419,6 +399,7 @@ def picture(tmp_path, port, name, width, height):
     assert len(data) > 15000, "the picture is almost empty"
     if os.environ.get("REBECO_KEEP"):
         print(f"kept: {path}")
+    return data
 
 
 def visible(dom):
@@ -446,9 +427,14 @@ def test_the_page(source, target, rebecos, tmp_path):
     assert rebeco.phase() == "copy", "the copy was over before the browser was there: this proves nothing"
     assert "The tables are being copied." in seen and "to go" in seen
     assert "asks for its token" not in seen
-    assert re.search(r"public\.customer \d+ % of 2\d\.\d MB, [\d.]+ kB/s", seen), seen
-    picture(tmp_path, port, "copy-desktop", 1200, 1000)
+    progress = r"public\.customer (\d+) % of 2\d\.\d MB, [\d.]+ kB/s"
+    first = re.search(progress, seen)
+    assert first, seen
+    before = picture(tmp_path, port, "copy-desktop", 1200, 1000)
     picture(tmp_path, port, "copy-phone", 500, 1100)
+    later = re.search(progress, visible(browse(tmp_path, port, "--dump-dom")))
+    assert later and int(later.group(1)) > int(first.group(1)), "the progress does not move"
+    assert picture(tmp_path, port, "copy-desktop-later", 1200, 1000) != before
     rebeco.configure(text.replace("400kB/s", "100MB/s"))
     rebeco.hup()
     rebeco.wait_in_sync(90)
