@@ -4,7 +4,11 @@
  *
  * Removals of a slice go before its writes, because a row may take over a unique value of one that
  * is gone. Where that is not enough (values that move between rows that stay, over slices), the
- * statement fails with a unique violation and the batch is run again with APPLY_REMOVE first. */
+ * statement fails with a unique violation and the batch is run again with APPLY_REMOVE first.
+ *
+ * Rows without a key are removed by their image, in one statement for all of the batch as far as
+ * memory allows, since each costs a scan of the table; they come before the rows that are written.
+ */
 #include "apply.h"
 
 #include <stdlib.h>
@@ -13,6 +17,7 @@
 enum {
     SLICE_BYTES = 256 * 1024,
     SLICE_ROWS = 2000,
+    IMAGES_BYTES = 8 * 1024 * 1024,
     ARRAY_HEADER = 20, /* dimensions, flags, element type, length, lower bound */
     KEEP_BYTES = 512 * 1024
 };
@@ -80,6 +85,14 @@ static void sent_push(struct apply *a, struct table *t, size_t bytes, bool count
     a->bytes_sent += bytes;
 }
 
+/* How many rows a statement has written; one that removes images says it in its result. */
+static int64_t rows_of(const PGresult *r)
+{
+    if (PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1)
+        return strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+    return strtoll(PQcmdTuples((PGresult *)(uintptr_t)r), NULL, 10);
+}
+
 void apply_sent_other(struct apply *a)
 {
     sent_push(a, NULL, 0, false);
@@ -95,8 +108,9 @@ struct table *apply_result(struct apply *a, const PGresult *r)
     s = *first;
     ring_pop(&a->sent);
     a->bytes_sent -= s.bytes;
-    if (s.counts && PQresultStatus(r) == PGRES_COMMAND_OK) {
-        int64_t rows = strtoll(PQcmdTuples((PGresult *)(uintptr_t)r), NULL, 10);
+    if (s.counts &&
+        (PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK)) {
+        int64_t rows = rows_of(r);
 
         a->rows_written += rows;
         s.table->rows_applied += rows;
@@ -188,9 +202,15 @@ static void send_arrays(struct apply *a, struct apply_array *arrays, int count, 
         array_start(&arrays[i], r->columns[by_key ? a->key_columns[i] : i].element_oid);
 }
 
+/* The columns by which a row is found: its key, or all that it has. */
+static int identity_count(const struct table *t)
+{
+    return t->records == TABLE_KEY ? t->source->key_count : t->source->column_count;
+}
+
 static void send_slice(struct apply *a)
 {
-    send_arrays(a, a->removes, a->table->source->key_count, true);
+    send_arrays(a, a->removes, identity_count(a->table), true);
     send_arrays(a, a->writes, a->table->source->column_count, false);
     a->bytes = 0;
     conn_flush(a->conn);
@@ -214,10 +234,12 @@ bool apply_may_remove_first(const struct table *t)
 static void find_key_columns(struct apply *a)
 {
     const struct relation *r = a->table->source;
+    int count = identity_count(a->table);
 
-    a->key_columns = mem_realloc(a->key_columns, sizeof *a->key_columns * (size_t)r->key_count);
-    for (int k = 0; k < r->key_count; k++)
-        a->key_columns[k] = (int)(relation_column(r, r->key[k]) - r->columns);
+    a->key_columns = mem_realloc(a->key_columns, sizeof *a->key_columns * (size_t)(count + 1));
+    for (int k = 0; k < count; k++)
+        a->key_columns[k] =
+            a->table->records == TABLE_KEY ? (int)(relation_column(r, r->key[k]) - r->columns) : k;
 }
 
 void apply_open(struct apply *a, struct table *t, enum apply_mode mode)
@@ -229,10 +251,10 @@ void apply_open(struct apply *a, struct table *t, enum apply_mode mode)
     a->bytes = 0;
     find_key_columns(a);
     arrays_fit(&a->writes, &a->writes_size, r->column_count);
-    arrays_fit(&a->removes, &a->removes_size, r->key_count);
+    arrays_fit(&a->removes, &a->removes_size, identity_count(t));
     for (int i = 0; i < r->column_count; i++)
         array_start(&a->writes[i], r->columns[i].element_oid);
-    for (int k = 0; k < r->key_count; k++)
+    for (int k = 0; k < identity_count(t); k++)
         array_start(&a->removes[k], r->columns[a->key_columns[k]].element_oid);
 }
 
@@ -243,7 +265,7 @@ void apply_row(struct apply *a, const PGresult *r)
     bool remove = a->mode == APPLY_REMOVE || PQgetisnull(r, 0, 0);
 
     if (remove)
-        for (int k = 0; k < rel->key_count; k++)
+        for (int k = 0; k < identity_count(a->table); k++)
             a->bytes += array_add(&a->removes[k], r, 1 + a->key_columns[k]);
     else
         for (int i = 0; i < rel->column_count; i++)
@@ -252,9 +274,14 @@ void apply_row(struct apply *a, const PGresult *r)
 
 void apply_send_full(struct apply *a)
 {
-    if (a->table &&
-        (a->bytes >= SLICE_BYTES || a->writes[0].count + a->removes[0].count >= SLICE_ROWS))
+    if (a->table == NULL)
+        return;
+    if (a->table->records == TABLE_KEY || a->writes[0].count > 0) {
+        if (a->bytes >= SLICE_BYTES || a->writes[0].count + a->removes[0].count >= SLICE_ROWS)
+            send_slice(a);
+    } else if (a->bytes >= IMAGES_BYTES) {
         send_slice(a);
+    }
 }
 
 void apply_close(struct apply *a)

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_judge.h"
 #include "batch_quiet.h"
 #include "batch_read.h"
 #include "lead.h"
@@ -69,6 +70,7 @@ static void begin(struct job *j)
     b->confirmed_s = 0;
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
         container_of(l, struct table, in_sync)->is_recording = false;
+    batch_owe_whole(b);
 }
 
 /* Both connections speak in pipelines from here on. */
@@ -191,41 +193,12 @@ static enum job_next enter_snapshot(struct job *j)
 
 /* ------------------------------------------------------------------ is it worth a batch? */
 
-/* A table of the group has a position of its own: a batch, even an empty one, brings it in step. */
-static bool has_joiners(const struct batch_job *b)
-{
-    for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].table->snapshot)
-            return true;
-    return b->sync->snapshot == NULL;
-}
-
-/* Every table takes part, so that after this batch the target is one state of the source. */
-static bool is_everything(const struct batch_job *b)
-{
-    return b->group_count == sync_tables_taking_part(b->sync);
-}
-
-static void note_pending(struct batch_job *b)
-{
-    for (int i = 0; i < b->group_count; i++)
-        b->group[i].table->changes_pending = b->group[i].changes;
-}
-
-/* Nothing has changed, but nobody knows yet that this is a consistent state: after a start an empty
- * batch says so. */
-static bool is_news(const struct batch_job *b)
-{
-    return !b->sync->is_consistent && is_everything(b);
-}
-
 /* After the probes: nothing to do, or a batch. */
 static enum job_next enter_judge(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
-    note_pending(b);
-    if (batch_pause_unreadable(b) || (b->changes == 0 && !has_joiners(b) && !is_news(b))) {
+    if (!batch_is_due(b)) {
         batch_say(b, &sql_commit);
         return batch_sync_source(b); /* then "quiet" */
     }
@@ -292,7 +265,8 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
     if (t && sqlstate_is_of_table(action)) {
         t->failures++;
         error_place(&e, "table %s", t->label);
-        if (action == SQLSTATE_CONFLICT && !t->delete_first && apply_may_remove_first(t))
+        if (action == SQLSTATE_CONFLICT && !t->delete_first && t->records == TABLE_KEY &&
+            apply_may_remove_first(t))
             t->delete_first = true;
         else if (side == JOB_TARGET || t->failures > 3)
             table_pause(t, TABLE_ERROR, &e);
@@ -401,7 +375,7 @@ static enum job_next enter_commit(struct job *j)
     params_text(&j->params, b->until);
     params_text(&j->params, b->taken_at);
     params_text(&j->params, joining.data);
-    params_bool(&j->params, is_everything(b));
+    params_bool(&j->params, batch_is_everything(b));
     conn_execute_name(target_of(b), sql_sync_advance.name, &j->params, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
     conn_query(target_of(b), sql_commit.text, NULL, CONN_TEXT, 0);
@@ -422,6 +396,7 @@ static void note_tables(struct batch_job *b)
         t->failures = 0;
         t->moves = 0;
         t->delete_first = false;
+        batch_whole_read(t);
         sync_table_changed(t);
     }
 }
@@ -433,7 +408,7 @@ static enum job_next enter_committed(struct job *j)
 
     free(s->snapshot);
     s->snapshot = mem_strdup(b->until);
-    s->is_consistent = is_everything(b);
+    s->is_consistent = batch_is_everything(b);
     s->caught_up_at = b->taken_s;
     s->batches++;
     s->batch_rows += b->apply.rows_written;
@@ -441,7 +416,7 @@ static enum job_next enter_committed(struct job *j)
     histogram_add(&s->batch_times, s->last_batch_s);
     b->apply.rows_written = 0;
     b->confirm_due = true;
-    b->rounds_done = b->rounds_begun;
+    batch_round_done(b);
     j->failures = 0;
     note_tables(b);
     sync_think(s);

@@ -17,6 +17,7 @@ struct batch_table {
     bool is_truncated;
     bool is_broken;
     bool is_other_log; /* not the one that its position is about */
+    bool has_removals; /* of images */
     char *stamp;       /* in the batch's snapshot (arena) */
     bool is_cleared;   /* all its rows were removed, because it was truncated */
     bool is_prepared;  /* the reading statement, on this connection */

@@ -6,6 +6,7 @@
  * and while such a one runs the waits are short. A slow timer covers everything else. */
 #include "batch_quiet.h"
 
+#include "batch_judge.h"
 #include "batch_read.h"
 
 #define QUIET_S 0.015  /* between two looks while there might be more at once */
@@ -39,9 +40,11 @@ enum job_next batch_enter_quiet(struct job *j)
     if (batch_has_unrecorded(b))
         return job_goto(j, "record");
     b->sync->caught_up_at = b->taken_s;
-    b->rounds_done = b->rounds_begun;
+    batch_round_done(b);
     if (b->confirm_due)
         return job_goto(j, "confirm");
+    if (batch_owes_whole(b))
+        return job_sleep(j, LOOK_S, job_goto(j, "record"));
     if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
         return job_goto(j, "nap");
     if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)

@@ -149,6 +149,7 @@ bool batch_find_positions(struct batch_job *b)
         t->is_cleared = false;
         t->is_broken = false;
         t->is_other_log = false;
+        t->has_removals = false;
         t->stamp = NULL;
         if (text == NULL || !snapshot_parse(b->arena, text, &t->since)) {
             struct error e = {0};
@@ -216,6 +217,7 @@ static void take_probe(struct batch_job *b, const PGresult *r)
         t->is_truncated = PQgetvalue(r, i, 2)[0] == 't';
         t->is_broken = PQgetvalue(r, i, 3)[0] == 't';
         t->is_other_log = PQgetvalue(r, i, 4)[0] == 't';
+        t->has_removals = PQgetvalue(r, i, 5)[0] == 't';
         b->changes += t->changes;
     }
 }
@@ -280,6 +282,8 @@ void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode
     params_clear(&b->job.params);
     params_int(&b->job.params, t->since.xmax);
     params_text(&b->job.params, t->since.running);
+    if (t->table->records != TABLE_KEY)
+        params_bool(&b->job.params, t->has_removals || t->is_truncated);
     conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_ROWS_BINARY,
                       READ_TIMEOUT_S);
     sent_push(b, BATCH_ROWS, t, mode);

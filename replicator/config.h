@@ -42,22 +42,24 @@ struct config_sync {
     enum config_schema schema;
     struct config_patterns include; /* default: everything that is the user's */
     struct config_patterns exclude;
-    bool new_tables;            /* take in tables that appear later; default true */
-    const char *capture;        /* "auto", "row" or "statement" */
-    double lock_timeout_s;      /* for installing capture, at a time; default 0.2 */
-    int64_t log_limit_bytes;    /* warn when the change logs hold more; default 1 GB */
-    int64_t sequence_headroom;  /* default 1000 */
-    double sequence_interval_s; /* default 5 */
-    bool matview_initial;       /* refresh after the first consistent state; default true */
-    bool matview_on_change;     /* when tables below have changed; default false */
-    double matview_every_s;     /* 0: never; the schedule, and the least time between on-change */
-    int copy_streams;           /* default 4 */
-    int64_t copy_split_bytes;   /* default 256 MB */
-    const char *follower_url;   /* NULL: read from the source */
-    int64_t copy_max_rate;      /* bytes per second, 0: no limit */
-    int64_t apply_batch_bytes;  /* rows of a batch in memory at a time; default 16 MB */
-    double network_timeout_s;   /* how long a silent network is believed; default 15 */
-    double poll_s;              /* shortest time between two batches; default 0.01 */
+    struct config_patterns whole; /* read as a whole whenever something in them has changed */
+    double whole_every_s;         /* at least so long between two readings; default 10 */
+    bool new_tables;              /* take in tables that appear later; default true */
+    const char *capture;          /* "auto", "row" or "statement" */
+    double lock_timeout_s;        /* for installing capture, at a time; default 0.2 */
+    int64_t log_limit_bytes;      /* warn when the change logs hold more; default 1 GB */
+    int64_t sequence_headroom;    /* default 1000 */
+    double sequence_interval_s;   /* default 5 */
+    bool matview_initial;         /* refresh after the first consistent state; default true */
+    bool matview_on_change;       /* when tables below have changed; default false */
+    double matview_every_s;       /* 0: never; the schedule, and the least time between on-change */
+    int copy_streams;             /* default 4 */
+    int64_t copy_split_bytes;     /* default 256 MB */
+    const char *follower_url;     /* NULL: read from the source */
+    int64_t copy_max_rate;        /* bytes per second, 0: no limit */
+    int64_t apply_batch_bytes;    /* rows of a batch in memory at a time; default 16 MB */
+    double network_timeout_s;     /* how long a silent network is believed; default 15 */
+    double poll_s;                /* shortest time between two batches; default 0.01 */
 };
 
 struct config {

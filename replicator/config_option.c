@@ -89,6 +89,21 @@ const struct config_option config_options[] = {
      .offset = offsetof(struct config_sync, exclude),
      .standard = "",
      .help = "Tables to leave out of these."},
+    {.path = "syncs[].tables.whole",
+     .type = OPTION_PATTERNS,
+     .offset = offsetof(struct config_sync, whole),
+     .standard = "",
+     .help = "Small tables that are read and replaced as a whole whenever something in them has "
+             "changed, instead of row by row: the way for a table without a key that is updated "
+             "much. Readers at the target see the old rows or the new ones, never none."},
+    {.path = "syncs[].tables.whole_every",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config_sync, whole_every_s),
+     .standard = "10s",
+     .min = 0,
+     .max = DAY_S,
+     .help = "The least time between two readings of one of them. A change waits so long; the "
+             "target is not called in sync while one waits."},
     {.path = "syncs[].new_tables",
      .type = OPTION_BOOL,
      .offset = offsetof(struct config_sync, new_tables),

@@ -98,7 +98,7 @@ static enum job_next enter_pick(struct job *j)
     pick_up(c, t);
     t->is_indexing = true;
     c->makes_key = true;
-    return job_goto(j, "key definition");
+    return job_goto(j, t->records == TABLE_KEY ? "key definition" : "follow");
 }
 
 static void bind_claim(struct job *j, struct params *p)
@@ -166,6 +166,8 @@ static enum job_next take_recount(struct job *j, PGresult *r)
         t->chunks_done = atoi(PQgetvalue(r, i, 1));
         t->bytes_done = strtoll(PQgetvalue(r, i, 2), NULL, 10);
         t->rows_done = strtoll(PQgetvalue(r, i, 3), NULL, 10);
+        if (t->records != TABLE_KEY && !PQgetisnull(r, i, 4))
+            table_set_snapshot(t, PQgetvalue(r, i, 4));
         any_left |= may_copy(t);
     }
     if (table_to_index(j->sync) || any_left)
@@ -192,6 +194,8 @@ static enum job_next enter_ready(struct job *j)
         c->is_key_only = true;
         return job_goto(j, "key first");
     }
+    if (t->records != TABLE_KEY)
+        return job_goto(j, "piece");
     if (t->chunks <= 1 || t->tolerant)
         return job_goto(j, "relation");
     if (t->holder == NULL)
@@ -387,6 +391,7 @@ static enum job_next enter_account(struct job *j)
 
     j->failures = 0;
     t->chunks_done++;
+    copy_piece_done(t);
     t->bytes_done += c->planned_bytes;
     t->rows_done += c->rows;
     t->failures = 0;
@@ -444,6 +449,12 @@ static const struct job_step steps[] = {
     {.name = "ready", .enter = enter_ready},
     {.name = "source begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
     {.name = "share snapshot", .enter = enter_share},
+    {.name = "in snapshot", .enter = copy_enter_in_snapshot},
+    {.name = "piece", .sql = &sql_batch_begin, .side = JOB_SOURCE},
+    {.name = "piece snapshot",
+     .sql = &sql_batch_snapshot,
+     .side = JOB_SOURCE,
+     .result = copy_take_piece_snapshot},
     {.name = "relation",
      .sql = &sql_chunk_relation,
      .side = JOB_SOURCE,
@@ -468,6 +479,8 @@ static const struct job_step steps[] = {
      .result = take_relation},
     {.name = "after", .enter = enter_after},
     {.name = "done", .sql = &sql_chunk_done, .side = JOB_TARGET, .bind = bind_done},
+    {.name = "piece flushed", .enter = copy_enter_piece_flushed, .result = copy_take_piece_flushed},
+    {.name = "piece done", .enter = copy_enter_piece_done},
     {.name = "commit", .sql = &sql_commit, .side = JOB_TARGET, .timeout_s = -1},
     {.name = "account", .enter = enter_account},
     {.name = "source end", .enter = enter_source_end},
@@ -505,7 +518,8 @@ static bool failed(struct job *j, const struct error *e)
     if (t) {
         if (strcmp(e->sqlstate, SQLSTATE_TAKEN_OVER) == 0)
             lead_again(c->sync->lead);
-        else if (action == SQLSTATE_CONFLICT && !t->tolerant && !c->makes_key)
+        else if (action == SQLSTATE_CONFLICT && !t->tolerant && !c->makes_key &&
+                 t->records == TABLE_KEY)
             t->tolerant = true;
         else if (action == SQLSTATE_CONFLICT && c->makes_key)
             copy_anew(t, e);

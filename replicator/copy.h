@@ -39,7 +39,8 @@ struct copy_job {
     const char *before; /* for a tolerant chunk */
     const char *after;
     const char *key_sql;
-    bool is_source_open; /* a transaction on the source is open */
+    const char *seen_lsn; /* of the source, when the snapshot of a piece was taken */
+    bool is_source_open;  /* a transaction on the source is open */
     bool is_output_done;
     bool makes_key;   /* it holds table->is_indexing */
     bool is_key_only; /* the table needs its key before this chunk can be loaded */

@@ -18,6 +18,14 @@ void copy_on_throttle(struct ev_loop *loop, struct ev_timer *w, int events);
 /* A value of the first row, kept for this run; NULL for NULL. */
 const char *copy_value(struct job *j, const PGresult *r, int field);
 
+/* A table in one piece. */
+enum job_next copy_enter_in_snapshot(struct job *j);
+enum job_next copy_take_piece_snapshot(struct job *j, PGresult *r);
+enum job_next copy_enter_piece_flushed(struct job *j);
+enum job_next copy_take_piece_flushed(struct job *j, PGresult *r);
+enum job_next copy_enter_piece_done(struct job *j);
+void copy_piece_done(struct table *t);
+
 /* The key. */
 void copy_bind_key(struct job *j, struct params *p);
 enum job_next copy_take_key(struct job *j, PGresult *r);

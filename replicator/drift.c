@@ -104,19 +104,15 @@ static bool null_differs(const struct relation *s, const struct relation *t, str
     return false;
 }
 
-/* The source's key need not be a constraint at the target while it is copied (a key column may
- * be nullable there until then), but the rest must hold. */
-static bool key_missing(const struct relation *s, const struct relation *t, struct drift *d)
+/* Rows without a value of their own cannot even be counted apart from each other. */
+static bool columns_missing(const struct relation *s, const struct relation *t, struct drift *d)
 {
     (void)t;
-    if (s->key_count > 0)
+    if (s->column_count > 0)
         return false;
-    snprintf(d->what, sizeof d->what,
-             "%s has no primary key and no usable unique index at the "
-             "source",
+    snprintf(d->what, sizeof d->what, "%s has no columns that could be copied", s->label);
+    snprintf(d->remedy, sizeof d->remedy, "at both ends: ALTER TABLE %s ADD COLUMN ..., or DROP it",
              s->label);
-    snprintf(d->remedy, sizeof d->remedy,
-             "at the source and the target: ALTER TABLE %s ADD PRIMARY KEY (...)", s->label);
     return true;
 }
 
@@ -130,10 +126,11 @@ static bool is_key_of(const struct relation *t, const struct relation *s)
     return true;
 }
 
-/* Only once the target has a key at all: before, the copy creates it. */
+/* Only once the target has a key at all: before, the copy creates it (and its columns may be
+ * nullable until then). A key where the source has none keeps nobody from trying. */
 static bool key_differs(const struct relation *s, const struct relation *t, struct drift *d)
 {
-    if (t->key_count == 0 || is_key_of(t, s))
+    if (s->key_count == 0 || t->key_count == 0 || is_key_of(t, s))
         return false;
     snprintf(d->what, sizeof d->what, "the key of %s is not the same at both ends", s->label);
     snprintf(d->remedy, sizeof d->remedy,
@@ -142,7 +139,7 @@ static bool key_differs(const struct relation *s, const struct relation *t, stru
     return true;
 }
 
-static rule *const rules[] = {key_missing,       column_missing, type_differs, generation_differs,
+static rule *const rules[] = {columns_missing,   column_missing, type_differs, generation_differs,
                               extra_needs_value, null_differs,   key_differs};
 
 bool drift_compare(const struct relation *source, const struct relation *target, struct drift *d)

@@ -52,6 +52,7 @@ enum job_next lead_enter_forgotten(struct job *j)
 
 /* ------------------------------------------------------------------ what is asked for */
 
+/* The first pattern that means no table, -1 for none. */
 static int first_unused(const struct config_patterns *p, const PGresult *r)
 {
     bool *used = mem_alloc(sizeof *used * (size_t)(p->count + 1));
@@ -75,6 +76,10 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
     int unused = lead_of(j)->is_first ? first_unused(p, r) : -1;
     struct error e = {0};
 
+    if (unused < 0 && lead_of(j)->is_first) {
+        p = &j->sync->config->whole;
+        unused = first_unused(p, r);
+    }
     if (unused < 0)
         return JOB_NEXT;
     if (p->places[unused] == NULL && j->sync->daemon->until == CONFIG_UNTIL_STOPPED) {
@@ -93,11 +98,15 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
 
 /* ------------------------------------------------------------------ captures that are gone */
 
-static bool is_known(const PGresult *r, const struct table *t)
+static bool is_known(const PGresult *r, struct table *t)
 {
     for (int i = 0; i < PQntuples(r); i++)
-        if (atoi(PQgetvalue(r, i, 0)) == t->id)
+        if (atoi(PQgetvalue(r, i, 0)) == t->id) {
+            for (t->captured = TABLE_NOTHING; t->captured > TABLE_KEY; t->captured--)
+                if (strcmp(table_records_name(t->captured), PQgetvalue(r, i, 2)) == 0)
+                    break;
             return (Oid)strtoul(PQgetvalue(r, i, 1), NULL, 10) == t->source_oid;
+        }
     return false;
 }
 
@@ -188,6 +197,7 @@ static void send_capture(struct job *j)
     params_int(&j->params, t->source->key_index);
     params_text(&j->params, j->sync->config->capture);
     params_text(&j->params, j->sync->consumer);
+    params_text(&j->params, table_records_name(t->records));
     conn_execute(job_conn(j, JOB_SOURCE), &sql_consumer_table_add, &j->params, CONN_TEXT, 60.);
 }
 
@@ -248,6 +258,7 @@ enum job_next lead_take_capture(struct job *j, PGresult *r)
     struct table *t = lead_of(j)->table;
 
     t->id = atoi(PQgetvalue(r, 0, 0));
+    t->captured = t->records;
     table_set_snapshot(t, PQgetvalue(r, 0, 1));
     t->log = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
     return JOB_NEXT;
@@ -291,7 +302,7 @@ void lead_bind_chunks(struct job *j, struct params *p)
     const struct lead_job *l = lead_of(j);
 
     params_int(p, l->table->source_oid);
-    params_bool(p, true);
+    params_bool(p, l->table->records == TABLE_KEY);
     params_int(p, j->sync->config->copy_split_bytes);
 }
 
@@ -362,6 +373,13 @@ enum job_next lead_enter_added(struct job *j)
     t->copy_started_at = 0;
     log_event(LOG_INFO, "capture installed", "sync", j->sync->name, "table", t->label, "chunks",
               log_int(t->chunks), NULL);
+    if (t->records == TABLE_IMAGE)
+        log_event(LOG_WARNING, "table without a key: each of its changes costs more", "sync",
+                  j->sync->name, "table", t->label, "hint",
+                  "Its rows are logged as a whole, a batch with updates or deletes scans it at the "
+                  "target, and its copy begins anew when it is broken off. Give it a primary key, "
+                  "or name it in tables.whole if it is small.",
+                  NULL);
     return job_goto(j, "next copy");
 }
 

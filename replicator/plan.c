@@ -23,6 +23,13 @@ static bool is_wanted(const struct config_sync *c, const struct relation *r)
     return !config_patterns_match(&c->exclude, r->schema, r->name, NULL);
 }
 
+enum table_records plan_records(const struct sync *s, const struct relation *source)
+{
+    if (config_patterns_match(&s->config->whole, source->schema, source->name, NULL))
+        return TABLE_NOTHING;
+    return source->key_count > 0 ? TABLE_KEY : TABLE_IMAGE;
+}
+
 static void add_new_tables(struct sync *s)
 {
 
@@ -134,6 +141,7 @@ static void mend(struct table *t, const struct relation *source, const struct re
                  layout_keeps_names(t->target_layout, target->layout, source->layout);
     double now = ev_now(t->sync->loop);
 
+    keeps &= t->id == 0 || table_is_captured(t, plan_records(t->sync, source));
     switch (t->pause) {
     case TABLE_RUNS:
         if ((changed || !keeps) && t->state != TABLE_NEW)
@@ -165,7 +173,7 @@ static void mend(struct table *t, const struct relation *source, const struct re
 /* A table that the schema copy is about to bring. */
 static bool is_expected(const struct table *t)
 {
-    return t->state == TABLE_NEW && t->target == NULL && t->source && t->source->key_count > 0 &&
+    return t->state == TABLE_NEW && t->target == NULL && t->source && t->source->column_count > 0 &&
            t->sync->expects_schema;
 }
 
@@ -269,8 +277,8 @@ static json_t *key_json(const struct relation *r)
 static json_t *read_column(const struct table *t, const struct column *c)
 {
     (void)t;
-    return json_pack("{s:s, s:s?, s:s?, s:s}", "name", c->name, "cast", c->cast, "output",
-                     c->output, "equals", c->equals);
+    return json_pack("{s:s, s:s?, s:s?, s:s?, s:s}", "name", c->name, "cast", c->cast, "output",
+                     c->output, "copy_cast", c->copy_cast, "equals", c->equals);
 }
 
 /* The value comes as the source's wire type and goes into the target's column: assignment does for
@@ -280,11 +288,11 @@ static json_t *apply_column(const struct table *t, const struct column *c)
     const struct column *other = relation_column(t->target, c->name);
     bool is_key = relation_is_key(t->source, c->name);
 
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:s, s:b, s:b}", "name", c->name, "array",
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:s?, s:s, s:b, s:b}", "name", c->name, "array",
                      c->array, "cast", c->cast ? other->full_type : NULL, "input",
-                     c->cast ? other->input : NULL, "input_more", other->input_more, "equals",
-                     other->equals, "is_key", is_key && c->is_bitwise, "is_fixed",
-                     other->is_identity_always);
+                     c->cast ? other->input : NULL, "input_more", other->input_more, "copy_cast",
+                     c->copy_cast, "equals", other->equals, "is_key", is_key && c->is_bitwise,
+                     "is_fixed", other->is_identity_always);
 }
 
 static json_t *table_json(const struct table *t, const struct relation *r,
@@ -294,10 +302,10 @@ static json_t *table_json(const struct table *t, const struct relation *r,
 
     for (int i = 0; i < t->source->column_count; i++)
         json_array_append_new(columns, column(t, &t->source->columns[i]));
-    return json_pack("{s:i, s:s, s:s, s:b, s:b, s:o, s:o}", "id", t->id, "schema", r->schema,
-                     "name", r->name, "only", r->only, "on_conflict",
-                     takes_on_conflict(t->source, t->target), "key", key_json(t->source), "columns",
-                     columns);
+    return json_pack("{s:i, s:s, s:s, s:b, s:s, s:b, s:o, s:o}", "id", t->id, "schema", r->schema,
+                     "name", r->name, "only", r->only, "records", table_records_name(t->records),
+                     "on_conflict", takes_on_conflict(t->source, t->target), "key",
+                     key_json(t->source), "columns", columns);
 }
 
 static bool dump(json_t *list, struct buf *out)
@@ -313,7 +321,7 @@ static bool dump(json_t *list, struct buf *out)
 
 static bool can_have_statements(const struct table *t)
 {
-    return t->id != 0 && t->source && t->target && t->source->key_count > 0 &&
+    return t->source && t->target && table_is_captured(t, t->records) &&
            !(t->pause == TABLE_DRIFT && !t->wants_plan);
 }
 

@@ -9,6 +9,8 @@
 /* Looks at every table of the latest catalogs and of the sync: adds new ones, pauses those that do
  * not fit, marks what is to be planned or copied again. */
 void plan_reconcile(struct sync *s);
+/* What is to be logged of a table's changes. */
+enum table_records plan_records(const struct sync *s, const struct relation *source);
 /* A table of the configuration is missing at the target. */
 bool plan_lacks_target(const struct sync *s);
 /* The next table that is to be captured and copied, NULL for none; `now` is ev_now. */

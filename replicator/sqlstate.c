@@ -44,6 +44,7 @@ static const struct {
     {"72000", SQLSTATE_RETRY, "snapshot too old"},
     {"P0001", SQLSTATE_DATA, "raised by a function"},
     {"RB010", SQLSTATE_RECONNECT, "another daemon owns the sync"},
+    {"RB020", SQLSTATE_DATA, "rows are missing at the target"},
     {"XX001", SQLSTATE_DATA, "data corrupted"},
     {"XX002", SQLSTATE_DATA, "index corrupted"},
     {"XX", SQLSTATE_RECONNECT, "internal error of the server"},

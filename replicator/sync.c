@@ -13,6 +13,7 @@
 #include "lead.h"
 #include "log.h"
 #include "log_watch.h"
+#include "plan.h"
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
 
@@ -67,6 +68,19 @@ const char *table_pause_name(enum table_pause p)
     return NULL;
 }
 
+const char *table_records_name(enum table_records r)
+{
+    switch (r) {
+    case TABLE_KEY:
+        return "key";
+    case TABLE_IMAGE:
+        return "image";
+    case TABLE_NOTHING:
+        return "nothing";
+    }
+    return "";
+}
+
 /* ------------------------------------------------------------------ catalogs */
 
 struct catalog_pair *catalog_pair_new(struct catalog *source, struct catalog *target)
@@ -112,6 +126,7 @@ void sync_table_forget(struct table *t)
     free(t->capture_stamp);
     free(t->layout);
     free(t->target_layout);
+    free(t->copied_in);
     list_remove(&t->in_sync);
     t->sync->table_count--;
     free(t);
@@ -165,6 +180,12 @@ int sync_tables_taking_part(const struct sync *s)
     return n;
 }
 
+/* That there was a change can be told from any log. */
+bool table_is_captured(const struct table *t, enum table_records records)
+{
+    return t->id != 0 && (t->captured == records || records == TABLE_NOTHING);
+}
+
 bool table_is_followed(const struct table *t)
 {
     return t->state == TABLE_FOLLOW && t->pause == TABLE_RUNS && t->read_sql && t->upsert_sql;
@@ -190,6 +211,7 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
     t->remove_sql = NULL;
     t->clear_sql = NULL;
     t->target_has_key = target && target->key_count > 0;
+    t->records = source ? plan_records(t->sync, source) : TABLE_KEY;
     free(t->stamp);
     t->stamp = NULL;
     free(t->capture_stamp);

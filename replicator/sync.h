@@ -41,6 +41,13 @@ enum table_state {
     TABLE_FOLLOW /* its changes are applied */
 };
 
+/* What the change log holds of a table's changes. */
+enum table_records {
+    TABLE_KEY,    /* the keys of the rows */
+    TABLE_IMAGE,  /* the rows, because there is no key: see schema/060_image.sql */
+    TABLE_NOTHING /* that there was one: the table is read as a whole */
+};
+
 /* Why a table stands still. */
 enum table_pause { TABLE_RUNS, TABLE_USER, TABLE_DRIFT, TABLE_ERROR, TABLE_CAPTURE };
 
@@ -50,17 +57,19 @@ struct table {
     int id; /* of its capture at the source; 0 while TABLE_NEW */
     enum table_state state;
     enum table_pause pause;
-    struct error why;  /* of the pause: what, detail, hint */
-    double paused_at;  /* ev_now */
-    bool is_recording; /* the pause is being written at the target */
-    bool is_recorded;  /* it is written */
-    bool is_lossy;     /* TABLE_CAPTURE: changes may be missing, so it is copied again */
-    bool wants_copy;   /* as soon as it stands still */
-    bool is_gone;      /* at both ends */
-    bool is_orphan;    /* its capture is not known at the source */
-    bool wants_plan;   /* its statements are to be made */
-    int tries;         /* of its capture, in a row */
-    double next_try;   /* ev_now; when its capture may be tried again */
+    struct error why;            /* of the pause: what, detail, hint */
+    enum table_records records;  /* what its relations and the configuration ask for */
+    enum table_records captured; /* what its capture does; of meaning while id is not 0 */
+    double paused_at;            /* ev_now */
+    bool is_recording;           /* the pause is being written at the target */
+    bool is_recorded;            /* it is written */
+    bool is_lossy;               /* TABLE_CAPTURE: changes may be missing, so it is copied again */
+    bool wants_copy;             /* as soon as it stands still */
+    bool is_gone;                /* at both ends */
+    bool is_orphan;              /* its capture is not known at the source */
+    bool wants_plan;             /* its statements are to be made */
+    int tries;                   /* of its capture, in a row */
+    double next_try;             /* ev_now; when its capture may be tried again */
     Oid source_oid;
     const struct relation *source; /* NULL when it is gone */
     const struct relation *target; /* NULL when it is not there */
@@ -81,11 +90,15 @@ struct table {
     bool delete_first;   /* values move between rows under a unique index: remove, then insert */
     bool target_has_key;
     bool has_changed_since_refresh; /* for materialized views */
+    bool owes_whole;                /* TABLE_NOTHING: it has changed since it was last read */
+    double whole_at;                /* ev_now when that was */
     /* The initial copy. */
     bool tolerant; /* rows may come twice */
     int chunks;
     int chunks_done;
-    int streams; /* copy jobs at work on it */
+    int streams;     /* copy jobs at work on it */
+    char *copied_in; /* the snapshot in which its only chunk is read (malloc), NULL: a chunk of many
+                      */
     int64_t bytes;
     int64_t rows;
     int64_t bytes_done; /* of chunks that are done */
@@ -172,6 +185,7 @@ struct sync {
 const char *sync_phase_name(enum sync_phase p);
 const char *table_state_name(enum table_state s);
 const char *table_pause_name(enum table_pause p);
+const char *table_records_name(enum table_records r);
 
 /* Makes a sync from its configuration; starts nothing. */
 struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct config_sync *config);
@@ -199,6 +213,8 @@ void sync_table_changed(struct table *t);
 bool table_is_left_out(const struct table *t);
 /* How many tables are not left out. */
 int sync_tables_taking_part(const struct sync *s);
+/* Its capture logs what the table's replication needs. */
+bool table_is_captured(const struct table *t, enum table_records records);
 /* The table takes part in batches now. */
 bool table_is_followed(const struct table *t);
 /* Points the table at relations of a reading; old ones are let go. */

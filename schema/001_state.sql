@@ -112,8 +112,9 @@ CREATE TABLE rebeco.capture (
     table_schema text NOT NULL,
     table_name text NOT NULL,
     form text NOT NULL,                 -- row or statement
-    key_columns text[] NOT NULL,
-    key_index text NOT NULL,            -- the unique index that makes them a key
+    records text NOT NULL DEFAULT 'key', -- what the log holds of a change: key, image (the row) or nothing
+    key_columns text[] NOT NULL,        -- or those of the image
+    key_index text NOT NULL,            -- the unique index that makes them a key; of an image ''
     key_types text[] NOT NULL,          -- of the log's columns k1, k2, ...
     key_attnums smallint[] NOT NULL,    -- the columns' numbers and own types, to notice ALTER TABLE
     key_typids oid[] NOT NULL,

@@ -7,7 +7,8 @@
 -- * A change of a row that commits has its key in one of the two segments, together with the id
 --   of its transaction. An update that alters the key has the old and the new one.
 -- * A row of the log with op NULL is a key; 'T': the table was truncated; 'B': the key could not be
---   read, because the table was altered, and the table must be copied again.
+--   read, because the table was altered, and the table must be copied again. A table without a key has
+--   other rows there: '+' and '-' with a row's image, or 'W' alone (schema/060_image.sql).
 -- * The triggers fire for every role and every session, and resolve no name through the writer's
 --   search_path.
 -- * The application's statement does not fail because a key column was renamed, retyped or dropped.
@@ -58,6 +59,9 @@ DECLARE
     attname text;
     found_types oid[];
 BEGIN
+    IF attnums = '{}' THEN
+        RETURN '{}';
+    END IF;
     FOREACH attnum IN ARRAY attnums LOOP
         attname := (pg_identify_object_as_address('pg_class'::regclass, relation, attnum)).object_names[3];
         IF attname IS NULL OR attname = format('........pg.dropped.%s........', attnum) THEN
@@ -104,7 +108,15 @@ DECLARE
     columns text;
     names text;
     n bigint;
+    c rebeco.capture;
 BEGIN
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    IF c.records <> 'key' THEN
+        RETURN rebeco.image_partition(c, log, partition);
+    END IF;
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'rows that came after this transaction''s snapshot are not seen';
+    END IF;
     SELECT string_agg('k' || k.ordinal, ', ' ORDER BY k.ordinal), string_agg(quote_ident(k.name), ', ' ORDER BY k.ordinal)
       INTO STRICT columns, names
       FROM rebeco.capture c,
@@ -179,6 +191,10 @@ BEGIN
                 INSERT INTO rebeco.%1$I (xid, op) SELECT txid_current(), 'B' FROM new_rows AS r LIMIT 1;
             END IF;$f$, log);
         on_renamed := format('EXECUTE rebeco.capture_renamed(%L, %L, TG_OP, names);', log, c.form);
+    END IF;
+    IF c.records <> 'key' THEN
+        SELECT i.on_insert, i.on_update, i.on_delete, i.on_truncate, i.on_unknown, i.on_unknown
+          INTO on_insert, on_update, on_delete, on_truncate, on_unknown, on_renamed FROM rebeco.image_capture(c, log) i;
     END IF;
 
     EXECUTE format($f$
@@ -294,7 +310,9 @@ $$;
 -- One table per transaction, with a short lock_timeout: the triggers are made last, since they
 -- lock the table against writers (SHARE ROW EXCLUSIVE; where old triggers must go, ACCESS
 -- EXCLUSIVE) until the transaction ends.
-CREATE FUNCTION rebeco.capture_install(relation oid, key_index oid, form text) RETURNS int
+-- `records` is what its log holds: key, image (the table has no key; key_index does not matter then), or
+-- nothing but that there was a change.
+CREATE FUNCTION rebeco.capture_install(relation oid, key_index oid, form text, records text DEFAULT 'key') RETURNS int
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
@@ -304,14 +322,14 @@ DECLARE
     wanted rebeco.capture;
     is_there boolean;
 BEGIN
-    wanted := rebeco.capture_plan(relation, key_index, form);
+    wanted := rebeco.capture_plan(relation, key_index, form, records);
     SELECT * INTO c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
     is_there := FOUND;
     IF NOT is_there THEN
         INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
-                                    key_attnums, key_typids, key_equals, is_partitioned, function_md5, triggers)
+                                    key_attnums, key_typids, key_equals, records, is_partitioned, function_md5, triggers)
         VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
-                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.is_partitioned, '', '')
+                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.records, wanted.is_partitioned, '', '')
         ON CONFLICT (relid) DO NOTHING
         RETURNING * INTO c;
         IF NOT FOUND THEN -- two syncs begin with the same table at the same moment
@@ -320,7 +338,7 @@ BEGIN
         END IF;
     END IF;
     IF is_there THEN
-        IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND rebeco.capture_is_intact(c.id) IS NULL THEN
+        IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND c.records = wanted.records AND rebeco.capture_is_intact(c.id) IS NULL THEN
             RETURN c.id;
         END IF;
         PERFORM rebeco.capture_drop_triggers(c.id);
@@ -329,10 +347,10 @@ BEGIN
            SET table_schema = wanted.table_schema, table_name = wanted.table_name, form = wanted.form,
                key_columns = wanted.key_columns, key_index = wanted.key_index, key_types = wanted.key_types,
                key_attnums = wanted.key_attnums, key_typids = wanted.key_typids, key_equals = wanted.key_equals,
-               is_partitioned = wanted.is_partitioned, installed_at = now()
+               records = wanted.records, is_partitioned = wanted.is_partitioned, installed_at = now()
          WHERE u.id = c.id RETURNING u.* INTO c;
     END IF;
-    PERFORM rebeco.capture_create_log(c.id, c.key_types);
+    PERFORM rebeco.capture_create_log(c.id, c.key_types, c.records);
     PERFORM rebeco.capture_function(c.id, 0);
     PERFORM rebeco.capture_create_triggers(c.id, relation);
     INSERT INTO rebeco.capture_alive (capture_id) VALUES (c.id) ON CONFLICT DO NOTHING;
@@ -343,7 +361,7 @@ $$;
 
 -- What the capture of a table would be: its row, without number and state. An error says why a
 -- table, or an index as its key, will not do.
-CREATE FUNCTION rebeco.capture_plan(relation oid, key_index oid, form_wanted text) RETURNS rebeco.capture
+CREATE FUNCTION rebeco.capture_plan(relation oid, key_index oid, form_wanted text, records text) RETURNS rebeco.capture
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -367,6 +385,15 @@ BEGIN
                   HINT = 'Use the form auto or row.';
     END IF;
     wanted.form := CASE WHEN form_wanted = 'row' OR needs_row THEN 'row' ELSE 'statement' END;
+    wanted.records := records;
+    IF records <> 'key' THEN
+        SELECT '', '{}', coalesce(array_agg(k.name ORDER BY k.ordinal), '{}'), coalesce(array_agg(k.type ORDER BY k.ordinal), '{}'),
+               coalesce(array_agg(k.attnum ORDER BY k.ordinal), '{}'), coalesce(array_agg(k.typid ORDER BY k.ordinal), '{}')
+          INTO wanted.key_index, wanted.key_equals, wanted.key_columns, wanted.key_types, wanted.key_attnums, wanted.key_typids
+          FROM rebeco.image_columns(relation) k
+         WHERE records = 'image';
+        RETURN wanted;
+    END IF;
 
     SELECT i.relname, array_agg(k.name ORDER BY k.ordinal), array_agg(k.type ORDER BY k.ordinal),
            array_agg(k.attnum ORDER BY k.ordinal), array_agg(k.typid ORDER BY k.ordinal),
@@ -428,16 +455,17 @@ $$;
 -- that could not be emptied for hours; rebeco.log_summarize() keeps it away from the end that is
 -- written, so that an insert only finds out that there is no summary to be kept up to date: 2 us
 -- a statement. A million rows: 6 ms instead of 200 to 300 (tests/bench/README.md).
-CREATE FUNCTION rebeco.capture_create_log(capture_id int, types text[]) RETURNS void
+CREATE FUNCTION rebeco.capture_create_log(capture_id int, types text[], records text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     FOR segment IN 0..1 LOOP
-        EXECUTE format('CREATE TABLE rebeco.log_%s_%s (%s, xid bigint NOT NULL, op "char") WITH (fillfactor = 100, autovacuum_enabled = false, toast.autovacuum_enabled = false)',
+        EXECUTE format('CREATE TABLE rebeco.log_%s_%s (%sxid bigint NOT NULL, op "char"%s) WITH (fillfactor = 100, autovacuum_enabled = false, toast.autovacuum_enabled = false)',
                        capture_id, segment,
-                       (SELECT string_agg(format('k%s %s', k.ordinal, k.type), ', ' ORDER BY k.ordinal)
-                          FROM unnest(types) WITH ORDINALITY k (type, ordinal)));
+                       (SELECT string_agg(format('k%s %s, ', k.ordinal, k.type), '' ORDER BY k.ordinal)
+                          FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
+                       CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END);
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 16, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
@@ -447,7 +475,9 @@ BEGIN
                       FROM (VALUES ('rebeco.nap', 'regclass'), ('rebeco.capture_wake()', 'regprocedure'),
                                    ('rebeco.capture_columns(regclass,smallint[],oid[])', 'regprocedure'),
                                    ('rebeco.capture_renamed(text,text,text,text[])', 'regprocedure'),
-                                   ('rebeco.capture_all(int,text,regclass)', 'regprocedure')) u (name, type)));
+                                   ('rebeco.capture_all(int,text,regclass)', 'regprocedure'),
+                                   ('rebeco.image_touch(int,text)', 'regprocedure'), ('rebeco.image_truncate(int,text,regclass)', 'regprocedure'),
+                                   ('rebeco.image_gone(int,text,regclass)', 'regprocedure')) u (name, type)));
 END
 $$;
 
@@ -600,6 +630,11 @@ BEGIN
               JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n]
                                  AND NOT a.attisdropped AND a.atttypid <> c.key_typids[k.n]
             UNION ALL
+            SELECT 2, format('column %I was added', a.attname), true
+              FROM pg_attribute a
+             WHERE c.records = 'image' AND a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+               AND a.attnum <> ALL (c.key_attnums)
+            UNION ALL
             SELECT 3, 'it has become part of an inheritance tree, or is filled by a subscription, where statement triggers do not see all changes', true
              WHERE c.form = 'statement' AND rebeco.capture_needs_row(c.relid)
             UNION ALL
@@ -610,7 +645,8 @@ BEGIN
             UNION ALL
             SELECT 5, format('there is no unique index on (%s) any more',
                              (SELECT string_agg(quote_ident(n), ', ') FROM unnest(c.key_columns) n)), false
-             WHERE NOT EXISTS (SELECT 1 FROM pg_index i
+             WHERE c.records = 'key'
+               AND NOT EXISTS (SELECT 1 FROM pg_index i
                                 WHERE i.indrelid = c.relid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
                                   AND i.indnkeyatts = cardinality(c.key_attnums)
                                   AND i.indkey[0:i.indnkeyatts - 1]::smallint[] @> c.key_attnums)) p

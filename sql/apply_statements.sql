@@ -1,6 +1,6 @@
 -- Makes the statements that write the changed rows of tables at the target.
--- $1 json: [{id, schema, name, only, on_conflict, key [names], columns [{name, array, cast, input,
--- input_more, equals, is_key, is_fixed}]}]
+-- $1 json: [{id, schema, name, only, records, on_conflict, key [names], columns [{name, array, cast, input,
+-- input_more, copy_cast, equals, is_key, is_fixed}]}]
 --   on_conflict   false where the server does not take ON CONFLICT: the key is deferrable, or the table
 --                 has rules. Then rows are updated, and those that are not there inserted.
 --   cast          the target's type to cast a value to, or NULL when assignment will do
@@ -9,9 +9,10 @@
 --   is_key        equal keys are equal bytes, so that it need not be written again
 --   is_fixed      an identity column that can be inserted but not updated: where it differs, the row is
 --                 removed first, in the same statement
--- Result: id int, upsert text (one array per column), remove text (one array per key column),
+-- Result: id int, upsert text (one array per column), remove text (one array per key column; per column,
+-- where there is no key),
 -- clear text (all rows). A row that is already as it should be is not written again.
--- Needs the functions of schema/007_session.sql. Lowest server version: 10.
+-- Needs the functions of schema/007_session.sql and schema/060_image.sql. Lowest server version: 10.
 SELECT (t.doc ->> 'id')::int AS id,
        concat('WITH u AS (', w.rows, ')',
               CASE WHEN c.fixed IS NOT NULL
@@ -66,3 +67,9 @@ SELECT (t.doc ->> 'id')::int AS id,
                format('%s%I.%I', CASE WHEN (t.doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END, t.doc ->> 'schema', t.doc ->> 'name') AS tree,
                CASE WHEN c.fixed IS NOT NULL THEN '(SELECT n FROM done) >= 0' END AS after_gone,
                format('SELECT %s FROM unnest(%s) AS u (%s)', c.casts, c.arrays, c.aliases) AS rows) w
+ WHERE t.doc ->> 'records' = 'key'
+UNION ALL
+SELECT (t.doc ->> 'id')::int, i.upsert, i.remove, i.clear
+  FROM json_array_elements($1::json) t (doc)
+ CROSS JOIN LATERAL rebeco.image_apply_statements(t.doc) i
+ WHERE t.doc ->> 'records' <> 'key'

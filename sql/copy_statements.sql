@@ -5,8 +5,10 @@
 -- column is cast to in text, NULL for nothing
 -- Result: output text (at the source), input text (at the target). Lowest server version: 10.
 SELECT CASE WHEN $2::bigint IS NULL AND $3::bigint IS NULL AND c.names = c.values
+                 AND NOT r.is_partitioned
             THEN pg_catalog.format('COPY %s (%s) TO STDOUT (FORMAT %s)', $1::text, c.names, f.name)
-            ELSE pg_catalog.format('COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT (FORMAT %s)', c.values, $1::text,
+            ELSE pg_catalog.format('COPY (SELECT %s FROM %s%s WHERE %s) TO STDOUT (FORMAT %s)', c.values,
+                     CASE WHEN NOT r.is_partitioned THEN 'ONLY ' END, $1::text,
                      pg_catalog.concat_ws(' AND ', 'true',
                         CASE WHEN $2::bigint IS NOT NULL THEN pg_catalog.format('ctid >= %L::tid', '(' || $2 || ',0)') END,
                         CASE WHEN $3::bigint IS NOT NULL THEN pg_catalog.format('ctid < %L::tid', '(' || $3 || ',0)') END),
@@ -18,4 +20,5 @@ SELECT CASE WHEN $2::bigint IS NULL AND $3::bigint IS NULL AND c.names = c.value
   FROM (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o) AS names,
                pg_catalog.string_agg(pg_catalog.concat(pg_catalog.quote_ident(n), CASE WHEN NOT $5::boolean THEN '::' || t END), ', ' ORDER BY o) AS values
           FROM unnest($4::text[], $9::text[]) WITH ORDINALITY u (n, t, o)) c,
-       (SELECT CASE WHEN $5::boolean THEN 'binary' ELSE 'text' END AS name) f
+       (SELECT CASE WHEN $5::boolean THEN 'binary' ELSE 'text' END AS name) f,
+       (SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class p WHERE p.oid = pg_catalog.to_regclass($1::text) AND p.relkind = 'p') AS is_partitioned) r

@@ -1,8 +1,9 @@
 -- Makes the statements that read the changed rows of tables at the source.
--- $1 json: [{id, schema, name, only, key [names], columns [{name, cast, output, equals}]}]
+-- $1 json: [{id, schema, name, only, records, key [names], columns [{name, cast, output, copy_cast, equals}]}]
 -- Result: id int, statement text. Each statement takes $1 bigint (log rows from this transaction
 -- id on) and $2 bigint[] (and of these), and gives: is_there boolean, then the columns. A key
--- without a row gives is_there NULL and NULL for all but the key. The lateral LIMIT 1 and the
+-- without a row gives is_there NULL and NULL for all but the key. Where the log has no keys it takes $3
+-- too, and rows with is_there NULL are to be removed: see schema/060_image.sql. The lateral LIMIT 1 and the
 -- settings of the reading session leave one plan only: keys first, then the table's key index.
 -- Lowest server version: 12.
 SELECT (t.doc ->> 'id')::int AS id,
@@ -32,3 +33,8 @@ SELECT (t.doc ->> 'id')::int AS id,
           FROM json_array_elements(t.doc -> 'columns') WITH ORDINALITY c (doc, ordinal)
           LEFT JOIN json_array_elements_text(t.doc -> 'key') WITH ORDINALITY key (name, ordinal)
             ON key.name = c.doc ->> 'name') c
+ WHERE t.doc ->> 'records' = 'key'
+UNION ALL
+SELECT (t.doc ->> 'id')::int, rebeco.image_read_statement(t.doc)
+  FROM json_array_elements($1::json) t (doc)
+ WHERE t.doc ->> 'records' <> 'key'
