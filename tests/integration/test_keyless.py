@@ -60,3 +60,198 @@ def test_duplicates_are_counted(source, target, rebecos, form):
         check(rebeco, source, target, step + "; INSERT INTO k SELECT count(*) FROM k")
     no_pause(rebeco)
     assert copies(rebeco, "public.t") == 1
+
+
+TYPES = """
+CREATE TYPE pair AS (a int, b text);
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE DOMAIN small AS int CHECK (VALUE < 1000);
+CREATE TABLE t (j json, x xml, p point, n numeric, f float8, c char(4), v varchar(5), d small, m mood, cp pair, ar int[], r int4range,
+    ts timestamptz, iv interval, bt bit(3), vb varbit, by bytea, mo money, "we""ird, %s" text, g int GENERATED ALWAYS AS (1 + n) STORED, rc regclass, tq tsquery, lp jsonb);
+"""
+
+VALUES = [
+    "NULL",
+    """'{"a":1,"a":2}','<a/>','(0,1)',1.0,0,'a','a',1,'sad','(1,x)','{1,NULL}','[1,3)','2024-01-01 00:00:00.000001+00','1 mon','101','1','\\x00ff','1.50','%s',DEFAULT,'pg_class','','{"b":1.0}'""",
+    """'{"a":1, "a":2}','<a />','(-0,1)',1.00,'-0','a ','a ',1,'sad','(1,)','{}','[1,2)','2024-01-01 00:00:00+00','30 days','111','10','\\x','1.51','',DEFAULT,'pg_type','a & b','{"b":1.00}'""",
+    """'{}','<?xml version="1.0" encoding="utf-8"?><a/>',NULL,'NaN','NaN','A','A',NULL,'ok',NULL,'[2:3]={1,2}','empty','infinity','1 mon 00:00:01','000','','\\x5c','-1','a,b',DEFAULT,NULL,NULL,'null'""",
+    """'{}','<?xml version="1.0"?><a/>','(Infinity,NaN)','-0.0','-NaN'::float8 * 1,'','',0,NULL,'(,)',NULL,NULL,'-infinity','1 mon -1 day','001',NULL,NULL,NULL,NULL,DEFAULT,NULL,NULL,NULL""",
+]
+
+
+def test_types_without_equality(source, target, rebeco):
+    """What looks equal and is not stays apart; what has no equality at all is found."""
+    source.psql(TYPES)
+    names = "j, x, p, n, f, c, v, d, m, cp, ar, r, ts, iv, bt, vb, by, mo, \"we\"\"ird, %s\", g, rc, tq, lp"
+    lines = [f"INSERT INTO t ({names}) VALUES ({v})" for v in VALUES[1:]] + ["INSERT INTO t (j) VALUES (NULL)"]
+    source.psql(";".join(lines))
+    rebeco.start()
+    rebeco.wait_in_sync()
+    check(rebeco, source, target, ";".join(lines + lines[::-1]))
+    for i, name in enumerate(n.strip() for n in names.split(", ") if not n.startswith('"we') and n not in ("g", '%s"')):
+        # Each row that is not like the first in this column, once.
+        check(rebeco, source, target, f"DELETE FROM t WHERE ctid = (SELECT ctid FROM t ORDER BY {name}::text COLLATE \"C\" DESC NULLS LAST, ctid DESC LIMIT 1);"
+              + lines[i % len(lines)])
+    check(rebeco, source, target, "UPDATE t SET n = CASE WHEN n::text = '1.0' THEN 1.00 ELSE 1.0 END, f = CASE WHEN f::text = '-0' THEN 0 ELSE '-0' END "
+          "WHERE f = 0; UPDATE t SET x = '<?xml version=\"1.0\"?><a/>'::xml WHERE x::text LIKE '%utf%'")
+    check(rebeco, source, target, "UPDATE t SET j = j; DELETE FROM t WHERE x::text = '<a/>'; UPDATE t SET \"we\"\"ird, %s\" = 'w'")
+    check(rebeco, source, target, "DELETE FROM t")
+    no_pause(rebeco)
+
+
+def test_collations_have_no_say(source, target, rebeco):
+    source.psql("CREATE EXTENSION citext; CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+                "CREATE TABLE t (a citext, b text COLLATE blind); INSERT INTO t VALUES ('A', 'x'), ('a', 'x'), ('a', 'X')")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    check(rebeco, source, target, "UPDATE t SET a = 'B' WHERE a::text = 'a' AND b::bytea = 'x'; DELETE FROM t WHERE b::bytea = 'X'")
+    check(rebeco, source, target, "UPDATE t SET a = 'b' WHERE a::text = 'B'; INSERT INTO t VALUES ('b', 'X'); UPDATE t SET b = upper(b)")
+    no_pause(rebeco)
+
+
+def test_large_values_that_stay(source, target, rebeco):
+    """Values out of line are whole in the images, also when they were not touched."""
+    source.psql("CREATE TABLE t (a int, b text, c text); ALTER TABLE t ALTER b SET STORAGE EXTERNAL;"
+                "INSERT INTO t SELECT i, repeat(md5(i::text), 40000), NULL FROM generate_series(1, 20) i")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    check(rebeco, source, target, "UPDATE t SET a = a + 1 WHERE a % 2 = 0; DELETE FROM t WHERE a = 1; UPDATE t SET c = b WHERE a = 9")
+    check(rebeco, source, target, "DELETE FROM t WHERE a > 3; INSERT INTO t SELECT * FROM t")
+    no_pause(rebeco)
+
+
+PARTITIONED = """
+CREATE TABLE t (day date, region text, v text) PARTITION BY RANGE (day);
+CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE t_2 (gone int, v text, region text, day date) PARTITION BY LIST (region);
+ALTER TABLE t_2 DROP COLUMN gone;
+ALTER TABLE t ATTACH PARTITION t_2 FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+CREATE TABLE t_2_eu PARTITION OF t_2 FOR VALUES IN ('eu');
+CREATE TABLE t_2_else PARTITION OF t_2 DEFAULT;
+CREATE TABLE bare (a int, b text) PARTITION BY HASH (a);
+INSERT INTO t SELECT '2024-01-01'::date + i % 60, (ARRAY['eu', 'us'])[1 + i % 2], 'v' || i % 7 FROM generate_series(1, 300) i;
+"""
+
+PARTITION_STEPS = [
+    "INSERT INTO t SELECT * FROM t WHERE v = 'v1'; UPDATE t SET region = 'us' WHERE v = 'v2'",
+    "UPDATE t SET day = day + 31 WHERE day < '2024-01-20' AND v = 'v3'; DELETE FROM t_2_eu WHERE v = 'v4'",
+    "TRUNCATE t_2_eu",
+    "TRUNCATE t_2; INSERT INTO t_2 VALUES ('x', 'eu', '2024-02-02'), ('x', 'eu', '2024-02-02')",
+    "BEGIN; INSERT INTO t VALUES ('2024-01-02', 'eu', 'b'); TRUNCATE t; INSERT INTO t VALUES ('2024-01-02', 'eu', 'a'), ('2024-02-02', 'eu', 'a');"
+    "TRUNCATE t_1; INSERT INTO t VALUES ('2024-01-02', 'eu', 'c'), ('2024-01-02', 'eu', 'c'); COMMIT",
+    "BEGIN; TRUNCATE t_1; INSERT INTO t VALUES ('2024-01-02', 'eu', 'd'); TRUNCATE t; INSERT INTO t VALUES ('2024-01-02', 'eu', 'e'); COMMIT",
+]
+
+
+def test_partitions(source, target, rebeco):
+    source.psql(PARTITIONED)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+    for step in PARTITION_STEPS:
+        check(rebeco, source, target, step)
+    no_pause(rebeco)
+    assert copies(rebeco, "public.t") == 1
+
+
+def test_partitions_come_and_go(source, target, rebeco):
+    """One that is made as a partition costs nothing; rows that came or went with one are counted anew."""
+    source.psql(PARTITIONED)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    new = "CREATE TABLE t_3 PARTITION OF t FOR VALUES FROM ('2024-03-01') TO ('2024-04-01')"
+    target.psql(new)
+    check(rebeco, source, target, new + "; INSERT INTO t SELECT '2024-03-01', 'eu', 'n' FROM generate_series(1, 4)")
+    rebeco.wait("the partition is captured", lambda: source.value(
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = 't_3'::regclass AND tgname = 'rebeco_truncate'", user="postgres"))
+    check(rebeco, source, target, "TRUNCATE t_3; INSERT INTO t SELECT '2024-03-01', 'eu', 'o' FROM generate_series(1, 2)")
+    assert copies(rebeco, "public.t") == 1
+    target.psql("CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM ('2024-04-01') TO ('2024-05-01')")
+    source.psql("CREATE TABLE t_4 (day date, region text, v text); INSERT INTO t_4 VALUES ('2024-04-01', 'eu', 'v'), ('2024-04-01', 'eu', 'v');"
+                "ALTER TABLE t ATTACH PARTITION t_4 FOR VALUES FROM ('2024-04-01') TO ('2024-05-01'); DELETE FROM t WHERE ctid IN (SELECT ctid FROM t_4 LIMIT 1) AND day > '2024-03-31'")
+    rig.wait_converged(source, target, 60)
+    source.psql("ALTER TABLE t DETACH PARTITION t_1")
+    rebeco.wait("its rows are gone", lambda: rows(source, "t") == rows(target, "t"), 60)
+
+
+def test_a_key_comes_and_goes(source, target, rebeco):
+    source.psql("CREATE TABLE t (a int, b text); INSERT INTO t SELECT i, 'x' FROM generate_series(1, 50) i;"
+                "CREATE TABLE k (a int PRIMARY KEY, b text); INSERT INTO k SELECT i, 'x' FROM generate_series(1, 50) i")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    for server in (target, source):
+        server.psql("ALTER TABLE t ADD PRIMARY KEY (a)")
+        server.psql("ALTER TABLE k DROP CONSTRAINT k_pkey, ALTER a DROP NOT NULL")
+    source.psql("UPDATE t SET b = 'y' WHERE a < 5; INSERT INTO k VALUES (1, 'twice'), (1, 'twice')")
+
+    def kinds():
+        return dict(source.run("SELECT table_name, records FROM rebeco.capture", user="postgres"))
+    rebeco.wait("both are captured the other way", lambda: kinds() == {"t": "key", "k": "image"}, 60)
+    rebeco.wait_in_sync(60)
+    check(rebeco, source, target, "UPDATE t SET a = a + 100; DELETE FROM k WHERE ctid = (SELECT ctid FROM k WHERE b = 'twice' LIMIT 1)")
+    # Once more while nobody looks.
+    rebeco.terminate()
+    for server in (target, source):
+        server.psql("ALTER TABLE t DROP CONSTRAINT t_pkey, ALTER a DROP NOT NULL")
+    source.psql("INSERT INTO t SELECT * FROM t WHERE a < 110; UPDATE t SET b = 'z' WHERE a = 120")
+    rebeco.start()
+    rebeco.wait("t has none again", lambda: kinds() == {"t": "image", "k": "image"}, 60)
+    rebeco.wait_in_sync(60)
+    check(rebeco, source, target, "DELETE FROM t WHERE ctid IN (SELECT ctid FROM t WHERE a < 105 LIMIT 3)")
+
+
+@pytest.mark.parametrize("awake", [True, False])
+def test_altered_while_rows_are_logged(source, target, rebeco, awake):
+    """No statement of the application fails, and rows of the old layout are not taken for new ones."""
+    source.psql("CREATE TABLE t (a int, b text); INSERT INTO t SELECT i % 5, 'x' FROM generate_series(1, 50) i")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    for change in ("ADD c int DEFAULT 7", "RENAME b TO bb", "ALTER a TYPE bigint", "DROP bb", "ADD d text"):
+        if not awake:
+            rebeco.terminate()
+        source.psql("INSERT INTO t SELECT * FROM t WHERE a = 1 LIMIT 2")
+        source.psql(f"ALTER TABLE t {change}")
+        source.psql("INSERT INTO t SELECT * FROM t WHERE a = 2 LIMIT 2; DELETE FROM t WHERE ctid = (SELECT ctid FROM t WHERE a = 3 LIMIT 1); UPDATE t SET a = 4 WHERE a = 1")
+        target.psql(f"ALTER TABLE t {change}", user="postgres")
+        if not awake:
+            rebeco.start()
+        rig.wait_converged(source, target, 60)
+        rebeco.wait_in_sync(60)
+    check(rebeco, source, target, "INSERT INTO t (a) VALUES (1), (1)")
+
+
+def test_rows_that_somebody_took_away(source, target, rebeco):
+    """The target lacks what is to be removed: the table is stopped and says so, a new copy mends it."""
+    source.psql("CREATE TABLE t (a int); INSERT INTO t SELECT 1 FROM generate_series(1, 3); CREATE TABLE k (a int PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    target.psql("DELETE FROM t", user="postgres")
+    source.psql("DELETE FROM t WHERE ctid = (SELECT ctid FROM t LIMIT 1); INSERT INTO k VALUES (1)")
+    rebeco.wait("it is paused", lambda: rebeco.log_lines("1 of 1 rows that are to be removed"), 30)
+    rebeco.wait("the other goes on", lambda: target.value("SELECT count(*) FROM k") == 1, 30)
+    rebeco.ok("resync", "t")
+    rig.wait_converged(source, target, 60)
+    check(rebeco, source, target, "DELETE FROM t")
+
+
+def test_prepared_transactions(source, target, rebeco):
+    source.psql("CREATE TABLE t (a int); INSERT INTO t VALUES (1), (1), (1)")
+    with source.connect() as early:
+        early.run("BEGIN")
+        early.run("INSERT INTO t VALUES (2), (2)")
+        rebeco.start()
+        time.sleep(1)
+        early.run("PREPARE TRANSACTION 'early'")
+    rebeco.wait("captured and copied, without what is prepared", lambda: source.run(
+        "SELECT 1 FROM rebeco.capture", user="postgres") if source.value("SELECT to_regclass('rebeco.capture')") else False, 5) if False else None
+    source.run("COMMIT PREPARED 'early'")
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    source.run("BEGIN; DELETE FROM t WHERE ctid = (SELECT min(ctid) FROM t); INSERT INTO t VALUES (3); PREPARE TRANSACTION 'a'")
+    check(rebeco, source, target, "INSERT INTO t VALUES (4), (4)")
+    rebeco.kill9()
+    source.run("COMMIT PREPARED 'a'")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    no_pause(rebeco)
