@@ -167,11 +167,17 @@ const struct check_code check_codes[] = {
      "GRANT SELECT, TRIGGER ON ... TO the role of the URL."},
     {"schema-usage", CHECK_BLOCKER, "Our role may not look into these schemas.",
      "GRANT USAGE ON SCHEMA ... TO the role of the URL."},
-    {"no-key", CHECK_BLOCKER,
+    {"no-columns", CHECK_BLOCKER, "These tables have no column whose values could be copied.",
+     "ALTER TABLE ... ADD COLUMN, or DROP TABLE, or exclude the tables."},
+    {"no-key", CHECK_WARNING,
      "The rows of these tables cannot be told apart: there is no primary key and no plain unique "
-     "index over columns that are NOT NULL.",
-     "ALTER TABLE ... ADD PRIMARY KEY, or make the columns of a unique index NOT NULL, or exclude "
-     "the tables."},
+     "index over columns that are NOT NULL. They are followed all the same, and arrive exactly, "
+     "but it costs more: each changed row is written whole into a change log, each batch with "
+     "updates or deletes scans the table at the target, and the initial copy of such a table is "
+     "one piece that begins anew when it is broken off.",
+     "ALTER TABLE ... ADD PRIMARY KEY, or make the columns of a unique index NOT NULL. A small "
+     "table may stand in tables.whole instead. Nothing needs to be done where rows are only "
+     "added."},
     {"row-security", CHECK_BLOCKER,
      "Row security applies to our role, so rows could be missing without anybody noticing. Rebeco "
      "refuses to work like that.",

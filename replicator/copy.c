@@ -59,6 +59,11 @@ static void begin(struct job *j)
     put_down(c);
 }
 
+bool copy_takes(const struct table *t, bool is_for_pieces)
+{
+    return t->sync->config->follower_url == NULL || (t->records != TABLE_KEY) == is_for_pieces;
+}
+
 static bool may_copy(const struct table *t)
 {
     return t->state == TABLE_COPY && t->pause == TABLE_RUNS && t->source && t->target &&
@@ -110,7 +115,7 @@ static void bind_claim(struct job *j, struct params *p)
     for (struct list *l = c->sync->tables.next; l != &c->sync->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
 
-        if (may_copy(t))
+        if (may_copy(t) && copy_takes(t, c->is_for_pieces))
             buf_printf(&b, "%s%d", b.len ? "," : "{", t->id);
     }
     buf_text(&b, b.len ? "}" : "{}");
@@ -168,7 +173,7 @@ static enum job_next take_recount(struct job *j, PGresult *r)
         t->rows_done = strtoll(PQgetvalue(r, i, 3), NULL, 10);
         if (t->records != TABLE_KEY && !PQgetisnull(r, i, 4))
             table_set_snapshot(t, PQgetvalue(r, i, 4));
-        any_left |= may_copy(t);
+        any_left |= may_copy(t) && copy_takes(t, copy_of(j)->is_for_pieces);
     }
     if (table_to_index(j->sync) || any_left)
         return job_goto(j, "back off");
@@ -184,6 +189,8 @@ static enum job_next enter_ready(struct job *j)
     struct copy_job *c = copy_of(j);
     struct table *t = c->table;
 
+    if (t->records != TABLE_KEY)
+        return job_goto(j, "piece");
     if (t->tolerant && !t->target_has_key) {
         if (t->is_indexing) {
             put_down(c);
@@ -194,8 +201,6 @@ static enum job_next enter_ready(struct job *j)
         c->is_key_only = true;
         return job_goto(j, "key first");
     }
-    if (t->records != TABLE_KEY)
-        return job_goto(j, "piece");
     if (t->chunks <= 1 || t->tolerant)
         return job_goto(j, "relation");
     if (t->holder == NULL)
@@ -408,7 +413,7 @@ static enum job_next enter_account(struct job *j)
 /* Asked for each chunk: tables are captured one after the other, while others are copied. */
 static enum job_next enter_follower(struct job *j)
 {
-    if (j->sync->config->follower_url == NULL)
+    if (j->sync->config->follower_url == NULL || copy_of(j)->is_for_pieces)
         return JOB_NEXT;
     params_clear(&j->params);
     params_text(&j->params, j->sync->capture_lsn);
@@ -549,12 +554,14 @@ static const struct job_type copy_type = {
     .ended = ended,
 };
 
-struct copy_job *copy_new(struct sync *s)
+struct copy_job *copy_new(struct sync *s, bool is_for_pieces)
 {
     struct copy_job *c = mem_alloc(sizeof *c);
 
     c->sync = s;
-    job_init(&c->job, s->loop, &copy_type, s, copy_source_url(s), s->target_url);
+    c->is_for_pieces = is_for_pieces;
+    job_init(&c->job, s->loop, &copy_type, s, is_for_pieces ? s->source_url : copy_source_url(s),
+             s->target_url);
     ev_init(&c->throttle, copy_on_throttle);
     list_append(&s->jobs, &c->job.in_sync);
     return c;

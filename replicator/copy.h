@@ -24,6 +24,7 @@ struct copy_job {
     struct job job;
     struct sync *sync;
     struct ev_timer throttle; /* lets the source speak again */
+    bool is_for_pieces;       /* copy_takes() */
     struct table *table;      /* whose chunk is in hand, NULL: none */
     int number;               /* of the chunk */
     const char *oid;          /* of what is read; arena, as all texts here */
@@ -52,7 +53,11 @@ struct snapshot_job {
     struct table *table;
 };
 
-struct copy_job *copy_new(struct sync *s);
+/* A stream for the tables that copy_takes() gives to it. */
+struct copy_job *copy_new(struct sync *s, bool is_for_pieces);
+/* Where a follower is read, tables in one piece have a stream of their own, which reads the source: a
+ * follower's snapshots cannot be compared with the source's transactions. */
+bool copy_takes(const struct table *t, bool is_for_pieces);
 void copy_free(struct copy_job *c);
 
 /* Where the copy is read: the follower, or the source. */

@@ -268,7 +268,7 @@ static bool needs_stream(const struct table *t)
 }
 
 /* Copy jobs that would find something to do: one per chunk that is not in hand, or per key. */
-static int streams_wanted(const struct sync *s)
+static int streams_wanted(const struct sync *s, bool for_pieces)
 {
     int wanted = 0;
 
@@ -276,7 +276,7 @@ static int streams_wanted(const struct sync *s)
         const struct table *t = container_of(l, struct table, in_sync);
         int left = t->chunks - t->chunks_done;
 
-        if (needs_stream(t))
+        if (needs_stream(t) && copy_takes(t, for_pieces))
             wanted += left > 0 ? left : 1;
         if (wanted >= s->config->copy_streams)
             return s->config->copy_streams;
@@ -284,23 +284,31 @@ static int streams_wanted(const struct sync *s)
     return wanted;
 }
 
-static int streams_running(const struct sync *s)
+static int streams_running(const struct sync *s, bool for_pieces)
 {
     int n = 0;
 
     for (const struct list *l = s->jobs.next; l != &s->jobs; l = l->next)
-        n++;
+        n += container_of(container_of(l, struct job, in_sync), struct copy_job, job)
+                 ->is_for_pieces == for_pieces;
     return n;
+}
+
+static void start_streams_for(struct sync *s, bool for_pieces)
+{
+    int wanted = streams_wanted(s, for_pieces);
+
+    if (wanted > 0 && s->copy_started_at <= 0)
+        s->copy_started_at = ev_now(s->loop);
+    while (streams_running(s, for_pieces) < wanted)
+        job_start(&copy_new(s, for_pieces)->job);
 }
 
 static void start_streams(struct sync *s)
 {
-    int wanted = streams_wanted(s);
-
-    if (wanted > 0 && s->copy_started_at <= 0)
-        s->copy_started_at = ev_now(s->loop);
-    while (streams_running(s) < wanted)
-        job_start(&copy_new(s)->job);
+    start_streams_for(s, false);
+    if (s->config->follower_url)
+        start_streams_for(s, true);
 }
 
 /* A snapshot that nobody reads in keeps the source from cleaning up: it is let go, and the rest of

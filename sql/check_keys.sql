@@ -1,4 +1,5 @@
--- Tables at the source without a key that identifies a row, and why each unique index is none.
+-- Tables at the source without a key that identifies a row, and why each unique index is none; and
+-- tables without a column that could be copied.
 -- $1 json: {oids [tables]}
 -- Result: code text, object text, detail text. Lowest server version: 12.
 WITH tables AS MATERIALIZED (
@@ -10,7 +11,6 @@ WITH tables AS MATERIALIZED (
     SELECT i.indrelid, c.relname,
            concat_ws(', ',
                CASE WHEN NOT i.indisvalid THEN 'it is invalid' END,
-               CASE WHEN NOT i.indimmediate THEN 'it is deferrable' END,
                CASE WHEN i.indpred IS NOT NULL THEN 'it is partial' END,
                CASE WHEN i.indexprs IS NOT NULL THEN 'it is on an expression' END,
                'may be NULL: ' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
@@ -28,3 +28,8 @@ SELECT 'no-key' AS code, t.object,
   FROM tables t LEFT JOIN indexes i ON i.indrelid = t.oid
  GROUP BY t.oid, t.object
 HAVING coalesce(bool_and(i.why_not <> ''), true)
+UNION ALL
+SELECT 'no-columns', t.object, NULL
+  FROM tables t
+ WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')

@@ -235,23 +235,182 @@ def test_rows_that_somebody_took_away(source, target, rebeco):
 
 
 def test_prepared_transactions(source, target, rebeco):
+    """One from before the capture, one that is committed while the daemon is dead."""
     source.psql("CREATE TABLE t (a int); INSERT INTO t VALUES (1), (1), (1)")
-    with source.connect() as early:
-        early.run("BEGIN")
-        early.run("INSERT INTO t VALUES (2), (2)")
-        rebeco.start()
-        time.sleep(1)
-        early.run("PREPARE TRANSACTION 'early'")
-    rebeco.wait("captured and copied, without what is prepared", lambda: source.run(
-        "SELECT 1 FROM rebeco.capture", user="postgres") if source.value("SELECT to_regclass('rebeco.capture')") else False, 5) if False else None
+    source.psql("BEGIN; INSERT INTO t VALUES (2), (2); PREPARE TRANSACTION 'early'")
+    rebeco.start()
+    rebeco.wait("it waits for the lock", lambda: rebeco.log_lines("waiting for a lock to install capture"), 30)
     source.run("COMMIT PREPARED 'early'")
     rebeco.wait_in_sync(60)
     rig.check_equal(source, target)
-    source.run("BEGIN; DELETE FROM t WHERE ctid = (SELECT min(ctid) FROM t); INSERT INTO t VALUES (3); PREPARE TRANSACTION 'a'")
-    check(rebeco, source, target, "INSERT INTO t VALUES (4), (4)")
+    source.psql("BEGIN; DELETE FROM t WHERE ctid = (SELECT min(ctid) FROM t); INSERT INTO t VALUES (3); PREPARE TRANSACTION 'a'")
+    source.psql("INSERT INTO t VALUES (4), (4)")
+    rebeco.wait("what is prepared is passed by", lambda: target.value("SELECT count(*) FROM t WHERE a = 4") == 2)
+    assert target.value("SELECT count(*) FROM t WHERE a = 3") == 0
     rebeco.kill9()
     source.run("COMMIT PREPARED 'a'")
     rebeco.start()
     rebeco.wait_in_sync(60)
     rig.check_equal(source, target)
     no_pause(rebeco)
+
+
+# ------------------------------------------------------------------ many writers
+
+BUSY = """
+CREATE TABLE plain (a int, b text);
+CREATE TABLE parted (a int, b text) PARTITION BY HASH (a);
+CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE small (a int, b text);
+CREATE TABLE keyed (a int PRIMARY KEY, n int);
+INSERT INTO keyed SELECT i, 0 FROM generate_series(1, 20) i;
+"""
+TABLES = ("plain", "parted", "small")
+
+
+def statement(rng):
+    t = rng.choice(TABLES)
+    a, b = rng.randrange(6), rng.choice(["'x'", "'y'", "NULL", "''"])
+    some = f"(tableoid, ctid) IN (SELECT tableoid, ctid FROM {t} WHERE a = {a} LIMIT {rng.randrange(1, 4)})"
+    return rng.choices([
+        f"INSERT INTO {t} SELECT {a}, {b} FROM generate_series(1, {rng.randrange(1, 6)})",
+        f"DELETE FROM {t} WHERE {some}",
+        f"UPDATE {t} SET b = {b} WHERE {some}",
+        f"UPDATE {t} SET a = {rng.randrange(6)} WHERE {some}",
+        f"UPDATE keyed SET n = n + 1 WHERE a = {rng.randrange(1, 21)}",
+        f"TRUNCATE {rng.choice(TABLES + ('parted_0', 'parted_1'))}"], [10, 8, 5, 5, 3, 0.2])[0]
+
+
+def busy(c, rng, number):
+    """A transaction of any kind; with luck it commits."""
+    c.raw.autocommit = True
+    c.run("ROLLBACK")
+    c.run("BEGIN")
+    for _ in range(rng.randrange(1, 6)):
+        if rng.random() < 0.2:
+            c.run("SAVEPOINT s")
+            c.run(statement(rng))
+            c.run("ROLLBACK TO s" if rng.random() < 0.7 else "RELEASE s")
+        else:
+            c.run(statement(rng))
+    end = rng.random()
+    if end < 0.1:
+        name = f"p{number}_{rng.random()}"
+        c.run(f"PREPARE TRANSACTION '{name}'")
+        c.run(f"{'COMMIT' if rng.random() < 0.7 else 'ROLLBACK'} PREPARED '{name}'")
+    else:
+        c.run("ROLLBACK" if end < 0.2 else "COMMIT")
+    time.sleep(0.01)
+
+
+@pytest.mark.limit(240)
+def test_many_writers_and_kills(source, target, rebecos):
+    """Whatever eight writers do, and however often the daemon dies, the multisets are equal in the end."""
+    rng = random.Random(11)
+    source.psql(BUSY)
+    rebeco = rebecos(source, target, rig.config(tables={"whole": ["public.small"], "whole_every": "100ms"}))
+    with rig.Crew(source, busy, 8):
+        time.sleep(0.5)
+        for _ in range(20 if rig.LONG else 7):
+            rebeco.start()
+            time.sleep(rng.choice([rng.uniform(0.05, 1), rng.uniform(1, 4)]))
+            rebeco.check_alive()
+            rebeco.kill9()
+        rebeco.start()
+        time.sleep(3)
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    no_pause(rebeco)
+    assert not target.value("SELECT count(*) FROM rebeco.sync_table WHERE paused IS NOT NULL", user="postgres")
+
+
+def test_against_a_model(source, target, rebeco):
+    """One writer, and a model of what it did that never asked a database."""
+    rng = random.Random(5)
+    source.psql("CREATE TABLE t (a int, b text)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    model = Counter()
+    with source.connect() as c:
+        for round_ in range(6):
+            c.run("BEGIN")
+            for _ in range(40):
+                a, n = rng.randrange(5), rng.randrange(1, 4)
+                there = model[f"({a},x)"]
+                if rng.random() < 0.6:
+                    c.run(f"INSERT INTO t SELECT {a}, 'x' FROM generate_series(1, {n})")
+                    model[f"({a},x)"] += n
+                elif rng.random() < 0.5:
+                    c.run(f"DELETE FROM t WHERE ctid IN (SELECT ctid FROM t WHERE a = {a} LIMIT {n})")
+                    model[f"({a},x)"] -= min(n, there)
+                else:
+                    to = rng.randrange(5)
+                    c.run(f"UPDATE t SET a = {to} WHERE ctid IN (SELECT ctid FROM t WHERE a = {a} LIMIT {n})")
+                    model[f"({a},x)"] -= min(n, there)
+                    model[f"({to},x)"] += min(n, there)
+            c.run("COMMIT")
+            rebeco.wait_in_sync()
+            assert rows(target, "t") == +model, f"round {round_}"
+
+
+# ------------------------------------------------------------------ as a whole
+
+def test_read_as_a_whole(source, target, rebecos):
+    """No reader at the target ever sees the table empty; a change waits for its turn, and is not forgotten."""
+    source.psql("CREATE TABLE small (a int, b text); INSERT INTO small SELECT i % 3, 'x' FROM generate_series(1, 30) i;"
+                "CREATE TABLE keyed (a int PRIMARY KEY); CREATE TABLE parted (a int) PARTITION BY HASH (a);"
+                "CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    rebeco = rebecos(source, target, rig.config(tables={"whole": ["public.small", "public.parted"], "whole_every": "500ms"})).start()
+    rebeco.wait_in_sync()
+    seen = set()
+
+    def look(c, rng, number):
+        seen.add(c.value("SELECT count(*) FROM small"))
+    with rig.Crew(target, look, 1, user="postgres"):
+        for i in range(6):
+            check(rebeco, source, target, f"UPDATE small SET b = 'y' || a WHERE a = {i % 3}; DELETE FROM small WHERE ctid = (SELECT min(ctid) FROM small);"
+                  f"INSERT INTO parted VALUES ({i}), ({i}); INSERT INTO keyed VALUES ({i})")
+        source.psql("BEGIN; TRUNCATE small; INSERT INTO small SELECT 1, 'z' FROM generate_series(1, 7); COMMIT; TRUNCATE parted")
+        rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+    assert seen and 0 not in seen and min(seen) >= 7
+    no_pause(rebeco)
+    assert dict(source.run("SELECT table_name, records FROM rebeco.capture", user="postgres")) == {"small": "nothing", "parted": "nothing", "keyed": "key"}
+    # Altered, at both ends: nothing but the new columns is to be fetched.
+    for server in (target, source):
+        server.psql("ALTER TABLE small ADD c int DEFAULT 5")
+    source.psql("UPDATE small SET c = 6")
+    rig.wait_converged(source, target, 60)
+    # What was not read yet when the daemon died is read by the next.
+    rebeco.wait_in_sync(60)
+    source.psql("INSERT INTO small VALUES (9, 'late')")
+    source.psql("INSERT INTO small VALUES (9, 'later')")
+    rebeco.kill9()
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
+def test_a_change_that_waits_is_not_in_sync(source, target, rebecos):
+    source.psql("CREATE TABLE small (a int); CREATE TABLE keyed (a int PRIMARY KEY)")
+    rebeco = rebecos(source, target, rig.config(tables={"whole": ["public.small"], "whole_every": "1h"})).start()
+    rebeco.wait_in_sync()
+    source.psql("INSERT INTO small VALUES (1)")
+    rebeco.wait("the first change comes at once", lambda: target.value("SELECT count(*) FROM small") == 1)
+    rebeco.wait_in_sync()
+    source.psql("INSERT INTO small VALUES (2); INSERT INTO keyed VALUES (1)")
+    rebeco.wait("the others are not held up", lambda: target.value("SELECT count(*) FROM keyed") == 1)
+    assert target.value("SELECT count(*) FROM small") == 1
+    assert target.value("SELECT consistent_since FROM rebeco.sync", user="postgres") is None
+    rebeco.kill9()
+    rebeco.start()
+    rebeco.wait("a new daemon reads it", lambda: target.value("SELECT count(*) FROM small") == 2)
+    rebeco.wait_in_sync()
+
+
+def test_a_pattern_that_means_nothing(source, target, rebecos):
+    source.run("CREATE TABLE t (a int)")
+    rebeco = rebecos(source, target, rig.config(tables={"whole": ["public.s"]})).start()
+    assert rebeco.wait_exit() == 2
+    assert "no table at the source is meant by public.s" in rebeco.log()
