@@ -129,7 +129,7 @@ BEGIN
            AND (pg_relation_size(p.oid) = 0
                 OR i.inhparent = c.relid AND i.xmin = s.xmin
                    AND NOT EXISTS (SELECT 1 FROM pg_attribute a
-                                    WHERE a.attrelid = p.oid AND a.attnum > 0 AND (a.xmin <> s.xmin OR a.cmin <> s.cmin)))
+                                    WHERE a.attrelid = p.oid AND a.attnum > 0 AND NOT (a.xmin = s.xmin AND a.cmin = s.cmin)))
       INTO is_harmless
       FROM pg_class p JOIN pg_attribute s ON s.attrelid = p.oid AND s.attname = 'ctid'
       LEFT JOIN pg_inherits i ON i.inhrelid = p.oid
@@ -274,14 +274,22 @@ CREATE FUNCTION rebeco.image_remove(tree text, image text, images text[]) RETURN
     SET enable_hashjoin = on
 AS $$
 DECLARE
-    removed bigint;
+    part record;
+    n bigint;
+    removed bigint := 0;
 BEGIN
-    EXECUTE format($f$
-        WITH wanted AS MATERIALIZED (SELECT i AS image, count(*) AS n FROM unnest($1) i GROUP BY i),
-             found AS MATERIALIZED (SELECT t.tableoid AS relation, t.ctid AS place, w.n, row_number() OVER (PARTITION BY w.image) AS number
-                                      FROM %1$s t JOIN wanted w ON w.image = %2$s)
-        DELETE FROM %1$s t USING found f WHERE t.tableoid = f.relation AND t.ctid = f.place AND f.number <= f.n$f$, tree, image) USING images;
-    GET DIAGNOSTICS removed = ROW_COUNT;
+    FOR part IN EXECUTE format($f$
+        WITH wanted AS MATERIALIZED (SELECT i AS image, count(*) AS n FROM unnest($1) i GROUP BY i)
+        SELECT f.relation, array_agg(f.place) AS places
+          FROM (SELECT t.tableoid AS relation, t.ctid AS place, w.n, row_number() OVER (PARTITION BY w.image) AS number
+                  FROM %s t JOIN wanted w ON w.image = %s) f
+         WHERE f.number <= f.n
+         GROUP BY f.relation$f$, tree, image) USING images
+    LOOP
+        EXECUTE format('DELETE FROM ONLY %s WHERE ctid = ANY ($1)', part.relation::regclass) USING part.places;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        removed := removed + n;
+    END LOOP;
     IF removed < cardinality(images) THEN
         RAISE EXCEPTION '% of % rows that are to be removed from % are not there', cardinality(images) - removed, cardinality(images), tree
             USING ERRCODE = 'RB020', DETAIL = 'Somebody else has changed the table at the target.',
