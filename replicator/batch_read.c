@@ -316,7 +316,7 @@ bool batch_pause_unreadable(struct batch_job *b)
         batch_pause_broken(t->table,
                            t->is_other_log
                                ? "its change log was made anew, by another sync or by a person"
-                               : "the table was altered so that the key could not be read",
+                               : "the table was altered so that its changes could not be read",
                            true);
         any = true;
     }

@@ -619,12 +619,12 @@ BEGIN
       FROM (SELECT 0 AS rank, 'the table is gone' AS problem, true AS is_lossy
              WHERE NOT EXISTS (SELECT 1 FROM pg_class t WHERE t.oid = c.relid)
             UNION ALL
-            SELECT 1, format('key column %I was dropped', c.key_columns[k.n]), true
+            SELECT 1, format('%scolumn %I was dropped', CASE c.records WHEN 'key' THEN 'key ' END, c.key_columns[k.n]), true
               FROM generate_series(1, cardinality(c.key_attnums)) k (n)
              WHERE NOT EXISTS (SELECT 1 FROM pg_attribute a
                                 WHERE a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n] AND NOT a.attisdropped)
             UNION ALL
-            SELECT 2, format('key column %I was of type %s and is now of type %s', c.key_columns[k.n],
+            SELECT 2, format('%scolumn %I was of type %s and is now of type %s', CASE c.records WHEN 'key' THEN 'key ' END, c.key_columns[k.n],
                              format_type(c.key_typids[k.n], NULL), format_type(a.atttypid, NULL)), true
               FROM generate_series(1, cardinality(c.key_attnums)) k (n)
               JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n]
@@ -638,7 +638,7 @@ BEGIN
             SELECT 3, 'it has become part of an inheritance tree, or is filled by a subscription, where statement triggers do not see all changes', true
              WHERE c.form = 'statement' AND rebeco.capture_needs_row(c.relid)
             UNION ALL
-            SELECT 4, format('key column %I is now called %I', c.key_columns[k.n], a.attname), false
+            SELECT 4, format('%scolumn %I is now called %I', CASE c.records WHEN 'key' THEN 'key ' END, c.key_columns[k.n], a.attname), false
               FROM generate_series(1, cardinality(c.key_attnums)) k (n)
               JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n]
                                  AND NOT a.attisdropped AND a.attname::text <> c.key_columns[k.n]
