@@ -37,10 +37,29 @@ void batch_owe_whole(struct batch_job *b)
     }
 }
 
+static double turn_of(const struct table *t)
+{
+    return t->whole_at + t->sync->config->whole_every_s;
+}
+
+double batch_whole_due_s(const struct batch_job *b)
+{
+    double due_s = 1e6;
+
+    for (int i = 0; i < b->group_count; i++) {
+        const struct table *t = b->group[i].table;
+        double left_s = turn_of(t) - ev_now(b->sync->loop);
+
+        if (t->owes_whole && left_s < due_s)
+            due_s = left_s;
+    }
+    return due_s;
+}
+
 /* Whether it is read in this batch, all of it in the place of what is there. */
 static void weigh_whole(struct batch_job *b, struct batch_table *t)
 {
-    bool is_its_turn = ev_now(b->sync->loop) >= t->table->whole_at + b->sync->config->whole_every_s;
+    bool is_its_turn = ev_now(b->sync->loop) >= turn_of(t->table);
 
     t->table->owes_whole |= t->changes > 0;
     b->changes -= t->changes;

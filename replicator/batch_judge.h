@@ -16,6 +16,8 @@ void batch_round_done(struct batch_job *b);
 
 /* A table that is read as a whole has changed, and this batch does not read it. */
 bool batch_owes_whole(const struct batch_job *b);
+/* How long until such a table's turn; longer than any wait when there is none. */
+double batch_whole_due_s(const struct batch_job *b);
 /* It has been read, and that is committed. */
 void batch_whole_read(struct table *t);
 /* What was owed when an earlier run ended is not known: everything is. */

@@ -36,6 +36,8 @@ static double quiet_s(struct batch_job *b)
 enum job_next batch_enter_quiet(struct job *j)
 {
     struct batch_job *b = batch_of(j);
+    double owed_s = batch_whole_due_s(b);
+    double wait_s;
 
     if (batch_has_unrecorded(b))
         return job_goto(j, "record");
@@ -43,13 +45,14 @@ enum job_next batch_enter_quiet(struct job *j)
     batch_round_done(b);
     if (b->confirm_due)
         return job_goto(j, "confirm");
-    if (batch_owes_whole(b))
-        return job_sleep(j, LOOK_S, job_goto(j, "record"));
+    if (owed_s <= 0)
+        return job_sleep(j, QUIET_S, job_goto(j, "record"));
     if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
         return job_goto(j, "nap");
     if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)
         return job_goto(j, "disturbed");
-    return job_sleep(j, quiet_s(b), job_goto(j, "record"));
+    wait_s = quiet_s(b);
+    return job_sleep(j, wait_s < owed_s ? wait_s : owed_s, job_goto(j, "record"));
 }
 
 /* The longer nobody has written, the less often it is looked. */
