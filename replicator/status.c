@@ -52,6 +52,7 @@ static json_t *table_tree(const struct table *t, double now)
 
     json_object_set_new(o, "eta_s",
                         real_or_null(rate > 0 && left > 0, rate > 0 ? (double)left / rate : 0));
+    json_object_set_new(o, "logged", json_string(table_records_name(t->records)));
     json_object_set_new(o, "paused", text_or_null(pause));
     if (pause) {
         json_object_set_new(o, "what", text_or_null(t->why.what));
