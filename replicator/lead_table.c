@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
 #include "daemon.h"
 #include "log.h"
 #include "plan.h"
@@ -463,6 +464,7 @@ enum job_next lead_take_resumed(struct job *j, PGresult *r)
     t->wants_plan = false;
     t->failures = 0;
     table_set_layouts(t, t->source->layout, t->target->layout);
+    batch_wake(j->sync->batch); /* its changes have waited */
     return job_goto(j, "resume");
 }
 
