@@ -365,6 +365,7 @@ enum job_next lead_enter_added(struct job *j)
     t->wants_copy = false;
     t->wants_plan = false;
     t->tolerant = false;
+    t->delete_first = false;
     t->bytes = t->source->bytes;
     t->rows = t->source->rows;
     t->bytes_done = 0;
