@@ -108,11 +108,11 @@ DECLARE
     columns text;
     names text;
     n bigint;
-    c rebeco.capture;
+    ours rebeco.capture;
 BEGIN
-    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
-    IF c.records <> 'key' THEN
-        RETURN rebeco.image_partition(c, log, partition);
+    SELECT * INTO STRICT ours FROM rebeco.capture WHERE id = capture_id;
+    IF ours.records <> 'key' THEN
+        RETURN rebeco.image_partition(ours, log, partition);
     END IF;
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION 'rows that came after this transaction''s snapshot are not seen';
