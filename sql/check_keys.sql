@@ -3,7 +3,9 @@
 -- $1 json: {oids [tables]}
 -- Result: code text, object text, detail text. Lowest server version: 12.
 WITH tables AS MATERIALIZED (
-    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS object
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS object,
+           EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS has_columns
       FROM jsonb_array_elements_text($1::jsonb -> 'oids') t
       JOIN pg_catalog.pg_class c ON c.oid = t::oid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -26,10 +28,10 @@ SELECT 'no-key' AS code, t.object,
                        FILTER (WHERE i.relname IS NOT NULL),
                 'it has no unique index') AS detail
   FROM tables t LEFT JOIN indexes i ON i.indrelid = t.oid
+ WHERE t.has_columns
  GROUP BY t.oid, t.object
 HAVING coalesce(bool_and(i.why_not <> ''), true)
 UNION ALL
-SELECT 'no-columns', t.object, NULL
+SELECT 'no-columns', t.object, 'there is none that is not generated'
   FROM tables t
- WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
-                    WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
+ WHERE NOT t.has_columns
