@@ -55,8 +55,8 @@ struct snapshot_job {
 
 /* A stream for the tables that copy_takes() gives to it. */
 struct copy_job *copy_new(struct sync *s, bool is_for_pieces);
-/* Where a follower is read, tables in one piece have a stream of their own, which reads the source: a
- * follower's snapshots cannot be compared with the source's transactions. */
+/* Where a follower is read, tables in one piece have a stream of their own, which reads the source:
+ * a follower's snapshots cannot be compared with the source's transactions. */
 bool copy_takes(const struct table *t, bool is_for_pieces);
 void copy_free(struct copy_job *c);
 

@@ -105,6 +105,10 @@ static const struct option_case option_cases[] = {
      offsetof(struct config_sync, include), KIND_LIST, 2, "c.*"},
     {"syncs[].tables.exclude", "tables: {exclude: [a.b, b.c, '\"x.y\".z']}",
      offsetof(struct config_sync, exclude), KIND_LIST, 3, "\"x.y\".z"},
+    {"syncs[].tables.whole", "tables: {whole: [a.b, '*.small']}",
+     offsetof(struct config_sync, whole), KIND_LIST, 2, "*.small"},
+    {"syncs[].tables.whole_every", "tables: {whole_every: 2m}",
+     offsetof(struct config_sync, whole_every_s), KIND_DOUBLE, 120, NULL},
     {"syncs[].new_tables", "new_tables: false", offsetof(struct config_sync, new_tables), KIND_BOOL,
      0, NULL},
     {"syncs[].capture", "capture: row", offsetof(struct config_sync, capture), KIND_TEXT, 0, "row"},
@@ -232,6 +236,8 @@ static void test_defaults(void **state)
     assert_int_equal(s->include.count, 1);
     assert_string_equal(s->include.texts[0], "*.*");
     assert_int_equal(s->exclude.count, 0);
+    assert_int_equal(s->whole.count, 0);
+    assert_true(s->whole_every_s == 10);
     assert_true(s->new_tables);
     assert_string_equal(s->capture, "auto");
     assert_true(s->lock_timeout_s == 0.2);
