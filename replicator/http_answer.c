@@ -20,7 +20,7 @@
 #include "status.h"
 
 #define KEPT_FOR 20. /* times what it took to make */
-#define KEPT_MAX_S 5.
+#define KEPT_MAX_S 5.0
 enum { TOKEN_MAX = 4096 };
 
 struct route {

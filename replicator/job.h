@@ -82,7 +82,7 @@ struct job {
     struct error error;          /* the last failure */
     int failures;                /* in a row */
     double started_at;           /* ev_now of this run */
-    double backoff_max_s;        /* 0: the default of 2 s */
+    double backoff_max_s;        /* 0: the default of 1 s */
     bool is_running;
     bool is_connecting;
     bool is_set_up[JOB_SIDES]; /* connected, and the session's settings are ours */

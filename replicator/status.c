@@ -107,7 +107,7 @@ static json_t *copy_tree(const struct sync *s, const struct status_totals *sum, 
 }
 
 /* An idle source is looked at every two seconds; a look that is later than this says nothing. */
-#define LOOK_LATE_S 5.
+#define LOOK_LATE_S 5.0
 
 double status_lag_s(const struct sync *s, double now)
 {
