@@ -1049,8 +1049,9 @@ class Crew:
         with self._lock:
             self.errors += 1
         if c is not None and not c.raw.closed and e.pgcode in self.allowed:
-            c.raw.rollback()
-            return c
+            with contextlib.suppress(psycopg2.OperationalError):
+                c.raw.rollback()
+                return c
         lost = c is None or c.raw.closed or e.pgcode in ("57P01", "57P02", "57P03")
         if not (self.stubborn and lost):
             raise e

@@ -25,7 +25,7 @@ def start(source, rebeco):
     source.run("CREATE TABLE probe (id serial PRIMARY KEY)")
     rebeco.start()
     rebeco.wait_in_sync()
-    return workload.Application(source, writers=4, clerks=1, two_phase=0, long_transaction=False, stubborn=True)
+    return workload.Application(source, writers=4, clerks=1, two_phase=0, long_transaction=False, stubborn=True, pause_s=0.02)
 
 
 def converge(source, target, app, rebeco):
