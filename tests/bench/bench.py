@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""The benchmark: Rebeco, its peers and floors, in turn, on the same data. `make bench` calls it.
+
+  PARTS=copy,split,...   which measurements, default all
+  ROUNDS=3               how often; medians count
+  SCALE=50               size of the data; 50 is what the bars were set for
+  ONLY=rebeco,floor      only these of those that are compared
+  SECONDS_EACH=20        how long each load with pgbench lasts
+  REBECO_RELEASE=file    the program under test, default build/rebeco
+
+Writes build/bench/bench.txt, bench.json and charts. The exit code is 1 when something could not be measured;
+a missed bar is a figure, not an error."""
+
+import os
+import sys
+
+import part_copy
+import part_follow
+import part_size
+import part_source
+from report import Report
+from scene import OUT, say
+
+PARTS = {
+    "copy": part_copy.copy, "split": part_copy.split, "overhead": part_source.overhead, "live": part_source.live,
+    "bulk": part_source.bulk, "catchup": part_follow.catchup, "delay": part_follow.delay, "hot": part_follow.hot_rows,
+    "lag": part_follow.lag, "consumed": part_follow.consumed, "oldtx": part_follow.oldtx, "growth": part_size.growth, "binary": part_size.binary,
+}
+
+
+def main():
+    names = (os.environ.get("PARTS") or ",".join(PARTS)).split(",")
+    unknown = [n for n in names if n not in PARTS]
+    if unknown:
+        sys.exit(f"bench: there is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
+    report = Report()
+    for name in names:
+        say(f"== {name}")
+        with report.attempt(name, "the part itself", 0):
+            PARTS[name](report)
+        report.write()
+    print(report.text())
+    print(f"\nalso in {OUT}: bench.txt, bench.json, charts")
+    sys.exit(1 if report.failures else 0)
+
+
+if __name__ == "__main__":
+    main()

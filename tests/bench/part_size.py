@@ -1,0 +1,72 @@
+"""Lines 12 and 13: growth with the number of tables and with the size, the binary, and how long a start takes."""
+
+import datetime
+import os
+import re
+import time
+
+import rig
+from part_copy import rebeco_copies
+from scene import OUT, SCALE, Scene, check_arrived, cpu_of, rebeco, run, sessions, settle
+
+
+def small_tables(server, count):
+    server.psql("".join(f"CREATE TABLE t{i} (id int PRIMARY KEY, v text); INSERT INTO t{i} VALUES (1, 'x');" for i in range(count)))
+
+
+def growth(report):
+    for n in report.rounds():
+        for count in (10, 100, 1000):
+            with Scene(data=False, max_locks_per_transaction="1000") as scene, report.attempt("growth", f"{count} tables", n):
+                small_tables(scene.source, count)
+                r = rebeco(scene)
+                settle(r)
+                time.sleep(5)
+                seconds = 10
+                figures = {}
+                for name, pids in (("daemon_cpu", [r.process.pid]), ("source_cpu", sessions(scene.source, "application_name LIKE 'rebeco%'")),
+                                   ("target_cpu", sessions(scene.target, "application_name LIKE 'rebeco%'"))):
+                    figures[name] = (pids, cpu_of(pids))
+                time.sleep(seconds)
+                figures = {name: 100 * (cpu_of(pids) - before) / seconds for name, (pids, before) in figures.items()}
+                report.add("growth", f"{count} tables", n, idle_cpu_percent=sum(figures.values()), **figures, rss_mb=r.peak_rss() / 1e6)
+                r.terminate(60)
+                r.drop()
+        for gb in (0.5, 2, 8):
+            with Scene(data=False) as scene, report.attempt("growth", f"{gb:g} GB", n):
+                rows = int(gb / 3 * 50 * 37000 * SCALE / 50)
+                scene.source.psql(f"CREATE TABLE large (id bigint PRIMARY KEY, doc text, b bytea); INSERT INTO large SELECT i, "
+                                  f"repeat(md5(i::text), 30), decode(repeat(md5((i + 1)::text), 30), 'hex') FROM generate_series(1, {rows}) i;")
+                scene.checkpoint()
+                figures = rebeco_copies(scene)
+                check_arrived(scene, tables=["large"])
+                size = scene.source.value("SELECT pg_table_size('large') / 1e9::float8")
+                report.add("growth", f"{gb:g} GB", n, seconds_per_gb=figures["seconds"] / size, **figures)
+
+
+def binary(report):
+    os.makedirs(OUT, exist_ok=True)
+    stripped = os.path.join(OUT, "rebeco.stripped")
+    run("strip", "-o", stripped, rig.RELEASE)
+    for n in report.rounds():
+        with Scene(data=False, log_statement="all") as scene, report.attempt("binary", "rebeco", n):
+            small_tables(scene.source, 100)
+            r = rebeco(scene)
+            settle(r)
+            r.terminate(60)
+            lines = len(_listens(scene.source))
+            start = time.time()
+            r.start()
+            found = rig.eventually("it listens", lambda: _listens(scene.source)[lines:], 60, 0.05)
+            r.wait_in_sync(60)
+            in_sync = time.time() - start
+            check_arrived(scene, tables=["t1", "t99"])
+            report.add("binary", "rebeco", n, mb=os.path.getsize(stripped) / 1e6, listen_s=found[0] - start, in_sync_s=in_sync)
+            r.terminate(60)
+            r.drop()
+
+
+def _listens(server):
+    with open(server.log_path, errors="replace") as f:
+        return [datetime.datetime.strptime(m[1] + " +0000", "%Y-%m-%d %H:%M:%S.%f %z").timestamp()
+                for m in re.finditer(r"(?m)^(\S+ \S+) UTC .* LISTEN rebeco_wake", f.read())]
