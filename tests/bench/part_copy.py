@@ -119,14 +119,14 @@ def _slony(scene):
 WHO = {
     "floor": _floor(),
     "rebeco": _rebeco(),
-    "rebeco, 2 streams": _rebeco(2),
+    "rebeco (2 streams)": _rebeco(2),
     "pgcopydb": _tool(peers.pgcopydb),
     "pg_dump and pg_restore": _tool(peers.dump_and_restore),
     "logical replication": _logical,
     "slony": _slony,
     "bucardo": _bucardo,
-    "floor, text": _floor("text"),
-    "floor, indexes in place": _floor(index=False),
+    "floor (text)": _floor("text"),
+    "floor (indexes in place)": _floor(index=False),
 }
 
 

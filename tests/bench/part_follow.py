@@ -51,7 +51,7 @@ def _floors(scene, report, part, n, number, measure):
     """Each floor on a copy of the target as it was before the catch-up; the best one counts."""
     best = None
     for way in floor.WAYS:
-        with report.attempt(part, f"floor, {way}", n):
+        with report.attempt(part, f"floor ({way})", n):
             with scene.target.admin("postgres") as c:
                 c.run("CREATE DATABASE floor TEMPLATE app STRATEGY file_copy")
             try:
@@ -60,7 +60,7 @@ def _floors(scene, report, part, n, number, measure):
                 with stopwatch(figures, measure):
                     floor.apply(scene, way, "floor")
                 check_arrived(scene, "floor")
-                report.add(part, f"floor, {way}", n, **figures)
+                report.add(part, f"floor ({way})", n, **figures)
                 best = min(best or 1e9, figures[measure])
             finally:
                 with scene.target.admin("postgres") as c:
