@@ -65,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check soak crash image-check analyze fuzz-config demo setup install format clean help FORCE fuzz-config
+.PHONY: all objects unit check soak crash image-check analyze fuzz-config demo bench setup install format clean help FORCE fuzz-config
 
 all: $(OUT)/rebeco $(OUT)/rebeco.1
 
@@ -180,6 +180,13 @@ demo:
 	$(Q)$(MAKE) --no-print-directory all
 	@REBECO='$(abspath $(OUT))/rebeco' tests/demo/run
 
+# Beside its peers and floors: PARTS, ROUNDS, SCALE and more are in the head of tests/bench/bench.py.
+bench:
+	@tests/setup
+	@tests/bench/setup
+	$(Q)$(MAKE) --no-print-directory all
+	@BUILD='$(BUILD)' REBECO_RELEASE='$(abspath $(OUT))/rebeco' tests/bench/bench.py
+
 # The manual page is printed by the program, from its tables of commands and options.
 install: all
 	install -D -m 755 $(OUT)/rebeco '$(DESTDIR)$(PREFIX)/bin/rebeco'
@@ -193,6 +200,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config demo setup install format clean'
+	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config demo bench setup install format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)
