@@ -4,7 +4,7 @@
   PARTS=copy,split,...   which measurements, default all
   ROUNDS=3               how often; medians count
   SCALE=50               size of the data; 50 is what the bars were set for
-  ONLY=rebeco,floor      only these of those that are compared
+  ONLY=rebeco,floor      only these of those that are compared, by the names that the table has
   SECONDS_EACH=20        how long each load with pgbench lasts
   REBECO_RELEASE=file    the program under test, default build/rebeco
 

@@ -149,7 +149,7 @@ def copy(report):
 def split(report):
     """One table of 3 GB (at SCALE 50), alone, with one stream and with two."""
     with Scene(data=False) as scene:
-        rows = SCALE * 37000
+        rows = int(SCALE * 37000)
         scene.source.psql(f"CREATE TABLE large (id bigint PRIMARY KEY, doc text, b bytea); INSERT INTO large SELECT i, "
                           f"repeat(md5(i::text), 30), decode(repeat(md5((i + 1)::text), 30), 'hex') FROM generate_series(1, {rows}) i;")
         with scene.source.admin() as c:

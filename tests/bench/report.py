@@ -110,7 +110,7 @@ class Report:
         return out
 
     def text(self):
-        out = [f"scale {SCALE}, {ROUNDS} rounds, medians; only ratios within a run mean anything", ""]
+        out = [f"scale {SCALE:g}, {ROUNDS} rounds, medians; only ratios within a run mean anything", ""]
         for part, whos in self.figures.items():
             names = sorted({n for w in whos.values() for n in w})
             out += [part, *_table(["", *names], [[who, *[_short(self.median(part, who, n)) for n in names]] for who in whos]), ""]
