@@ -82,7 +82,7 @@ def _bucardo(scene):
 
     def timed():
         try:
-            return _timed(work, peer._by_pidfile)
+            return _timed(work, peer.processes)
         finally:
             peer.remove()
     try:

@@ -12,7 +12,7 @@ import floor
 import peers
 import rig
 from part_source import LIVE
-from scene import (BULK, HERE, SCALE, SECONDS, TRANSACTIONS, Others, Scene, beat, check_arrived, cpu_of, percentile, rebeco, run, say,
+from scene import (BULK, HERE, SCALE, SECONDS, TRANSACTIONS, Others, Scene, beat, check_arrived, cpu_of, percentile, rebeco,
                    sessions, settle, stopwatch, tpcb, wait_beat)
 
 # ------------------------------------------------------------------ backlogs
@@ -85,8 +85,8 @@ class _Group:
         for name in ("logical", "bucardo_copy"):
             scene.target.run("DROP SCHEMA rebeco CASCADE", user="postgres", database=name)
         self.has = {}
-        with report.attempt(part, "logical replication", 1) if report.wanted("logical replication") else report.nothing():
-            if report.wanted("logical replication"):
+        if report.wanted("logical replication"):
+            with report.attempt(part, "logical replication", 1):
                 self.logical.on()
                 self.has["logical"] = True
         if with_bucardo and report.wanted("bucardo"):
@@ -129,7 +129,7 @@ class _Group:
         if self.has.get("bucardo"):
             with report.attempt(part, "bucardo", n):
                 self.has["bucardo"] = False
-                _catch_up(scene, report, part, "bucardo", n, number, self.bucardo.start, "bucardo_copy", measure, self.bucardo._by_pidfile)
+                _catch_up(scene, report, part, "bucardo", n, number, self.bucardo.start, "bucardo_copy", measure, self.bucardo.processes)
                 self.bucardo.stop()
                 self.has["bucardo"] = True
 
@@ -256,7 +256,7 @@ def lag(report):
                     wait_beat(scene.target, beat(scene.source), 120)
                     time.sleep(2)
                     for rate in (0, 200, 1000):
-                        others = Others(getattr(getattr(tool, "peer", None), "_by_pidfile", list))
+                        others = Others(getattr(getattr(tool, "peer", None), "processes", list))
                         figures = measure_lag(scene, rate, SECONDS)
                         report.add("lag", who, n, others=others.share(), **figures)
                     wait_beat(scene.target, beat(scene.source), 120)

@@ -205,7 +205,7 @@ def live(report):
                         if tool:
                             wait_beat(scene.target, beat(scene.source), 120)
                         tidy(scene)
-                        others = Others(getattr(getattr(tool, "peer", None), "_by_pidfile", list))
+                        others = Others(getattr(getattr(tool, "peer", None), "processes", list))
                         figures = {f"tps_{c}": tpcb(scene.source, c, SECONDS) for c in (8, 32)}
                         share = others.share()
                         if tool:

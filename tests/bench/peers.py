@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import rig
-from scene import TABLES, Failed, family, processes, program, run
+from scene import TABLES, Failed, family, program, run
 
 # ------------------------------------------------------------------ PostgreSQL's own logical replication
 
@@ -86,19 +86,6 @@ class Bucardo:
         self.say("add", "sync", "s", "relgroup=g", "dbs=a:source,b:target", f"onetimecopy={int(copy)}")
 
     def processes(self):
-        out = []
-        for pid in processes():
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    words = f.read()
-                with open(f"/proc/{pid}/environ", "rb") as f:
-                    if words.startswith(b"Bucardo ") and os.readlink(f"/proc/{pid}/cwd") and self.home.encode() in f.read() + words:
-                        out.append(pid)
-            except OSError:
-                pass
-        return out or self._by_pidfile()
-
-    def _by_pidfile(self):
         try:
             with open(self.home + "/bucardo.mcp.pid") as f:
                 return family([int(f.read().split()[0])])
@@ -114,7 +101,7 @@ class Bucardo:
     def stop(self):
         if not os.path.isdir(self.home):
             return
-        pids = self._by_pidfile()
+        pids = self.processes()
         self.say("stop", "bench", check=False)
         end = time.monotonic() + 20
         alive = lambda: [p for p in pids if os.path.exists(f"/proc/{p}")]  # noqa: E731

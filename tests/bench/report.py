@@ -66,9 +66,6 @@ class Report:
         random.Random(n).shuffle(names)
         return [(w, whos[w]) for w in names] if items else names
 
-    def nothing(self):
-        return contextlib.nullcontext()
-
     @contextlib.contextmanager
     def attempt(self, part, who, n):
         """Whatever goes wrong inside is the failure of `who`, and is reported as that."""
