@@ -1,0 +1,623 @@
+"""From a seed, a plan: a random schema and what random sessions do to it. Pure data, no server.
+
+A plan is a dict that JSON can hold:
+  config   options of the sync
+  setup    statements that make the schema at the source, in order
+  rounds   each: sessions (lists of transactions: {"sql": [..], "end": COMMIT or ROLLBACK}) that run side by
+           side, and events for the daemon and for both ends' definitions that happen meanwhile
+Every statement names the tables that it needs (numbers), so that the shrinker can take a table out of a
+plan. Statements may fail, for the data is random: then the transaction goes on after a savepoint, or ends."""
+
+import random
+
+from schema_values import (EXTENSIONS, LABELS, NAMES, RETYPE, USER_TYPES, all_types, lit, q)
+
+
+class Column:
+    def __init__(self, name, kind, make):
+        self.name, self.kind, self.make = name, kind, make
+        self.not_null = False
+        self.is_fixed = False  # generated, or an identity ALWAYS: no statement sets it
+        self.is_bound = False  # others depend on it: it is neither dropped nor retyped
+
+
+class Table:
+    def __init__(self, number, schema, name):
+        self.number, self.schema, self.name = number, schema, name
+        self.columns, self.key = [], []
+        self.uniques = []        # columns of a second unique index, one each
+        self.leaves = []         # partitions that are written directly: SQL names
+        self.part = None         # the column that is partitioned by
+        self.is_deferrable = False
+        self.detached = None     # a partition that was taken off: (name, bounds)
+        self.parent = None       # of an inheritance child
+
+    @property
+    def sql(self):
+        return f"{q(self.schema)}.{q(self.name)}"
+
+    def column(self, name):
+        return next(c for c in self.columns if c.name == name)
+
+    def free(self):
+        return [c for c in self.columns if c.name not in self.key and not c.is_bound and not c.is_fixed]
+
+
+class Generator:
+    def __init__(self, seed, source=15, target=15, keyless=False):
+        self.rng = random.Random(f"schema {seed}")
+        self.majors = source, target
+        self.keyless = keyless
+        self.names_given = set()
+        self.tables = []
+        self.setup = []
+        self.labels = list(LABELS)
+        extensions = [e for e in EXTENSIONS if self.rng.random() < 0.12]
+        self.types = all_types(min(source, target), extensions)
+        for e in extensions:
+            self.add(f"CREATE EXTENSION {e} SCHEMA public")
+        for text, _ in USER_TYPES:
+            self.add(text)
+
+    def add(self, sql, *tables):
+        self.setup.append({"sql": sql, "tables": [t.number for t in tables]})
+
+    def chance(self, p):
+        return self.rng.random() < p
+
+    def name(self, scope, plain):
+        """A name that is new in its scope; a hostile one now and then."""
+        name = self.rng.choice(NAMES) if self.chance(0.35) else plain
+        while (scope, name) in self.names_given:
+            name = (plain + "_%d" % self.rng.randrange(10**4))
+        self.names_given.add((scope, name))
+        return name
+
+    def value(self, column):
+        if not column.not_null and self.chance(0.12):
+            return "NULL"
+        return f"{column.make(self.rng)}::{self.types[column.kind][0].split(' COLLATE')[0]}"
+
+    # ------------------------------------------------------------------ the schema
+
+    def new_column(self, t, kind=None, key=False):
+        if kind is None:
+            kind = self.rng.choice([k for k, (_, _, is_key) in self.types.items() if is_key or not key])
+        c = Column(self.name(t.number, f"c{len(t.columns)}"), kind, self.types[kind][1])
+        t.columns.append(c)
+        return c
+
+    def make_schema(self):
+        schemas = ["public"] + [self.name("schema", f"s{i}") for i in range(self.rng.randrange(3))]
+        for s in schemas[1:]:
+            self.add(f"CREATE SCHEMA {q(s)}")
+        makers = [(self.make_plain, 10), (self.make_partitioned, 4), (self.make_inherited, 1)]
+        for _ in range(self.rng.randint(2, 5)):
+            t = self.new_table(self.rng.choice(schemas))
+            self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](t)
+        for t in list(self.tables):
+            self.add_constraints(t)
+
+    def new_table(self, schema):
+        t = Table(len(self.tables), schema, self.name(("relation", schema), f"t{len(self.tables)}"))
+        self.tables.append(t)
+        return t
+
+    def key_columns(self, t, count):
+        if self.chance(0.5):  # as applications have it: numbers
+            c = self.new_column(t, self.rng.choice(["int", "bigint", "int", "uuid"]))
+            c.not_null = True
+            t.key.append(c.name)
+            count -= 1
+        for _ in range(count):
+            c = self.new_column(t, key=True)
+            c.not_null = True
+            t.key.append(c.name)
+
+    def definition(self, t, c):
+        text = f"{q(c.name)} {self.types[c.kind][0]}"
+        if c.not_null:
+            text += " NOT NULL"
+        elif not c.is_fixed and self.chance(0.15):
+            text += f" DEFAULT {self.value(c)}"
+        return text
+
+    def more_columns(self, t):
+        lines = []
+        if self.chance(0.15):
+            lines.append(f"{q(self.filler(t))} text")  # dropped below: numbers of columns differ between ends
+        for _ in range(self.rng.choice([0, 1, 2, 3, 5, 8])):
+            c = self.new_column(t)
+            c.not_null = self.chance(0.25)
+            lines.append(self.definition(t, c))
+        if self.chance(0.2):
+            c = self.new_column(t, "bigint")
+            c.is_fixed = c.is_bound = True
+            always = self.chance(0.5)
+            lines.append(f"{q(c.name)} bigint GENERATED {'ALWAYS' if always else 'BY DEFAULT'} AS IDENTITY")
+        numbers = [c for c in t.columns if c.kind in ("int", "smallint") and not c.is_fixed and c.name != t.part]
+        if numbers and self.chance(0.4):
+            base = self.rng.choice(numbers)
+            base.is_bound = True
+            c = self.new_column(t, "text")
+            c.is_fixed = c.is_bound = True
+            stored = "STORED" if min(self.majors) < 18 or self.chance(0.5) else "VIRTUAL"
+            lines.append(f"{q(c.name)} text GENERATED ALWAYS AS ('g' || {q(base.name)}) {stored}")
+        return lines
+
+    def filler(self, t):
+        t.filler = self.name(t.number, "filler")
+        return t.filler
+
+    def key_clause(self, t):
+        """The key as a table constraint, or None when an index comes after."""
+        columns = ", ".join(q(k) for k in t.key)
+        how = self.rng.random()
+        if how < 0.65 or t.part:
+            return f"PRIMARY KEY ({columns})"
+        if how < 0.72:
+            spare = [c.name for c in t.columns if c.name not in t.key and self.types[c.kind][2] and not c.is_fixed]
+            if spare:
+                name = self.rng.choice(spare)
+                t.column(name).is_bound = True
+                return f"PRIMARY KEY ({columns}) INCLUDE ({q(name)})"
+            return f"PRIMARY KEY ({columns})"
+        if how < 0.82:
+            t.is_deferrable = True
+            return f"PRIMARY KEY ({columns}) DEFERRABLE INITIALLY {self.rng.choice(['DEFERRED', 'IMMEDIATE'])}"
+        if how < 0.9:
+            return f"UNIQUE ({columns})"
+        return None
+
+    def finish_table(self, t, lines, suffix=""):
+        key = self.key_clause(t)
+        body = ",\n  ".join(lines + ([key] if key else []))
+        kind = "CREATE UNLOGGED TABLE" if not suffix and self.chance(0.03) else "CREATE TABLE"
+        self.add(f"{kind} {t.sql} (\n  {body}){suffix}", t)
+        if key is None:
+            self.add(f"CREATE UNIQUE INDEX ON {t.sql} ({', '.join(q(k) for k in t.key)})", t)
+        if getattr(t, "filler", None):
+            self.add(f"ALTER TABLE {t.sql} DROP COLUMN {q(t.filler)}", t)
+
+    def make_plain(self, t):
+        count = self.rng.choices([1, 2, 3, 5, 16], [60, 20, 10, 4, 2])[0]
+        self.key_columns(t, count)
+        lines = [self.definition(t, c) for c in t.columns]
+        lines += self.more_columns(t)
+        self.finish_table(t, lines)
+
+    def make_partitioned(self, t):
+        self.key_columns(t, self.rng.choice([1, 1, 2]))
+        c = self.new_column(t, "smallint")
+        c.name, c.not_null, c.is_bound = c.name, True, True
+        c.make = lambda rng: str(rng.randrange(0, 6))
+        t.part = c.name
+        t.key.append(c.name)
+        self.rng.shuffle(t.key)
+        lines = [self.definition(t, x) for x in t.columns]
+        lines += self.more_columns(t)
+        how = self.rng.choice(["LIST", "RANGE", "HASH"])
+        self.finish_table(t, lines, f" PARTITION BY {how} ({q(c.name)})")
+        bounds = {"LIST": ["IN (0)", "IN (1, 2)", "IN (3)", None], "RANGE": ["FROM (MINVALUE) TO (1)", "FROM (1) TO (3)", "FROM (3) TO (4)", None],
+                  "HASH": ["WITH (MODULUS 2, REMAINDER 0)", "WITH (MODULUS 4, REMAINDER 1)", "WITH (MODULUS 4, REMAINDER 3)"]}[how]
+        t.bounds = [self.add_partition(t, b, i) for i, b in enumerate(bounds)]
+
+    def add_partition(self, t, bound, i):
+        name = f"{q(t.schema)}.{q(self.name(('relation', t.schema), f't{t.number}_p{i}'))}"
+        clause = "DEFAULT" if bound is None else f"FOR VALUES {bound}"
+        if i == 1 and self.chance(0.4):  # a second level
+            self.add(f"CREATE TABLE {name} PARTITION OF {t.sql} {clause} PARTITION BY HASH ({q(t.part)})", t)
+            for r in range(2):
+                leaf = f"{q(t.schema)}.{q(self.name(('relation', t.schema), f't{t.number}_p{i}_{r}'))}"
+                self.add(f"CREATE TABLE {leaf} PARTITION OF {name} FOR VALUES WITH (MODULUS 2, REMAINDER {r})", t)
+                t.leaves.append(leaf)
+        elif i == 2 and self.chance(0.4):  # with columns of other numbers
+            columns = [c for c in t.columns]
+            if not any(c.is_fixed for c in columns):
+                rows = ", ".join(f"{q(c.name)} {self.types[c.kind][0]}{' NOT NULL' if c.not_null else ''}" for c in reversed(columns))
+                self.add(f"CREATE TABLE {name} (gone int, {rows}); ALTER TABLE {name} DROP COLUMN gone", t)
+                self.add(f"ALTER TABLE {t.sql} ATTACH PARTITION {name} {clause}", t)
+            else:
+                self.add(f"CREATE TABLE {name} PARTITION OF {t.sql} {clause}", t)
+            t.leaves.append(name)
+        else:
+            self.add(f"CREATE TABLE {name} PARTITION OF {t.sql} {clause}", t)
+            t.leaves.append(name)
+        return name, clause
+
+    def make_inherited(self, t):
+        self.make_plain(t)
+        for c in t.columns:
+            c.is_bound = True
+        child = self.new_table(t.schema)
+        child.parent = t
+        child.key = list(t.key)
+        child.columns = [c for c in t.columns if not c.is_fixed]
+        self.names_given |= {(child.number, name) for scope, name in self.names_given if scope == t.number}
+        extra = self.new_column(child)
+        keys = ", ".join(q(k) for k in child.key)
+        self.add(f"CREATE TABLE {child.sql} ({self.definition(child, extra)}, PRIMARY KEY ({keys})) INHERITS ({t.sql})", t, child)
+
+    # ------------------------------------------------------------------ constraints, triggers
+
+    def add_constraints(self, t):
+        spare = [c for c in t.columns if c.name not in t.key and not c.is_fixed and self.types[c.kind][2]]
+        if spare and not t.part and self.chance(0.3):
+            c = self.rng.choice(spare)
+            c.is_bound = True
+            t.uniques.append(c.name)
+            form = self.rng.choice(["ADD UNIQUE ({c})", "ADD UNIQUE ({c}) DEFERRABLE INITIALLY DEFERRED", "ADD UNIQUE ({c})"])
+            if min(self.majors) >= 15 and self.chance(0.2):
+                form = "ADD UNIQUE NULLS NOT DISTINCT ({c})"
+            self.add(f"ALTER TABLE {t.sql} " + form.format(c=q(c.name)), t)
+        ranges = [c for c in t.columns if c.kind in ("int4range", "tstzrange", "span") and not c.is_fixed]
+        if ranges and not t.part and self.chance(0.7):
+            c = ranges[0]
+            c.is_bound = True
+            self.add(f"ALTER TABLE {t.sql} ADD EXCLUDE USING gist ({q(c.name)} WITH &&)", t)
+        texts = [c for c in t.columns if c.kind in ("text", "key text", "varchar") and not c.is_fixed and c.name not in t.key]
+        if texts and self.chance(0.2):
+            c = self.rng.choice(texts)
+            c.is_bound = True
+            self.add(f"CREATE UNIQUE INDEX ON {t.sql} (md5({q(c.name)}::text)" + (f", {q(t.part)}" if t.part else "") + ")"
+                     + (f" WHERE {q(c.name)} <> ''" if self.chance(0.4) else ""), t)
+        if self.chance(0.35):
+            self.add_foreign_key(t)
+        if self.chance(0.12) and t.parent is None and not t.part:
+            self.add_trigger(t)
+        if self.chance(0.05) and not t.part and t.parent is None:
+            self.add(f"ALTER TABLE {t.sql} ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {t.sql} USING (true)", t)
+
+    def add_foreign_key(self, t):
+        others = [o for o in self.tables if len(o.key) == 1 and not o.is_deferrable and not o.part and o.parent is None]
+        if not others or t.part or t.parent is not None or any(x.parent is t for x in self.tables):
+            return
+        o = self.rng.choice(others)
+        c = self.new_column(t, o.column(o.key[0]).kind)
+        c.is_bound = o.column(o.key[0]).is_bound = True
+        c.make = self.reference(o)
+        action = ["NO ACTION", "CASCADE", "SET NULL", "RESTRICT", "SET DEFAULT"]
+        self.add(f"ALTER TABLE {t.sql} ADD COLUMN {q(c.name)} {self.types[c.kind][0]}", t)
+        self.add(f"ALTER TABLE {t.sql} ADD FOREIGN KEY ({q(c.name)}) REFERENCES {o.sql} ({q(o.key[0])}) "
+                 f"ON DELETE {self.rng.choice(action)} ON UPDATE {self.rng.choice(action)}"
+                 + self.rng.choice(["", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED", " NOT VALID"]), t, o)
+        c.needs = o.number
+
+    def reference(self, o):
+        key = q(o.key[0])
+        return lambda rng: f"(SELECT {key} FROM {o.sql} ORDER BY md5({key}::text || '{rng.randrange(100)}') LIMIT 1)"
+
+    def add_trigger(self, t):
+        texts = [c for c in t.columns if c.kind in ("text", "key text") and c.name not in t.key and not c.is_fixed and not c.not_null
+                 and c.name not in t.uniques]
+        if not texts:
+            return
+        texts[0].is_bound = True
+        name = f'{q(t.schema)}."touch {t.number}"'
+        self.add(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN "
+                 f"NEW.{q(texts[0].name)} := clock_timestamp()::text; RETURN NEW; END $f$", t)
+        self.add(f"CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON {t.sql} FOR EACH ROW EXECUTE FUNCTION {name}()", t)
+
+    # ------------------------------------------------------------------ statements
+
+    def statement(self, sql, *tables):
+        needs = {t.number for t in tables}
+        for t in tables:
+            needs |= {c.needs for c in t.columns if hasattr(c, "needs")}
+        return {"sql": sql, "tables": sorted(needs)}
+
+    def pick(self, t, count, name=None):
+        """A condition that is true for `count` rows, the same ones for the same data."""
+        salt = self.rng.randrange(10**6)
+        return (f"(tableoid, ctid) IN (SELECT zz.tableoid, zz.ctid FROM {name or t.sql} zz "
+                f"ORDER BY md5(ROW(zz.*)::text || '{salt}') LIMIT {count})")
+
+    def some_name(self, t):
+        return self.rng.choice(t.leaves) if t.leaves and self.chance(0.25) else t.sql
+
+    def insert(self, t, rows=None):
+        columns = [c for c in t.columns if not c.is_fixed and (c.not_null or c.name in t.key or self.chance(0.8))]
+        tuples = ",\n  ".join("(" + ", ".join(self.value(c) for c in columns) + ")"
+                              for _ in range(rows or self.rng.choice([1, 1, 2, 5, 20])))
+        end = self.rng.choice(["", " ON CONFLICT DO NOTHING", " ON CONFLICT DO NOTHING"])
+        updatable = [c for c in columns if c.name not in t.key]
+        if updatable and not t.is_deferrable and self.chance(0.25):
+            c = self.rng.choice(updatable)
+            end = f" ON CONFLICT ({', '.join(q(k) for k in t.key)}) DO UPDATE SET {q(c.name)} = excluded.{q(c.name)}"
+        return self.statement(f"INSERT INTO {self.some_name(t) if not end else t.sql} ({', '.join(q(c.name) for c in columns)}) VALUES\n  {tuples}{end}", t)
+
+    def update(self, t):
+        free = [c for c in t.columns if not c.is_fixed and c.name not in t.key]
+        if not free:
+            return self.insert(t)
+        columns = self.rng.sample(free, min(len(free), self.rng.choice([1, 1, 2, 4])))
+        sets = ", ".join(f"{q(c.name)} = {self.value(c)}" for c in columns)
+        if self.chance(0.1):
+            sets = f"{q(columns[0].name)} = {q(columns[0].name)}"  # nothing changes
+        name = self.some_name(t)
+        where = "" if self.chance(0.08) else f" WHERE {self.pick(t, self.rng.choice([1, 1, 2, 10]), name)}"
+        return self.statement(f"UPDATE {name} SET {sets}{where}", t)
+
+    def delete(self, t):
+        name = self.some_name(t)
+        only = "ONLY " if t.parent is None and not t.part and self.chance(0.1) else ""
+        return self.statement(f"DELETE FROM {only}{name} WHERE {self.pick(t, self.rng.choice([1, 1, 2, 10]), only + name)}", t)
+
+    def change_key(self, t):
+        c = t.column(self.rng.choice(t.key))
+        return self.statement(f"UPDATE {t.sql} SET {q(c.name)} = {self.value(c)} WHERE {self.pick(t, self.rng.choice([1, 1, 3]))}", t)
+
+    def shift_key(self, t):
+        """Every number moves, over the others where the key lets it."""
+        numbers = [k for k in t.key if t.column(k).kind in ("int", "bigint", "numeric", "smallint", "float8", "small") and k != t.part]
+        if not numbers:
+            return self.change_key(t)
+        k = q(self.rng.choice(numbers))
+        new = self.rng.choice([f"{k} + 1", f"{k} - 1", f"- {k}", f"{k} + 1000"])
+        return self.statement(f"UPDATE {t.sql} SET {k} = {new}", t)
+
+    def same_key(self, t):
+        """Another text of an equal key: 1.0 and 1.00, -0 and 0, 'A' and 'a' where the collation says so."""
+        for k in t.key:
+            kind = t.column(k).kind
+            if kind == "numeric":
+                return self.statement(f"UPDATE {t.sql} SET {q(k)} = {q(k)} * 1.00 WHERE {self.pick(t, 5)}", t)
+            if kind in ("nocase", "citext"):
+                return self.statement(f"UPDATE {t.sql} SET {q(k)} = upper({q(k)}::text) WHERE {self.pick(t, 5)}", t)
+            if kind in ("float8", "real"):
+                return self.statement(f"UPDATE {t.sql} SET {q(k)} = -{q(k)} WHERE {q(k)} = 0", t)
+        return self.change_key(t)
+
+    def replace(self, t):
+        """Rows are deleted, and others come under the same keys in the same transaction."""
+        free = [c for c in t.columns if not c.is_fixed]
+        names = ", ".join(q(c.name) for c in free)
+        values = ", ".join("d." + q(c.name) if c.name in t.key or c.name in t.uniques else self.value(c) for c in free)
+        return self.statement(f"CREATE TEMP TABLE d ON COMMIT DROP AS SELECT {names} FROM {t.sql} WHERE {self.pick(t, 3)}; "
+                              f"DELETE FROM {t.sql} t USING d WHERE ({', '.join('t.' + q(k) for k in t.key)}) = "
+                              f"({', '.join('d.' + q(k) for k in t.key)}); "
+                              f"INSERT INTO {t.sql} ({names}) SELECT {values} FROM d", t)
+
+    def swap(self, t):
+        """Two rows trade their keys, or their values under a second unique index."""
+        k = self.rng.choice(t.uniques) if t.uniques and self.chance(0.6) else self.rng.choice(t.key)
+        c = q(k)
+        # By way of a third value where the index wants it.
+        return self.statement(
+            f"CREATE TEMP TABLE w ON COMMIT DROP AS SELECT tableoid AS o, ctid AS i, {c} AS v, row_number() OVER (ORDER BY {c}) AS n "
+            f"FROM {t.sql} WHERE {self.pick(t, 2)}; "
+            f"UPDATE {t.sql} t SET {c} = {self.value(t.column(k))} FROM w WHERE w.n = 1 AND (t.tableoid, t.ctid) = (w.o, w.i); "
+            f"UPDATE {t.sql} t SET {c} = (SELECT v FROM w WHERE n = 1) FROM w WHERE w.n = 2 AND (t.tableoid, t.ctid) = (w.o, w.i); "
+            f"UPDATE {t.sql} t SET {c} = (SELECT v FROM w WHERE n = 2) WHERE (tableoid, ctid) IN (SELECT zz.tableoid, zz.ctid FROM {t.sql} zz "
+            f"WHERE xmin::text::bigint = txid_current() % 4294967296 ORDER BY zz.ctid LIMIT 1)", t)
+
+    def truncate(self, t):
+        more = [o for o in self.tables if o is not t and o.parent is None and self.chance(0.1)]
+        names = ", ".join(o.sql for o in [t, *more])
+        if t.leaves and self.chance(0.4):
+            names = self.rng.choice(t.leaves)
+        return self.statement(f"TRUNCATE {names}{self.rng.choice(['', ' RESTART IDENTITY'])}{self.rng.choice(['', ' CASCADE', ' CASCADE'])}", t, *more)
+
+    def move_partition(self, t):
+        if not t.part:
+            return self.update(t)
+        return self.statement(f"UPDATE {t.sql} SET {q(t.part)} = {self.rng.randrange(6)} WHERE {self.pick(t, 4)}", t)
+
+    def one(self):
+        t = self.rng.choice(self.tables)
+        makers = [(self.insert, 30), (self.update, 30), (self.delete, 10), (self.change_key, 8), (self.shift_key, 5), (self.same_key, 4),
+                  (self.replace, 6), (self.swap, 5), (self.truncate, 2), (self.move_partition, 5)]
+        return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](t)
+
+    def transaction(self):
+        """Statements with savepoints between them; `try` marks those that may fail alone."""
+        items = []
+        for _ in range(self.rng.choice([1, 1, 2, 3, 5])):
+            if self.chance(0.15):
+                inner = [self.one() for _ in range(self.rng.randint(1, 2))]
+                items += [{"savepoint": True}, *inner, {"savepoint": False, "rollback": self.chance(0.5)}]
+            else:
+                items.append(self.one())
+        return {"items": items, "end": "ROLLBACK" if self.chance(0.1) else "COMMIT", "pause": round(self.rng.uniform(0, 0.03), 3),
+                "replica": self.chance(0.0)}
+
+    # ------------------------------------------------------------------ definitions that change at both ends
+
+    def ddl(self):
+        makers = [(self.add_column, 5), (self.drop_column, 4), (self.rename_column, 4), (self.retype_column, 4), (self.trade_names, 1),
+                  (self.new_label, 2), (self.rename_label, 1), (self.rename_table, 2), (self.detach, 3), (self.attach, 4), (self.new_partition, 2),
+                  (self.new_table_later, 3), (self.drop_table, 1), (self.loosen, 1), (self.key_of_more, 1), (self.rewrite, 1)]
+        tables = [t for t in self.tables if t.parent is None and not any(o.parent is t for o in self.tables)]
+        if not tables:
+            return None
+        return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](self.rng.choice(tables))
+
+    def both(self, sql, *tables, then=None, first="source"):
+        """The same at both ends; `then` is said in the source's transaction only."""
+        return {"do": "ddl", "first": first, "source": [sql] + ([then["sql"]] if then else []), "target": [sql],
+                "tables": [t.number for t in tables], "pause": round(self.rng.choice([0, 0, 0.05, 0.4]), 2)}
+
+    def add_column(self, t):
+        c = self.new_column(t)
+        how = self.rng.random()
+        sql_type = self.types[c.kind][0]
+        if how < 0.5:
+            text = f"{q(c.name)} {sql_type}"
+        elif how < 0.8:
+            c.not_null = True
+            text = f"{q(c.name)} {sql_type} NOT NULL DEFAULT {self.value(c)}"
+        elif how < 0.9:
+            c.kind, c.make = "float8", self.types["float8"][1]
+            text = f"{q(c.name)} double precision DEFAULT random()"
+        else:
+            c.kind, c.make, c.is_fixed, c.is_bound = "bigint", self.types["bigint"][1], True, True
+            text = f"{q(c.name)} bigint GENERATED BY DEFAULT AS IDENTITY"
+        then = self.update(t) if self.chance(0.3) else None
+        return self.both(f"ALTER TABLE {t.sql} ADD COLUMN {text}", t, then=then, first=self.rng.choice(["source", "target"]))
+
+    def drop_column(self, t):
+        if not t.free():
+            return None
+        c = self.rng.choice(t.free())
+        t.columns.remove(c)
+        return self.both(f"ALTER TABLE {t.sql} DROP COLUMN {q(c.name)}", t)
+
+    def rename_column(self, t):
+        c = self.rng.choice([c for c in t.columns if c.name != t.part] or t.columns)
+        if hasattr(c, "needs") or c.is_bound:
+            return None
+        new = self.name(t.number, "renamed")
+        old, c.name = c.name, new
+        t.key = [new if k == old else k for k in t.key]
+        t.uniques = [new if k == old else k for k in t.uniques]
+        return self.both(f"ALTER TABLE {t.sql} RENAME COLUMN {q(old)} TO {q(new)}", t)
+
+    def retype_column(self, t):
+        able = [c for c in t.columns if c.kind in RETYPE and not c.is_bound and not c.is_fixed and c.name not in t.uniques and c.name != t.part]
+        if not able:
+            return None
+        c = self.rng.choice(able)
+        new = self.rng.choice([k for k in RETYPE[c.kind] if c.name not in t.key or self.types[k][2] or k == "text"])
+        was = self.types[c.kind][0]
+        c.kind, c.make = new, self.types[new][1]
+        using = f"{q(c.name)}::text::{self.types[new][0]}" if self.chance(0.5) or "range" in was else f"{q(c.name)}::{self.types[new][0]}"
+        drop = f"ALTER TABLE {t.sql} ALTER {q(c.name)} DROP DEFAULT; "
+        return self.both(f"{drop}ALTER TABLE {t.sql} ALTER {q(c.name)} TYPE {self.types[new][0]} USING {using}", t)
+
+    def trade_names(self, t):
+        kinds = {}
+        for c in t.free():
+            kinds.setdefault((c.kind, c.not_null), []).append(c)
+        pairs = [cs for cs in kinds.values() if len(cs) > 1]
+        if not pairs:
+            return None
+        a, b = pairs[0][:2]
+        return self.both(f"ALTER TABLE {t.sql} RENAME {q(a.name)} TO \"tmp name\"; ALTER TABLE {t.sql} RENAME {q(b.name)} TO {q(a.name)}; "
+                         f"ALTER TABLE {t.sql} RENAME \"tmp name\" TO {q(b.name)}", t)
+
+    def new_label(self, t):
+        label = "label %d" % self.rng.randrange(10**4)
+        where = self.rng.choice(["", f" BEFORE {lit(self.labels[0])}", f" AFTER {lit(self.labels[-1])}"])
+        event = self.both(f"ALTER TYPE \"u t\".mood ADD VALUE {lit(label)}{where}", first=self.rng.choice(["source", "target"]))
+        self.labels.append(label)
+        return event
+
+    def rename_label(self, t):
+        i = self.rng.randrange(len(self.labels))
+        if self.labels[i] in LABELS:
+            return None
+        old, self.labels[i] = self.labels[i], "renamed %d" % self.rng.randrange(10**4)
+        return self.both(f"ALTER TYPE \"u t\".mood RENAME VALUE {lit(old)} TO {lit(self.labels[i])}")
+
+    def rename_table(self, t):
+        new = self.name(("relation", t.schema), "renamed")
+        old, t.name = t.sql, new
+        return self.both(f"ALTER TABLE {old} RENAME TO {q(new)}", t)
+
+    def detach(self, t):
+        if not t.part or t.detached or not t.leaves:
+            return self.new_partition(t)
+        t.detached = self.rng.choice([b for b in t.bounds if b[0] in t.leaves] or [None])
+        if t.detached is None:
+            return None
+        t.leaves.remove(t.detached[0])
+        return self.both(f"ALTER TABLE {t.sql} DETACH PARTITION {t.detached[0]}", t)
+
+    def attach(self, t):
+        if not t.part or not t.detached:
+            return self.detach(t)
+        name, clause = t.detached
+        t.detached = None
+        t.leaves.append(name)
+        return self.both(f"ALTER TABLE {t.sql} ATTACH PARTITION {name} {clause}", t)
+
+    def new_partition(self, t):
+        """The old one is dropped with its rows, and made again."""
+        if not t.part or t.detached or not t.leaves:
+            return self.add_column(t)
+        found = [b for b in t.bounds if b[0] in t.leaves]
+        if not found:
+            return None
+        name, clause = self.rng.choice(found)
+        return self.both(f"DROP TABLE {name}; CREATE TABLE {name} PARTITION OF {t.sql} {clause}", t)
+
+    def new_table_later(self, t):
+        before = len(self.setup)
+        new = self.new_table(t.schema)
+        self.make_plain(new)
+        made = self.setup[before:]
+        del self.setup[before:]
+        rows = self.insert(new, 10)
+        return self.both("; ".join(s["sql"] for s in made), new, then=rows)
+
+    def drop_table(self, t):
+        referred = any(getattr(c, "needs", None) == t.number for o in self.tables for c in o.columns)
+        if referred or len(self.tables) < 3:
+            return None
+        self.tables.remove(t)
+        return self.both(f"DROP TABLE {t.sql}", t)
+
+    def loosen(self, t):
+        able = [c for c in t.columns if c.not_null and c.name not in t.key and not c.is_fixed]
+        if not able:
+            return None
+        c = self.rng.choice(able)
+        c.not_null = False
+        return self.both(f"ALTER TABLE {t.sql} ALTER {q(c.name)} DROP NOT NULL", t)
+
+    def key_of_more(self, t):
+        if t.part or t.is_deferrable or len(t.key) > 5:
+            return None
+        able = [c for c in t.columns if c.not_null and c.name not in t.key and self.types[c.kind][2] and not c.is_fixed]
+        if not able or any(getattr(c, "needs", None) == t.number for o in self.tables for c in o.columns):
+            return None
+        t.key = [*t.key, self.rng.choice(able).name]
+        keys = ", ".join(q(k) for k in t.key)
+        drop = (f"DO $$ DECLARE n name; BEGIN SELECT conname INTO n FROM pg_constraint WHERE conrelid = {lit(t.sql)}::regclass AND contype = 'p'; "
+                f"EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', {lit(t.sql)}::regclass, n); END $$")
+        return self.both(f"{drop}; ALTER TABLE {t.sql} ADD PRIMARY KEY ({keys})", t)
+
+    def rewrite(self, t):
+        return {"do": "source", "sql": self.rng.choice([f"VACUUM FULL {t.sql}", f"ANALYZE {t.sql}", f"VACUUM {t.sql}"]), "tables": [t.number]}
+
+    # ------------------------------------------------------------------ rounds
+
+    def config(self):
+        rng = self.rng
+        c = {"copy": {"streams": rng.choice([1, 2, 4]), "split_size": rng.choice(["64kB", "64kB", "256MB"])}}
+        if self.chance(0.6):
+            c["capture"] = rng.choice(["row", "statement"])
+        if self.chance(0.3):
+            c["apply"] = {"batch_bytes": "64kB"}
+        return c
+
+    def round(self, number):
+        sessions = [[self.transaction() for _ in range(self.rng.randint(2, 7))] for _ in range(self.rng.choice([1, 2, 3]))]
+        events = []
+        # Definitions change when the first copy is over: before, the dump of the schema is under way.
+        if number > 0:
+            for _ in range(self.rng.choice([0, 1, 1, 2])):
+                event = self.ddl()
+                if event:
+                    events.append(event)
+            if self.chance(0.25):
+                events.insert(self.rng.randrange(len(events) + 1), {"do": "wait"})
+        daemon = self.rng.choice([None, None, "kill", "kill", "pause", "restart", "kick"])
+        if daemon:
+            at = self.rng.randrange(len(events) + 1)
+            events.insert(at, {"do": daemon, "pause": round(self.rng.uniform(0, 0.4), 2)})
+            if daemon == "pause":
+                events.insert(self.rng.randint(at + 1, len(events)), {"do": "resume", "pause": 0})
+        return {"sessions": sessions, "events": events}
+
+    def plan(self):
+        self.make_schema()
+        for t in self.tables:
+            for _ in range(self.rng.choice([0, 1, 2, 4])):
+                s = self.insert(t, 20)
+                self.setup.append({"sql": s["sql"], "tables": s["tables"], "may_fail": True})
+        return {"config": self.config(), "setup": self.setup, "rounds": [self.round(i) for i in range(self.rng.randint(2, 4))]}
+
+
+def make(seed, **how):
+    return Generator(seed, **how).plan()

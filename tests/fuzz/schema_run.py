@@ -1,0 +1,276 @@
+"""Runs a plan of schema_plan.py: makes the schema, lets sessions write while the daemon copies, follows, is
+killed and paused, changes definitions at both ends, and compares in the end.
+
+One pair of servers serves all plans; each has databases of its own."""
+
+import re
+import threading
+import time
+
+import psycopg2
+import rig
+import schema_compare
+
+SETTLE_S = 60      # for the daemon to be in step again after the last write
+DDL_S = 20         # for a change of a definition to get its locks
+PATIENCE_MS = 3000  # no statement of a session waits longer
+
+# No failure of ours: a change of a definition that the data, or the one before it, does not allow.
+LOCKED = ("55P03", "57014", "40P01")
+
+
+class Difference(AssertionError):
+    """Both ends differ, or the daemon did not get into step."""
+
+
+class Pair:
+    """The two servers."""
+
+    def __init__(self, source=None, target=None):
+        self.source = rig.Server("source", "app", source)
+        self.target = rig.Server("target", "rds", target)
+        self.count = 0
+
+    def databases(self):
+        """Makes two new databases; returns their name."""
+        self.count += 1
+        name = f"fuzz_{self.count}"
+        for server in (self.source, self.target):
+            server.run(f"CREATE DATABASE {name} OWNER {server.owner}", user="postgres", database="postgres")
+        return name
+
+    def drop_databases(self, name):
+        for server in (self.source, self.target):
+            server.run(f"DROP DATABASE {name} WITH (FORCE)", user="postgres", database="postgres")
+
+    def drop(self):
+        self.source.drop()
+        self.target.drop()
+
+
+class Run:
+    def __init__(self, pair, plan, say=lambda text: None):
+        self.pair, self.plan, self.say = pair, plan, say
+        self.database = pair.databases()
+        self.counts = {"statements": 0, "refused": 0, "ddl": 0, "ddl refused": 0}
+        self.trouble = None
+        self.rebeco = rig.Rebeco(self.url("source"), self.url("target"), rig.config(**plan["config"]) + "http: {listen: none}\n")
+
+    def url(self, end, user=None):
+        server = getattr(self.pair, end)
+        return server.url(user, self.database)
+
+    def connect(self, end):
+        c = psycopg2.connect(self.url(end), application_name="fuzz")
+        c.autocommit = True
+        with c.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {PATIENCE_MS}; SET statement_timeout = {PATIENCE_MS * 3}; SET client_min_messages = error")
+        return c
+
+    # ------------------------------------------------------------------ what the application does
+
+    def setup(self):
+        # Not `with c`: that would be one transaction.
+        c = self.connect("source")
+        with c.cursor() as cursor:
+            for s in self.plan["setup"]:
+                try:
+                    cursor.execute(s["sql"])
+                except psycopg2.Error as e:
+                    if not s.get("may_fail"):
+                        raise RuntimeError(f"the plan's own schema fails: {e}\n{s['sql']}") from e
+        c.close()
+
+    def say_one(self, cursor, sql):
+        """One statement that may fail alone."""
+        cursor.execute("SAVEPOINT one")
+        self.counts["statements"] += 1
+        try:
+            cursor.execute(sql)
+            cursor.execute("RELEASE one")
+        except psycopg2.Error as e:
+            if cursor.connection.closed or e.pgcode == "40P01":
+                raise
+            self.counts["refused"] += 1
+            cursor.execute("ROLLBACK TO one")
+
+    def transaction(self, cursor, t):
+        cursor.execute("BEGIN")
+        for item in t["items"]:
+            if "sql" in item:
+                self.say_one(cursor, item["sql"])
+            elif item["savepoint"]:
+                cursor.execute("SAVEPOINT outer_one")
+            else:
+                cursor.execute("ROLLBACK TO outer_one" if item["rollback"] else "RELEASE outer_one")
+        time.sleep(t["pause"])
+        cursor.execute(t["end"])
+
+    def session(self, transactions):
+        c = self.connect("source")
+        try:
+            for t in transactions:
+                with c.cursor() as cursor:
+                    try:
+                        self.transaction(cursor, t)
+                    except psycopg2.Error:
+                        self.counts["refused"] += 1
+                        cursor.execute("ROLLBACK")
+        except BaseException as e:
+            self.trouble = self.trouble or e
+        finally:
+            c.close()
+
+    # ------------------------------------------------------------------ what is done to definitions
+
+    def ddl_at(self, end, statements):
+        """True when it is done; False when it cannot be done at all."""
+        until = time.monotonic() + DDL_S
+        c = self.connect(end)
+        try:
+            while True:
+                try:
+                    with c.cursor() as cursor:
+                        # Not in one transaction where the server refuses that.
+                        cursor.execute("; ".join(statements))
+                    return True
+                except psycopg2.Error as e:
+                    self.why = f"{e.pgcode} {str(e).strip()}"
+                    if e.pgcode not in LOCKED:
+                        return False
+                    if time.monotonic() > until:
+                        raise RuntimeError(f"no lock within {DDL_S} s at the {end}: {statements}") from e
+        finally:
+            c.close()
+
+    def ddl(self, event):
+        order = ["source", "target"] if event["first"] == "source" else ["target", "source"]
+        self.counts["ddl"] += 1
+        if not self.ddl_at(order[0], event[order[0]]):
+            self.counts["ddl refused"] += 1
+            self.say(f"    refused at the {order[0]}: {self.why[:150]}")
+            return
+        time.sleep(event["pause"])
+        if not self.ddl_at(order[1], event[order[1]]):
+            raise RuntimeError(f"done at the {order[0]} but refused at the {order[1]}: {self.why}\n{event[order[1]]}")
+
+    # ------------------------------------------------------------------ the daemon
+
+    def begin(self):
+        self.rebeco.start()
+
+    def event(self, e):
+        time.sleep(e.get("pause", 0))
+        what = e["do"]
+        if what == "ddl":
+            self.ddl(e)
+        elif what == "source":
+            self.ddl_at("source", [e["sql"]])
+        elif what == "kill":
+            self.rebeco.check_alive()
+            self.rebeco.kill9()
+            self.begin()
+        elif what == "restart":
+            self.rebeco.terminate(30)
+            self.begin()
+        elif what in ("pause", "resume"):
+            self.rebeco.command(what)
+        elif what == "kick":
+            self.rebeco.command("kick")
+        elif what == "wait":
+            self.wait_in_step()
+
+    # ------------------------------------------------------------------ the end
+
+    def standing(self):
+        """What is not in step, as the target's own rows say; '' when everything is."""
+        c = psycopg2.connect(self.url("target", "postgres"))
+        try:
+            with c.cursor() as cursor:
+                cursor.execute("SELECT phase, paused, consistent_since IS NOT NULL FROM rebeco.sync")
+                phase, is_paused, is_consistent = cursor.fetchone() or ("none yet", False, False)
+                if phase == "follow" and not is_paused and is_consistent:
+                    return ""
+                cursor.execute("SELECT format('%s.%s: %s %s: %s; %s; %s', t->>'schema', t->>'name', t->>'state', t->>'paused', t->>'what', "
+                               "t->>'detail', t->>'hint') FROM rebeco.status, jsonb_array_elements(doc->'tables') t "
+                               "WHERE t->>'paused' IS NOT NULL OR t->>'state' <> 'follow'")
+                return "\n".join([f"phase {phase}, paused {is_paused}, consistent {is_consistent}"] + [row[0] for row in cursor.fetchall()])
+        except psycopg2.Error as e:
+            return str(e)
+        finally:
+            c.close()
+
+    def follow_remedies(self, standing):
+        """What the hints tell a person to do: rows that are at the target already, as in a partition that both
+        ends took off, may be replaced."""
+        for name in re.findall(r"`rebeco resync (.*?)` to have its rows replaced", standing, re.S):
+            self.rebeco.command("resync", name)
+
+    def wait_in_step(self):
+        """Until nothing stands still and all that is committed by now is at the target."""
+        until = time.monotonic() + SETTLE_S
+        while True:
+            self.rebeco.check_alive()
+            standing = self.standing()
+            self.follow_remedies(standing)
+            if not standing:
+                r = self.rebeco.command("kick", "--wait", "--timeout", "20s", timeout=40)
+                standing = r.err if r.code else self.standing()
+                if not standing:
+                    return
+            if time.monotonic() > until:
+                raise Difference(f"not in step after {SETTLE_S} s:\n{standing}")
+            time.sleep(0.1)
+
+    def keyless(self):
+        """The tables that Rebeco says it leaves out; the plan has none without a key."""
+        return ()
+
+    def compare(self):
+        for attempt in range(2):
+            found = schema_compare.differences(self.url("source", "postgres"), self.url("target", "postgres"))
+            if not found:
+                return
+            if attempt == 0:
+                time.sleep(2)
+                late = schema_compare.differences(self.url("source", "postgres"), self.url("target", "postgres"))
+                word = "for good" if late else "but are equal 2 s later"
+                raise Difference(f"both ends differ, {word}:\n  " + "\n  ".join(found))
+
+    def wait_for_schema(self):
+        def is_there():
+            return self.rebeco.phase() in ("follow",)
+        self.rebeco.wait("the first copy", is_there, SETTLE_S)
+
+    def round(self, r):
+        threads = [threading.Thread(target=self.session, args=(s,)) for s in r["sessions"]]
+        if any(e["do"] == "ddl" for e in r["events"]):
+            self.wait_for_schema()
+        for t in threads:
+            t.start()
+        try:
+            for e in r["events"]:
+                self.event(e)
+        finally:
+            for t in threads:
+                t.join()
+        if self.trouble:
+            raise self.trouble
+
+    def all(self):
+        """Runs it; raises Difference, AssertionError or RuntimeError."""
+        try:
+            self.setup()
+            self.begin()
+            for r in self.plan["rounds"]:
+                self.round(r)
+            self.wait_in_step()
+            self.compare()
+            self.rebeco.terminate(30)
+        except Exception as e:
+            e.log = self.rebeco.log_tail(60)
+            raise
+        finally:
+            self.rebeco.drop()
+            self.pair.drop_databases(self.database)
+        return self.counts
