@@ -65,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check soak crash image-check analyze fuzz-config demo bench setup install format clean help FORCE fuzz-config
+.PHONY: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema demo bench setup install format clean help FORCE fuzz-config
 
 all: $(OUT)/rebeco $(OUT)/rebeco.1
 
@@ -175,6 +175,13 @@ fuzz-config: $(GEN)/sql_list.h
 	cd $(BUILD)/fuzz && ./fuzz_config -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
 	    config '$(CURDIR)/tests/fuzz/config'
 
+# Random schemas and workloads: SEEDS=200 of them, from SEED on; see the head of tests/fuzz/schema.
+fuzz-schema:
+	@tests/setup
+	$(Q)$(MAKE) --no-print-directory all
+	@REBECO='$(abspath $(OUT))/rebeco' OUT='$(abspath $(BUILD))/fuzz' SEED='$(SEED)' SEEDS='$(SEEDS)' PLAN='$(PLAN)' \
+	    SHRINK='$(SHRINK)' SHOW='$(SHOW)' tests/fuzz/schema
+
 demo:
 	@tests/setup
 	$(Q)$(MAKE) --no-print-directory all
@@ -200,6 +207,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config demo bench setup install format clean'
+	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema demo bench setup install format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)

@@ -182,6 +182,15 @@ class Run:
 
     # ------------------------------------------------------------------ the end
 
+    def left_out(self, cursor):
+        """Tables of the source that the sync does not have at all."""
+        cursor.execute("SELECT source_oid::bigint FROM rebeco.sync_table WHERE state = 'follow' AND paused IS NULL")
+        known = {row[0] for row in cursor.fetchall()}
+        rows = self.pair.source.run("SELECT oid::bigint, oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+                                    "AND relpersistence <> 't' AND relnamespace::regnamespace::text NOT IN ('rebeco', 'information_schema') "
+                                    "AND relnamespace::regnamespace::text NOT LIKE 'pg\\_%'", user="postgres", database=self.database)
+        return [name for oid, name in rows if oid not in known]
+
     def standing(self):
         """What is not in step, as the target's own rows say; '' when everything is."""
         c = psycopg2.connect(self.url("target", "postgres"))
@@ -189,12 +198,13 @@ class Run:
             with c.cursor() as cursor:
                 cursor.execute("SELECT phase, paused, consistent_since IS NOT NULL FROM rebeco.sync")
                 phase, is_paused, is_consistent = cursor.fetchone() or ("none yet", False, False)
-                if phase == "follow" and not is_paused and is_consistent:
+                missing = self.left_out(cursor)
+                if phase == "follow" and not is_paused and is_consistent and not missing:
                     return ""
                 cursor.execute("SELECT format('%s.%s: %s %s: %s; %s; %s', t->>'schema', t->>'name', t->>'state', t->>'paused', t->>'what', "
                                "t->>'detail', t->>'hint') FROM rebeco.status, jsonb_array_elements(doc->'tables') t "
                                "WHERE t->>'paused' IS NOT NULL OR t->>'state' <> 'follow'")
-                return "\n".join([f"phase {phase}, paused {is_paused}, consistent {is_consistent}"] + [row[0] for row in cursor.fetchall()])
+                return "\n".join([f"phase {phase}, paused {is_paused}, consistent {is_consistent}, left out: {missing}"] + [row[0] for row in cursor.fetchall()])
         except psycopg2.Error as e:
             return str(e)
         finally:

@@ -58,10 +58,10 @@ def _removals(plan):
             yield p
 
 
-def shrink(plan, failure, attempt):
+def shrink(plan, failure, attempt, limit_s=LIMIT_S):
     """attempt(plan) returns the failure or None. Ends when nothing more can go, or the time is over."""
     wanted = kind(failure)
-    until = time.monotonic() + LIMIT_S
+    until = time.monotonic() + limit_s
     again = True
     while again:
         again = False

@@ -19,6 +19,7 @@ Settings from the environment:
 import atexit
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import pwd
@@ -188,6 +189,30 @@ class Version:
         return out
 
 
+_CLIENT = """#!/bin/sh
+exec {loader} --library-path {libraries} {program} "$@"
+"""
+
+
+def _wrap_clients():
+    """pg_dump and pg_restore of the versions in REBECO_PG_ROOTS, in front of PATH, newest first: Rebeco needs
+    those of the newer end. They run outside of their root file systems, with the libraries in there."""
+    roots = os.environ.get("REBECO_PG_ROOTS", "/nowhere")
+    for major in sorted((int(m) for m in os.listdir(roots) if m.isdigit()) if os.path.isdir(roots) else ()):
+        root = f"{os.path.abspath(roots)}/{major}"
+        loaders = glob.glob(f"{root}/usr/lib/*/ld-linux*.so*") + glob.glob(f"{root}/lib/*/ld-linux*.so*")
+        if not loaders:
+            continue
+        wrapped = os.path.join(folder(), f"clients-{major}")
+        os.mkdir(wrapped)
+        for name in ("pg_dump", "pg_restore"):
+            program = f"{root}/usr/lib/postgresql/{major}/bin/{name}"
+            with open(f"{wrapped}/{name}", "w") as f:
+                f.write(_CLIENT.format(loader=loaders[0], libraries=os.path.dirname(loaders[0]), program=program))
+            os.chmod(f"{wrapped}/{name}", 0o755)
+        os.environ["PATH"] = f"{wrapped}:{os.environ['PATH']}"
+
+
 def installed_versions():
     """Every major version that a Server can be made of, rising."""
     found = set()
@@ -201,6 +226,8 @@ def installed_versions():
             good.append(major)
     return good
 
+
+_wrap_clients()
 
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",

@@ -54,7 +54,7 @@ PLAIN = {
     "timestamptz": ["infinity", "-infinity", "4713-01-01 00:00:00+00 BC", "2024-03-31 02:30:00 Europe/Berlin", "1883-11-18 12:03:57 America/New_York", "294276-12-31 23:59:59.999999+00"],
     "timestamptz(0)": ["2024-02-29 12:34:57+02"],
     "interval": ["1 mon", "30 days", "720:00:00", "0", "178000000 years", "-178000000 years", "1 mon -1 day 00:00:00.000001", "-1 mon +1 day -00:00:00.000001",
-                 "2147483647 days", "-2147483648 days", "2562047788:00:54.775807", "-2562047788:00:54.775807", "P1Y2M3DT4H5M6.7S"],
+                 "2147483647 days", "-2147483648 days", "P1Y2M3DT4H5M6.7S"],
     "interval day to second(2)": ["3 days 04:05:06.78", "-3 days 00:00:00.01"],
     "interval year to month": ["3-7"],
     "uuid": ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"],
@@ -158,6 +158,7 @@ OTHER = {
 
 FROM_14 = {
     "numeric ": ["Infinity", "-Infinity", "NaN"],
+    "interval  ": ["2562047788:00:54.775807", "-2562047788:00:54.775807"],
     "int4multirange": ["{}", "{[1,3),[7,9)}", "{(,1),[5,)}"],
     "nummultirange": ["{[1.0,1.00],(2,NaN)}", "{[1.00,1.0],(2,NaN)}"],
     "tstzmultirange": ["{[2024-03-31 02:30+02,infinity]}"],

@@ -1,0 +1,61 @@
+"""A few seeds of the generator of schemas and workloads in tests/fuzz; `make fuzz-schema` runs many more."""
+
+import datetime
+import os
+import sys
+
+import pytest
+import rig
+
+sys.path.insert(0, os.path.join(rig.TOP, "tests/fuzz"))
+import schema_plan  # noqa: E402
+import schema_run  # noqa: E402
+import schema_shrink  # noqa: E402
+
+FIXED = (2, 6, 17, 105)
+TODAY = int(datetime.date.today().strftime("%Y%m%d"))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    p = schema_run.Pair(os.environ.get("REBECO_PG_SOURCE"), os.environ.get("REBECO_PG_TARGET"))
+    yield p
+    p.drop()
+
+
+def run(pair, plan):
+    """None, or the failure."""
+    try:
+        schema_run.Run(pair, plan).all()
+    except Exception as e:
+        return e
+
+
+@pytest.mark.parametrize("seed", [*FIXED, "today"])
+@pytest.mark.limit(200)
+def test_a_seed(pair, seed):
+    number = TODAY if seed == "today" else seed
+    print(f"again with: make fuzz-schema SEED={number}")
+    plan = schema_plan.make(number, source=pair.source.major, target=pair.target.major)
+    e = run(pair, plan)
+    assert e is None, f"make fuzz-schema SEED={number}\n{e}\n{e.log}"
+
+
+def test_the_generator_repeats_itself():
+    """A seed is worth something only when it gives the same plan again."""
+    assert schema_plan.make(7) == schema_plan.make(7)
+    assert schema_plan.make(7) != schema_plan.make(8)
+
+
+@pytest.mark.limit(200)
+def test_a_difference_is_found_and_shrinks(pair):
+    """A row that somebody deletes at the target behind Rebeco's back, in a plan of three tables."""
+    setup = [{"sql": f"CREATE TABLE t{i} (id int PRIMARY KEY, v text); INSERT INTO t{i} VALUES (1, 'a'), (2, 'tab\t\\n')", "tables": [i]}
+             for i in range(3)]
+    plan = {"config": {}, "setup": setup, "rounds": [{"sessions": [], "events": [
+        {"do": "wait"}, {"do": "ddl", "first": "target", "target": ["DELETE FROM t1 WHERE id = 2"], "source": ["SELECT 1"], "tables": [1], "pause": 0}]}]}
+    e = run(pair, plan)
+    assert isinstance(e, schema_run.Difference) and "public.t1" in str(e) and "public.t0" not in str(e), e
+    small = schema_shrink.shrink(plan, e, lambda p: run(pair, p), limit_s=60)
+    assert [s["tables"] for s in small["setup"]] == [[1]], small
+    assert len(small["rounds"][0]["events"]) <= 2
