@@ -403,13 +403,14 @@ enum job_next upkeep_take_summarize(struct job *j, PGresult *r)
 
 /* ------------------------------------------------------------------ catalogs */
 
+/* The first stamp counts as a change: what came after the catalogs were read and before it would
+ * not be seen otherwise. */
 static bool has_changed(struct lead_job *l, enum job_side side, const PGresult *r)
 {
-    bool known = l->stamps[side][0] != '\0';
     bool changed = strncmp(l->stamps[side], PQgetvalue(r, 0, 0), sizeof l->stamps[side] - 1) != 0;
 
     snprintf(l->stamps[side], sizeof l->stamps[side], "%s", PQgetvalue(r, 0, 0));
-    return known && changed;
+    return changed;
 }
 
 enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r)

@@ -5,6 +5,8 @@
 -- without a row gives is_there NULL and NULL for all but the key. Where the log has no keys it takes $3
 -- too, and rows with is_there NULL are to be removed: see schema/060_image.sql. The lateral LIMIT 1 and the
 -- settings of the reading session leave one plan only: keys first, then the table's key index.
+-- A domain is compared as its base type, which the log has: for enums, arrays and ranges the server finds
+-- no operator between the two.
 -- Lowest server version: 12.
 SELECT (t.doc ->> 'id')::int AS id,
        format($f$SELECT r.is_there, %1$s
@@ -19,9 +21,13 @@ SELECT (t.doc ->> 'id')::int AS id,
   FROM json_array_elements($1::json) t (doc)
  CROSS JOIN LATERAL (
         SELECT string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal) AS names,
-               string_agg(format('x.%I %s k.k%s', k.name, c.doc ->> 'equals', k.ordinal), ' AND ' ORDER BY k.ordinal) AS match
+               string_agg(format('x.%I%s %s k.k%s', k.name, b.cast, c.doc ->> 'equals', k.ordinal), ' AND ' ORDER BY k.ordinal) AS match
           FROM json_array_elements_text(t.doc -> 'key') WITH ORDINALITY k (name, ordinal)
-          JOIN json_array_elements(t.doc -> 'columns') c (doc) ON c.doc ->> 'name' = k.name) k
+          JOIN json_array_elements(t.doc -> 'columns') c (doc) ON c.doc ->> 'name' = k.name
+          LEFT JOIN LATERAL (
+                SELECT '::' || format_type(rebeco.base_type(a.atttypid), -1) AS cast
+                  FROM pg_attribute a JOIN pg_type d ON d.oid = a.atttypid AND d.typtype = 'd'
+                 WHERE a.attrelid = to_regclass(format('%I.%I', t.doc ->> 'schema', t.doc ->> 'name')) AND a.attname = k.name) b ON true) k
  CROSS JOIN LATERAL (
         SELECT string_agg(format('x.%I AS c%s', c.doc ->> 'name', c.ordinal), ', ' ORDER BY c.ordinal) AS input,
                string_agg(format(CASE WHEN key.ordinal IS NULL THEN '%4$s(r.c%1$s)%3$s'

@@ -54,6 +54,7 @@ class Run:
         self.database = pair.databases()
         self.counts = {"statements": 0, "refused": 0, "ddl": 0, "ddl refused": 0}
         self.trouble = None
+        self.is_paused = False
         self.rebeco = rig.Rebeco(self.url("source"), self.url("target"), rig.config(**plan["config"]) + "http: {listen: none}\n")
 
     def url(self, end, user=None):
@@ -175,9 +176,10 @@ class Run:
             self.begin()
         elif what in ("pause", "resume"):
             self.rebeco.command(what)
+            self.is_paused = what == "pause"
         elif what == "kick":
             self.rebeco.command("kick")
-        elif what == "wait":
+        elif what == "wait" and not self.is_paused:
             self.wait_in_step()
 
     # ------------------------------------------------------------------ the end

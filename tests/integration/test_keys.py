@@ -11,6 +11,7 @@ CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE
 CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE COLLATION german (provider = icu, locale = 'de-DE');
 CREATE TYPE color AS ENUM ('red', 'gr"een', 'blue'); CREATE DOMAIN loud AS citext; CREATE DOMAIN code AS char(4);
+CREATE DOMAIN shade AS color; CREATE DOMAIN tones AS color[]; CREATE DOMAIN span AS numrange;
 CREATE TYPE pair AS (n numeric, c color); CREATE TYPE word_range AS RANGE (subtype = citext); CREATE DOMAIN louder AS loud CHECK (value <> 'no');
 """
 
@@ -29,7 +30,8 @@ KEYS = {
     "interval": ["1 mon", "30 days", "1 day"], "bit(3)": ["101", "000"], "varbit": ["", "0"], "inet": ["10.0.0.1/8", "10.0.0.1"],
     "cidr": ["10.0.0.0/8", "::/0"], "macaddr": ["00:00:00:00:00:00", "08:00:2b:01:02:03"], "macaddr8": ["00:00:00:00:00:00:00:00", "08:00:2b:01:02:03:04:05"],
     "pg_lsn": ["0/0", "F/F"], "oid": ["0", "4294967295"], "regclass": ["-", "pg_class"], "tid": ["(0,1)", "(0,2)"], "tsvector": ["a:1", "a:2"],
-    "tsquery": ["a & b", "a"], "jsonb": ["1.0", "1.00", '{"a": [1, null]}'], "color": ["red", 'gr"een'],
+    "tsquery": ["a & b", "a"], "jsonb": ["1.0", "1.00", '{"a": [1, null]}'], "color": ["red", 'gr"een'], "shade": ["red", 'gr"een'],
+    "tones": ["{red}", "{}"], "span": ["[1.0,2]", "[1.00,2]", "empty"],
     "pair": ["(1.0,red)", "(1.00,red)", "(,)"], "pair[]": ['{"(1.0,red)"}', '{"(1.00,red)"}', "{}"],
     "numeric[]": ["{1.0,NULL}", "{1.00,NULL}", "{}", "{{1},{2}}", "[2:3]={1,2}"], "text[]": ["{NULL}", '{"NULL"}', "{}"], "color[]": ["{red}", "{}"],
     "citext[]": ["{a}", "{A}", "{}"],
@@ -37,7 +39,7 @@ KEYS = {
     "hstore": ["a=>1", "a=>NULL", ""], "ltree": ["a.b", ""],
 }
 TWINS = {"float4", "float8", "numeric", "text COLLATE nocase", "varchar(9) COLLATE nocase", "citext", "loud", "louder", "interval", "bpchar",
-         "jsonb", "pair", "pair[]", "numeric[]", "citext[]", "numrange", "word_range"}
+         "jsonb", "pair", "pair[]", "numeric[]", "citext[]", "numrange", "word_range", "span"}
 KEYS_14 = {"int4multirange": ["{[1,3),[7,9)}", "{}"], "nummultirange": ["{[1.0,2]}", "{[1.00,2]}", "{}"], "xid8": ["0", "7"]}
 
 
