@@ -235,6 +235,15 @@ const struct command commands[] = {
      "Asks the running daemon to copy the tables that are named (schema.table, with * and ? where "
      "wanted) again, while everything else goes on.",
      request_run},
+    {"accept", "", 0, 0, COMMAND_TARGET, request_options,
+     "begin anew with a source that has changed",
+     "When the source was promoted from a standby, restored from a backup, or is another database "
+     "than before, the daemon stops: what the target has may not be what this source has. After "
+     "you "
+     "made sure that this source is the right one, this lets the daemon begin anew with it: every "
+     "table is copied again, and its rows at the target are replaced. The daemon finds the request "
+     "at its next try, or when it is started.",
+     request_run},
     {"uninstall", "", 0, 0, COMMAND_TARGET, uninstall_options,
      "remove everything of Rebeco from both ends",
      "Removes triggers, change logs and the schema rebeco from source and target, also when some "

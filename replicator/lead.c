@@ -23,7 +23,7 @@
 
 #define LOCK_RETRY_S 0.5
 
-enum { LOCK_TRIES = 8, OLDEST_VERSION = 120000, TARGET_LOCK_MS = 2000, PERSON_FAILURES = 3 };
+enum { LOCK_TRIES = 8, TARGET_LOCK_MS = 2000, PERSON_FAILURES = 3 };
 
 enum job_next lead_say(struct job *j, enum job_side side, const struct sql *sql)
 {
@@ -90,119 +90,7 @@ static void bind_target_lock_timeout(struct job *j, struct params *p)
     params_int(p, TARGET_LOCK_MS);
 }
 
-/* ------------------------------------------------------------------ who we talk to */
-
-static enum job_next take_identity(struct job *j, enum job_side side, const PGresult *r)
-{
-    struct lead_identity *i = &lead_of(j)->identities[side];
-
-    i->system = lead_keep(j, r, 0);
-    i->timeline = lead_keep(j, r, 1);
-    i->database = lead_keep(j, r, 2);
-    i->is_standby = PQgetvalue(r, 0, 3)[0] == 't';
-    i->next_xid = strtoll(PQgetvalue(r, 0, 4), NULL, 10);
-    i->version = atoi(PQgetvalue(r, 0, 5));
-    return JOB_NEXT;
-}
-
-static enum job_next take_source_identity(struct job *j, PGresult *r)
-{
-    return take_identity(j, JOB_SOURCE, r);
-}
-
-static enum job_next take_target_identity(struct job *j, PGresult *r)
-{
-    return take_identity(j, JOB_TARGET, r);
-}
-
-/* It cannot go on without a person; tried again, slowly, in case somebody mends it. */
-static enum job_next stop(struct job *j, const char *what, const char *hint)
-{
-    struct error e = {0};
-
-    error_set(&e, "%s", what);
-    error_hint(&e, "%s", hint);
-    snprintf(e.sqlstate, sizeof e.sqlstate, "P0001");
-    j->sync->stopped = e;
-    daemon_consider(j->sync->daemon);
-    return job_fail(j, &e);
-}
-
-/* Before anything is installed: are these servers that we can work with at all? */
-static enum job_next enter_check_servers(struct job *j)
-{
-    const struct lead_identity *s = &lead_of(j)->identities[JOB_SOURCE];
-    const struct lead_identity *t = &lead_of(j)->identities[JOB_TARGET];
-
-    if (s->is_standby)
-        return stop(j, "the source is a standby: changes cannot be captured there",
-                    "Point --source at the primary; a follower may serve the copy as "
-                    "copy.follower.");
-    if (t->is_standby)
-        return stop(j, "the target is a standby: nothing can be written there",
-                    "Point --target at the primary.");
-    if (s->version < OLDEST_VERSION || t->version < OLDEST_VERSION)
-        return stop(j, "a server is older than PostgreSQL 12", "Upgrade it first.");
-    if (strcmp(s->system, t->system) == 0 && strcmp(s->database, t->database) == 0)
-        return stop(j, "source and target are the same database", "Check the two addresses.");
-    return JOB_NEXT;
-}
-
-static void bind_take(struct job *j, struct params *p)
-{
-    const struct lead_identity *s = &lead_of(j)->identities[JOB_SOURCE];
-    const struct lead_identity *t = &lead_of(j)->identities[JOB_TARGET];
-
-    params_text(p, j->sync->name);
-    params_text(p, s->system);
-    params_text(p, s->timeline);
-    params_text(p, s->database);
-    params_text(p, t->system);
-    params_text(p, t->database);
-}
-
-static bool is_other(const PGresult *r, int field, const char *now)
-{
-    return !PQgetisnull(r, 0, field) && strcmp(PQgetvalue(r, 0, field), now) != 0;
-}
-
-static enum job_next take_sync(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-    struct sync *s = j->sync;
-    const struct lead_identity *now = l->identities;
-
-    if (is_other(r, 5, now[JOB_SOURCE].system) || is_other(r, 7, now[JOB_SOURCE].database))
-        return stop(j, "the source is not the database that this sync was made with",
-                    "Check --source. To start over with another source, run `rebeco uninstall "
-                    "--target` first.");
-    if (is_other(r, 6, now[JOB_SOURCE].timeline))
-        return stop(j,
-                    "the source was promoted from a standby or restored: it may lack commits "
-                    "that the target has",
-                    "Compare the ends; `rebeco uninstall` and a new copy are always right.");
-    if (is_other(r, 8, now[JOB_TARGET].system) || is_other(r, 9, now[JOB_TARGET].database))
-        return stop(j, "the target is a clone of the database that this sync was made with",
-                    "Check --target. To start a sync of its own here, run `rebeco uninstall "
-                    "--target` first.");
-    if (!PQgetisnull(r, 0, 10) &&
-        strtoll(PQgetvalue(r, 0, 10), NULL, 10) > now[JOB_SOURCE].next_xid)
-        return stop(j,
-                    "the source has gone back in time: its next transaction id lies below the "
-                    "recorded one",
-                    "It was restored from a backup. Compare the ends; `rebeco uninstall` and a "
-                    "new copy are always right.");
-    s->owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
-    s->schema_finished = strcmp(PQgetvalue(r, 0, 1), "follow") == 0;
-    s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0;
-    s->is_paused = PQgetvalue(r, 0, 2)[0] == 't';
-    free(s->snapshot);
-    s->snapshot = PQgetisnull(r, 0, 3) ? NULL : mem_strdup(PQgetvalue(r, 0, 3));
-    free(s->consumer);
-    s->consumer = mem_strdup(PQgetvalue(r, 0, 4));
-    error_clear(&s->stopped);
-    return JOB_NEXT;
-}
+/* ------------------------------------------------------------------ our place at the source */
 
 static void bind_consumer(struct job *j, struct params *p)
 {
@@ -373,12 +261,12 @@ static const struct job_step steps[] = {
     {.name = "source identity",
      .sql = &sql_node_identity,
      .side = JOB_SOURCE,
-     .result = take_source_identity},
+     .result = lead_take_source_identity},
     {.name = "target identity",
      .sql = &sql_node_identity,
      .side = JOB_TARGET,
-     .result = take_target_identity},
-    {.name = "check servers", .enter = enter_check_servers},
+     .result = lead_take_target_identity},
+    {.name = "check servers", .enter = lead_enter_check_servers},
     {.name = "names", .sql = &sql_table_names, .side = JOB_SOURCE, .result = lead_take_names},
     {.name = "install", .enter = lead_enter_install},
     {.name = "install lock", .enter = lead_enter_install_lock},
@@ -392,8 +280,13 @@ static const struct job_step steps[] = {
     {.name = "take",
      .sql = &sql_sync_take,
      .side = JOB_TARGET,
-     .bind = bind_take,
-     .result = take_sync},
+     .bind = lead_bind_take,
+     .result = lead_take_sync},
+    {.name = "accept", .enter = lead_enter_accept, .result = lead_take_accepted},
+    {.name = "former consumer",
+     .sql = &sql_consumer_former,
+     .side = JOB_SOURCE,
+     .bind = lead_bind_former},
     {.name = "consumer", .sql = &sql_consumer_register, .side = JOB_SOURCE, .bind = bind_consumer},
     {.name = "tables",
      .sql = &sql_tables_list,

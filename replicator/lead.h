@@ -31,8 +31,10 @@ struct lead_job {
     int installed;  /* version on that side */
     int installing; /* the file in hand */
     struct lead_identity identities[JOB_SIDES];
-    bool schema_tried; /* the schema copy was asked since the last lead */
-    bool is_first;     /* never led yet */
+    bool is_source_new;          /* another one than before, accepted by a person */
+    const char *former_consumer; /* our name at the source until then; NULL: none (arena) */
+    bool schema_tried;           /* the schema copy was asked since the last lead */
+    bool is_first;               /* never led yet */
     int lock_tries;
     /* The table in hand. */
     struct table *table;

@@ -1,5 +1,6 @@
-/* The steps of the leading job that are not in lead.c: installing our objects (lead_install.c), and
- * the work on single tables (lead_table.c). Used by the lead's files only. */
+/* The steps of the leading job that are not in lead.c: who the servers are (lead_identity.c),
+ * installing our objects (lead_install.c), and the work on single tables (lead_table.c). Used by
+ * the lead's files only. */
 #ifndef LEAD_STEPS_H
 #define LEAD_STEPS_H
 
@@ -14,6 +15,16 @@ static inline struct lead_job *lead_of(struct job *j)
 enum job_next lead_say(struct job *j, enum job_side side, const struct sql *sql);
 /* A value of the first row, kept for this run; NULL for NULL. */
 const char *lead_keep(struct job *j, const PGresult *r, int field);
+
+/* Who the two servers are. */
+enum job_next lead_take_source_identity(struct job *j, PGresult *r);
+enum job_next lead_take_target_identity(struct job *j, PGresult *r);
+enum job_next lead_enter_check_servers(struct job *j);
+void lead_bind_take(struct job *j, struct params *p);
+enum job_next lead_take_sync(struct job *j, PGresult *r);
+enum job_next lead_enter_accept(struct job *j);
+enum job_next lead_take_accepted(struct job *j, PGresult *r);
+void lead_bind_former(struct job *j, struct params *p);
 
 /* Installing. */
 enum job_next lead_enter_install(struct job *j);

@@ -179,6 +179,7 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
     struct error e = {0};
 
+    l->table->wants_copy |= j->sync->replaces_rows;
     if (PQntuples(r) == 0 || l->table->wants_copy)
         return JOB_NEXT;
     error_set(&e, "%s holds rows at the target already", l->table->label);

@@ -168,6 +168,7 @@ struct sync {
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool had_tables;     /* the tables were taken in before: others are new ones */
     bool expects_schema; /* tables missing at the target are about to be created */
+    bool replaces_rows;  /* the source was accepted anew: a first copy may replace rows */
     bool schema_finished;
     bool schema_retried;      /* what could not be created, since we lead */
     bool sequences_are_asked; /* for, since everything else was there */

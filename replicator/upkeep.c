@@ -273,6 +273,8 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
             copy_again(container_of(k, struct table, in_sync));
         return answer(j, id, true, "every table is copied again");
     }
+    if (strcmp(verb, "accept") == 0)
+        return answer(j, id, false, "the source is the one of before: there is nothing to accept");
     l->command_id = id;
     l->command_ok = true;
     snprintf(l->answer, sizeof l->answer, "done");
@@ -342,6 +344,7 @@ enum job_next upkeep_take_phase(struct job *j, PGresult *r)
 {
     (void)r;
     lead_of(j)->recorded_phase = j->sync->phase;
+    j->sync->replaces_rows &= !j->sync->schema_finished; /* as the statement did */
     return job_goto(j, "watch");
 }
 

@@ -89,7 +89,10 @@ def dump(server):
     r = subprocess.run(["pg_dump", "--schema-only", "--no-owner", "--no-privileges", "--no-publications",
                         "--exclude-schema=rebeco", "-d", server.url()], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
-    return re.sub(r"(?m)^(--.*|\\(un)?restrict .*|SET .*)?$\n", "", r.stdout)
+    # From 18 on NOT NULL is a constraint with a name; where the name is not the server's own, it is not copied
+    # from a server that has none.
+    text = re.sub(r' CONSTRAINT (?:"(?:[^"]|"")*"|\w+) NOT NULL', " NOT NULL", r.stdout)
+    return re.sub(r"(?m)^(--.*|\\(un)?restrict .*|SET .*)?$\n", "", text)
 
 
 def same_schema(before, target):
@@ -247,7 +250,7 @@ def test_no_secret_in_an_argument(source, target, rebecos):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as f:
                 line = f.read()
                 if f"port='{source.port}'" in line or f"port='{target.port}'" in line:
-                    seen.add(line.split("\0")[0])
+                    seen |= {name for name in ("pg_dump", "pg_restore") for word in line.split("\0")[:4] if word.endswith(name)}
                     assert hide not in line
     r.wait_phase("copy", 60)
     assert hide not in r.log()

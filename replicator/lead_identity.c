@@ -1,0 +1,179 @@
+/* Who source and target are, and whether they are the ones that the sync was made with.
+ *
+ * A source that lost commits - promoted too early, restored from a backup - or another one
+ * altogether has no history in common with our position: nothing is read from it before a person
+ * has accepted it, and then everything is copied again. */
+#include "lead.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "lead_steps.h"
+#include "log.h"
+
+enum { OLDEST_VERSION = 120000 };
+
+/* ------------------------------------------------------------------ who we talk to */
+
+static enum job_next take_identity(struct job *j, enum job_side side, const PGresult *r)
+{
+    struct lead_identity *i = &lead_of(j)->identities[side];
+
+    i->system = lead_keep(j, r, 0);
+    i->timeline = lead_keep(j, r, 1);
+    i->database = lead_keep(j, r, 2);
+    i->is_standby = PQgetvalue(r, 0, 3)[0] == 't';
+    i->next_xid = strtoll(PQgetvalue(r, 0, 4), NULL, 10);
+    i->version = atoi(PQgetvalue(r, 0, 5));
+    return JOB_NEXT;
+}
+
+enum job_next lead_take_source_identity(struct job *j, PGresult *r)
+{
+    return take_identity(j, JOB_SOURCE, r);
+}
+
+enum job_next lead_take_target_identity(struct job *j, PGresult *r)
+{
+    return take_identity(j, JOB_TARGET, r);
+}
+
+/* It cannot go on without a person; tried again, slowly, in case somebody mends it. */
+static enum job_next stop(struct job *j, const char *what, const char *hint)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s", what);
+    error_hint(&e, "%s", hint);
+    snprintf(e.sqlstate, sizeof e.sqlstate, "P0001");
+    j->sync->stopped = e;
+    daemon_consider(j->sync->daemon);
+    return job_fail(j, &e);
+}
+
+/* Before anything is installed: are these servers that we can work with at all? */
+enum job_next lead_enter_check_servers(struct job *j)
+{
+    const struct lead_identity *s = &lead_of(j)->identities[JOB_SOURCE];
+    const struct lead_identity *t = &lead_of(j)->identities[JOB_TARGET];
+
+    if (s->is_standby)
+        return stop(j, "the source is a standby: changes cannot be captured there",
+                    "Point --source at the primary; a follower may serve the copy as "
+                    "copy.follower.");
+    if (t->is_standby)
+        return stop(j, "the target is a standby: nothing can be written there",
+                    "Point --target at the primary.");
+    if (s->version < OLDEST_VERSION || t->version < OLDEST_VERSION)
+        return stop(j, "a server is older than PostgreSQL 12", "Upgrade it first.");
+    if (strcmp(s->system, t->system) == 0 && strcmp(s->database, t->database) == 0)
+        return stop(j, "source and target are the same database", "Check the two addresses.");
+    return JOB_NEXT;
+}
+
+void lead_bind_take(struct job *j, struct params *p)
+{
+    const struct lead_identity *s = &lead_of(j)->identities[JOB_SOURCE];
+    const struct lead_identity *t = &lead_of(j)->identities[JOB_TARGET];
+
+    params_text(p, j->sync->name);
+    params_text(p, s->system);
+    params_text(p, s->timeline);
+    params_text(p, s->database);
+    params_text(p, t->system);
+    params_text(p, t->database);
+}
+
+static bool is_other(const PGresult *r, int field, const char *now)
+{
+    return !PQgetisnull(r, 0, field) && strcmp(PQgetvalue(r, 0, field), now) != 0;
+}
+
+/* Somebody said that the source as it is now is the right one. */
+static bool is_accepted(const PGresult *r)
+{
+    return PQgetvalue(r, 0, 12)[0] == 't';
+}
+
+/* What is different about the source since it was last led, and what may be done; NULL when it is
+ * the same, and no older. */
+static const char *difference(const PGresult *r, const struct lead_identity *source,
+                              const char **hint)
+{
+    *hint =
+        "Compare the ends. If this source is the right one, `rebeco accept` begins anew with it: "
+        "every table is copied again, and its rows at the target are replaced.";
+    if (is_other(r, 5, source->system) || is_other(r, 7, source->database)) {
+        *hint =
+            "Check --source. If it is the right one, `rebeco accept` begins anew with it: every "
+            "table is copied again, and its rows at the target are replaced.";
+        return "the source is not the database that this sync was made with";
+    }
+    if (is_other(r, 6, source->timeline))
+        return "the source was promoted from a standby or restored: it may lack commits that the "
+               "target has";
+    if (!PQgetisnull(r, 0, 10) && strtoll(PQgetvalue(r, 0, 10), NULL, 10) > source->next_xid)
+        return "the source has gone back in time: its next transaction id lies below the recorded "
+               "one, as after a restore from a backup";
+    return NULL;
+}
+
+static void take_over(struct sync *s, const PGresult *r)
+{
+    s->owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+    s->schema_finished = strcmp(PQgetvalue(r, 0, 1), "follow") == 0;
+    s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0;
+    s->is_paused = PQgetvalue(r, 0, 2)[0] == 't';
+    s->replaces_rows = PQgetvalue(r, 0, 13)[0] == 't';
+    free(s->snapshot);
+    s->snapshot = PQgetisnull(r, 0, 3) ? NULL : mem_strdup(PQgetvalue(r, 0, 3));
+    free(s->consumer);
+    s->consumer = mem_strdup(PQgetvalue(r, 0, 4));
+    error_clear(&s->stopped);
+}
+
+enum job_next lead_take_sync(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+    const char *hint, *what = difference(r, &l->identities[JOB_SOURCE], &hint);
+
+    if (is_other(r, 8, l->identities[JOB_TARGET].system) ||
+        is_other(r, 9, l->identities[JOB_TARGET].database))
+        return stop(j, "the target is a clone of the database that this sync was made with",
+                    "Check --target. To start a sync of its own here, run `rebeco uninstall "
+                    "--only target` first.");
+    if (what && !is_accepted(r))
+        return stop(j, what, hint);
+    take_over(j->sync, r);
+    l->former_consumer =
+        PQgetisnull(r, 0, 14) ? NULL : arena_strdup(j->arena, PQgetvalue(r, 0, 14));
+    l->is_source_new = what != NULL;
+    return JOB_NEXT;
+}
+
+/* Whoever accepts the source gets a sync that has its name and its tables' names, and no position.
+ */
+enum job_next lead_enter_accept(struct job *j)
+{
+    if (!lead_of(j)->is_source_new)
+        return JOB_NEXT;
+    params_clear(&j->params);
+    lead_bind_take(j, &j->params);
+    conn_execute(job_conn(j, JOB_TARGET), &sql_sync_accept, &j->params, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+enum job_next lead_take_accepted(struct job *j, PGresult *r)
+{
+    (void)r;
+    log_event(LOG_WARNING, "the source was accepted: every table is copied again", "sync",
+              j->sync->name, NULL);
+    return job_goto(j, "take");
+}
+
+void lead_bind_former(struct job *j, struct params *p)
+{
+    params_text(p, lead_of(j)->former_consumer);
+}

@@ -1,0 +1,127 @@
+"""The source is not what it was: a promoted standby, a restored backup, another database. The daemon stops and
+says why, nothing is written, and `rebeco accept` begins anew when a person says that it is the right one."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+import rig
+
+TABLES = """
+CREATE TABLE parent (id int PRIMARY KEY, v text);
+CREATE TABLE child (id serial PRIMARY KEY, parent int REFERENCES parent ON DELETE CASCADE, v text UNIQUE);
+INSERT INTO parent SELECT i, 'p' || i FROM generate_series(1, 300) i;
+INSERT INTO child (parent, v) SELECT i, 'c' || i FROM generate_series(1, 300) i;
+"""
+
+
+def begin(source, target, rebecos, **config):
+    source.psql(TABLES)
+    r = rebecos(source, target, rig.config(**config)).start()
+    r.wait_in_sync()
+    return r
+
+
+def lost_commits(source):
+    """What the source of before has and its successor does not."""
+    source.psql("UPDATE parent SET v = 'lost' WHERE id = 1; DELETE FROM parent WHERE id > 250; "
+                "INSERT INTO parent VALUES (9000, 'lost'); INSERT INTO child (parent, v) VALUES (9000, 'lost')")
+
+
+def check_stops(r, target, word):
+    """It says why and what to do, again at each start, and leaves the target alone."""
+    before = target.run("SELECT md5(string_agg(p::text, ',' ORDER BY id)) FROM parent p")
+    r.start()
+    r.wait("the log says why", lambda: [x for x in r.log_lines(word) if "rebeco accept" in x], 30)
+    r.kill9()
+    r.start("--until", "in-sync")
+    assert r.wait_exit(30) == 4, "a person is needed"
+    assert target.run("SELECT md5(string_agg(p::text, ',' ORDER BY id)) FROM parent p") == before
+
+
+def check_accepts(r, source, target, kill=False):
+    r.command("accept", "--timeout", "1s")
+    for _ in range(4 if kill else 0):
+        r.start()
+        r.wait("it begins anew", lambda: r.log_lines("leading"), 20)
+        r.kill9()
+    r.start()
+    r.wait_in_sync(60)
+    rig.check_equal(source, target)
+    source.psql("UPDATE parent SET v = v || '!'; DELETE FROM child WHERE id < 20; INSERT INTO parent VALUES (-1, 'after')")
+    r.wait_in_sync()
+    rig.check_equal(source, target)
+    assert not r.log_lines("holds rows"), r.log_tail()
+    assert target.run("SELECT count(*) FROM rebeco.sync WHERE replaces") == [(0,)]
+    assert source.value("SELECT count(*) FROM rebeco.consumer") == 1
+    refused = r.command("accept")
+    assert refused.code == 1 and "nothing to accept" in refused.err, refused
+
+
+def test_a_promoted_standby(source, target, rebecos):
+    """It was behind when the primary was lost: the target has commits that it does not have."""
+    r = begin(source, target, rebecos)
+    follower = source.standby()
+    follower.stop()
+    lost_commits(source)
+    r.wait_in_sync()
+    r.terminate()
+    source.stop()
+    follower.start()
+    follower.run("SELECT pg_promote()", user="postgres")
+    rig.eventually("it is promoted", lambda: follower.value("SELECT NOT pg_is_in_recovery()"))
+    # The new timeline is in the control file after the first checkpoint.
+    follower.run("CHECKPOINT", user="postgres")
+    after = rebecos(follower, target)
+    check_stops(after, target, "promoted")
+    assert target.value("SELECT v FROM parent WHERE id = 9000") == "lost"
+    check_accepts(after, follower, target)
+    assert target.value("SELECT count(*) FROM parent WHERE id = 9000") == 0
+
+
+@pytest.mark.limit(180)
+def test_a_restored_backup(source, target, rebecos):
+    """Its transaction numbers begin again where the backup was made; killed again and again while it begins anew."""
+    r = begin(source, target, rebecos, new_tables=False)
+    source.stop()
+    backup = source.data + ".backup"
+    subprocess.run(["cp", "-a", source.data, backup], check=True)
+    source.start()
+    lost_commits(source)
+    for i in range(20):
+        source.run("UPDATE parent SET v = %s WHERE id = 2", f"lost {i}")
+    r.wait_in_sync()
+    r.terminate()
+    source.stop()
+    shutil.rmtree(source.data)
+    os.rename(backup, source.data)
+    source.start()
+    check_stops(r, target, "back in time")
+    check_accepts(r, source, target, kill=True)
+
+
+def test_another_database(source, target, servers, rebecos):
+    """As after pg_dump and pg_restore: the same tables, other numbers, and nothing of ours in it."""
+    r = begin(source, target, rebecos)
+    r.terminate()
+    other = servers("other", "app", source.major)
+    for sql in ("ALTER DATABASE app RENAME TO old", "CREATE DATABASE app OWNER app"):
+        other.run(sql, user="postgres", database="postgres")
+    other.psql("CREATE TABLE unrelated (id int PRIMARY KEY); INSERT INTO unrelated VALUES (1);" + TABLES)
+    other.psql("DELETE FROM parent WHERE id % 3 = 0; UPDATE child SET v = v || ' here'")
+    after = rebecos(other, target)
+    check_stops(after, target, "not the database")
+    check_accepts(after, other, target)
+
+
+def test_a_running_daemon_is_told(source, target, rebecos):
+    """The request reaches a daemon that stopped and tries again by itself."""
+    r = begin(source, target, rebecos)
+    r.terminate()
+    target.run("UPDATE rebeco.sync SET source_timeline = 77")
+    r.start()
+    r.wait("it stops", lambda: r.log_lines("promoted"), 30)
+    r.ok("accept", "--timeout", "60s", timeout=70)
+    r.wait_in_sync(60)
+    rig.check_equal(source, target)
