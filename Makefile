@@ -65,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema demo bench setup install format clean help FORCE fuzz-config
+.PHONY: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install format clean help FORCE fuzz-config
 
 all: $(OUT)/rebeco $(OUT)/rebeco.1
 
@@ -156,6 +156,13 @@ image-check:
 # Left out are those that only ask for other words.
 TIDY := -*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-macro-parentheses,-bugprone-sizeof-expression,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result
 
+# The fidelity tests between servers of several versions: PAIRS="13:15 15:17"; see the head of tests/versions.
+check-versions:
+	@tests/setup
+	$(Q)$(MAKE) --no-print-directory SAN=asan BUILD=$(BUILD) all
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD) all
+	@REBECO='$(abspath $(BUILD))/asan/rebeco' REBECO_RELEASE='$(abspath $(BUILD))/rebeco' K='$(K)' tests/versions
+
 # What a compiler does not say: slower, and with opinions, so not a part of `make check`.
 analyze:
 	@tests/setup
@@ -207,6 +214,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema demo bench setup install format clean'
+	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)

@@ -76,7 +76,7 @@ CREATE TABLE rebeco.chunk (
 CREATE TABLE rebeco.command (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sync text NOT NULL,
-    verb text NOT NULL,                 -- pause, resume, kick, resync
+    verb text NOT NULL,                 -- pause, resume, kick, resync, accept
     table_schema text,                  -- NULL: the whole sync
     table_name text,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -71,8 +71,6 @@ def test_a_promoted_standby(source, target, rebecos):
     follower.start()
     follower.run("SELECT pg_promote()", user="postgres")
     rig.eventually("it is promoted", lambda: follower.value("SELECT NOT pg_is_in_recovery()"))
-    # The new timeline is in the control file after the first checkpoint.
-    follower.run("CHECKPOINT", user="postgres")
     after = rebecos(follower, target)
     check_stops(after, target, "promoted")
     assert target.value("SELECT v FROM parent WHERE id = 9000") == "lost"
