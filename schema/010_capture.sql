@@ -159,9 +159,12 @@ BEGIN
            string_agg(format('r.%I', k.name), ', ' ORDER BY k.ordinal),
            string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.ordinal),
            string_agg(format('NEW.%I', k.name), ', ' ORDER BY k.ordinal),
-           string_agg(format('OLD.%1$I %2$s NEW.%1$I', k.name, c.key_equals[k.ordinal]), ' AND ' ORDER BY k.ordinal)
+           string_agg(format('OLD.%1$I%3$s %2$s NEW.%1$I%3$s', k.name, c.key_equals[k.ordinal], d.cast), ' AND ' ORDER BY k.ordinal)
       INTO columns, keys, keys_of_old, keys_of_new, same
-      FROM unnest(c.key_columns) WITH ORDINALITY k (name, ordinal);
+      FROM unnest(c.key_columns) WITH ORDINALITY k (name, ordinal)
+      -- The server finds no operator for a domain over an enum, an array or a range.
+      LEFT JOIN LATERAL (SELECT '::' || c.key_types[k.ordinal] AS cast FROM pg_type t
+                          WHERE t.oid = c.key_typids[k.ordinal] AND t.typtype = 'd') d ON true;
 
     on_truncate := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'T');$f$, log);
     IF is_partitioned THEN

@@ -56,12 +56,16 @@ SELECT (t.doc ->> 'id')::int AS id,
         SELECT string_agg(format('%I', k.name), ', ' ORDER BY k.ordinal) AS names,
                string_agg(format('$%s::%s', k.ordinal, c.doc ->> 'array'), ', ' ORDER BY k.ordinal) AS arrays,
                string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal) AS aliases,
-               string_agg(format(CASE WHEN c.doc ->> 'input' IS NULL THEN 't.%I %s u.k%s%s' ELSE 't.%1$I %2$s %5$s(u.k%3$s::cstring%6$s)%4$s' END,
-                                 k.name, c.doc ->> 'equals', k.ordinal, '::' || (c.doc ->> 'cast'), c.doc ->> 'input', c.doc ->> 'input_more'),
+               string_agg(format(CASE WHEN c.doc ->> 'input' IS NULL THEN 't.%1$I%7$s %2$s u.k%3$s%4$s%7$s' ELSE 't.%1$I%7$s %2$s %5$s(u.k%3$s::cstring%6$s)%4$s%7$s' END,
+                                 k.name, c.doc ->> 'equals', k.ordinal, '::' || (c.doc ->> 'cast'), c.doc ->> 'input', c.doc ->> 'input_more', b.cast),
                           ' AND ' ORDER BY k.ordinal) AS match,
-               string_agg(format('t.%I %s u.c%s', k.name, c.doc ->> 'equals', c.ordinal), ' AND ' ORDER BY k.ordinal) AS match_u
+               string_agg(format('t.%1$I%4$s %2$s u.c%3$s%4$s', k.name, c.doc ->> 'equals', c.ordinal, b.cast), ' AND ' ORDER BY k.ordinal) AS match_u
           FROM json_array_elements_text(t.doc -> 'key') WITH ORDINALITY k (name, ordinal)
-          JOIN json_array_elements(t.doc -> 'columns') WITH ORDINALITY c (doc, ordinal) ON c.doc ->> 'name' = k.name) k
+          JOIN json_array_elements(t.doc -> 'columns') WITH ORDINALITY c (doc, ordinal) ON c.doc ->> 'name' = k.name
+          LEFT JOIN LATERAL ( -- a domain is compared as its base type, as in read_statements.sql
+                SELECT '::' || format_type(rebeco.base_type(a.atttypid), -1) AS cast
+                  FROM pg_attribute a JOIN pg_type d ON d.oid = a.atttypid AND d.typtype = 'd'
+                 WHERE a.attrelid = to_regclass(format('%I.%I', t.doc ->> 'schema', t.doc ->> 'name')) AND a.attname = k.name) b ON true) k
  CROSS JOIN LATERAL (
         SELECT (t.doc ->> 'on_conflict')::boolean AS on_conflict,
                format('%s%I.%I', CASE WHEN (t.doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END, t.doc ->> 'schema', t.doc ->> 'name') AS tree,

@@ -90,12 +90,15 @@ class Run:
             cursor.execute(sql)
             cursor.execute("RELEASE one")
         except psycopg2.Error as e:
+            if "rebeco." in (e.diag.context or "") and e.pgcode not in LOCKED:
+                raise RuntimeError(f"the application's statement failed in our capture: {e}\n{sql}") from e
             if cursor.connection.closed or e.pgcode == "40P01":
                 raise
             self.counts["refused"] += 1
             cursor.execute("ROLLBACK TO one")
 
     def transaction(self, cursor, t):
+        """One transaction of the plan."""
         cursor.execute("BEGIN")
         for item in t["items"]:
             if "sql" in item:

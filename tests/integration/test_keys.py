@@ -51,6 +51,8 @@ def test_keys_of_every_type(source, target, rebeco):
     """Each key is inserted, moved to its equal twin and on, deleted, and used again."""
     source.psql(USER_TYPES)
     kinds = dict(KEYS, **(KEYS_14 if min(source.major, target.major) >= 14 else {}))
+    if source.major >= 14 > target.major:
+        del kinds["word_range"]  # its definition names a multirange type
     twins = TWINS | {"nummultirange"}
     names = {kind: f"k{i}" for i, kind in enumerate(kinds)}
     with source.connect() as c:
@@ -98,6 +100,9 @@ def test_keys_of_every_type(source, target, rebeco):
             c.run(f"INSERT INTO {name} VALUES (30, %s)", values[1])
             c.run(f"DELETE FROM {name} WHERE v = 2")
 
+        def update_beside(kind, name, values):
+            c.run(f"UPDATE {name} SET v = v + 100")
+
         # What is not a twin takes the second value's place, so that goes first.
         c.run("UPDATE mixed SET a = upper(a), b = b * 1.0, c = upper(c) WHERE v < 4")
         c.run("UPDATE mixed SET a = upper(a) WHERE v = 4")
@@ -106,11 +111,13 @@ def test_keys_of_every_type(source, target, rebeco):
         c.run("DELETE FROM parts WHERE a = 'Ab2'")
         for kind, name in names.items():
             if kind not in twins:
-                c.run(f"DELETE FROM {name} WHERE k = %s::{kind}", kinds[kind][1])
+                # By its text: for a domain over an enum the server has no operator.
+                c.run(f"DELETE FROM {name} WHERE k::text = (%s::{kind})::text", kinds[kind][1])
         step(move_to_twin)
         step(move_back)
         step(delete_the_moved)
         step(use_again)
+        step(update_beside)
     assert not rebeco.log_lines("level=error") and not rebeco.log_lines("paused"), rebeco.log_tail()
 
 
