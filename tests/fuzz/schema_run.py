@@ -49,13 +49,14 @@ class Pair:
 
 
 class Run:
-    def __init__(self, pair, plan, say=lambda text: None):
+    def __init__(self, pair, plan, say=lambda text: None, binary=None):
         self.pair, self.plan, self.say = pair, plan, say
         self.database = pair.databases()
         self.counts = {"statements": 0, "refused": 0, "ddl": 0, "ddl refused": 0}
         self.trouble = None
         self.is_paused = False
-        self.rebeco = rig.Rebeco(self.url("source"), self.url("target"), rig.config(**plan["config"]) + "http: {listen: none}\n")
+        self.rebeco = rig.Rebeco(self.url("source"), self.url("target"), rig.config(**plan["config"]) + "http: {listen: none}\n",
+                                 binary=binary)
 
     def url(self, end, user=None):
         server = getattr(self.pair, end)
@@ -237,25 +238,16 @@ class Run:
                 raise Difference(f"not in step after {SETTLE_S} s:\n{standing}")
             time.sleep(0.1)
 
-    def keyless(self):
-        """The tables that Rebeco says it leaves out; the plan has none without a key."""
-        return ()
-
     def compare(self):
-        for attempt in range(2):
-            found = schema_compare.differences(self.url("source", "postgres"), self.url("target", "postgres"))
-            if not found:
-                return
-            if attempt == 0:
-                time.sleep(2)
-                late = schema_compare.differences(self.url("source", "postgres"), self.url("target", "postgres"))
-                word = "for good" if late else "but are equal 2 s later"
-                raise Difference(f"both ends differ, {word}:\n  " + "\n  ".join(found))
+        ends = self.url("source", "postgres"), self.url("target", "postgres")
+        found = schema_compare.differences(*ends)
+        if found:
+            time.sleep(2)
+            word = "for good" if schema_compare.differences(*ends) else "but are equal 2 s later"
+            raise Difference(f"both ends differ, {word}:\n  " + "\n  ".join(found))
 
     def wait_for_schema(self):
-        def is_there():
-            return self.rebeco.phase() in ("follow",)
-        self.rebeco.wait("the first copy", is_there, SETTLE_S)
+        self.rebeco.wait("the first copy", lambda: self.rebeco.phase() == "follow", SETTLE_S)
 
     def round(self, r):
         threads = [threading.Thread(target=self.session, args=(s,)) for s in r["sessions"]]
