@@ -530,7 +530,7 @@ struct batch_job *batch_new(struct sync *s)
 {
     struct batch_job *b = mem_alloc(sizeof *b);
 
-    job_init(&b->job, s->loop, &batch_type, s, s->source_url, s->target_url);
+    job_init(&b->job, s->loop, &batch_type, s, s->config->source, s->config->target);
     apply_init(&b->apply, target_of(b));
     ring_init(&b->sent, sizeof(struct batch_sent));
     b->sync = s;

@@ -482,9 +482,9 @@ static const struct job_type follower_type = {
 
 static void run_follower(struct check *c)
 {
-    if (c->sync->follower_url == NULL || !c->is_finished)
+    if (c->sync->follower.url == NULL || !c->is_finished)
         return;
-    job_init(&c->job, c->loop, &follower_type, NULL, c->sync->follower_url, NULL);
+    job_init(&c->job, c->loop, &follower_type, NULL, &c->sync->follower, NULL);
     c->job.conns[JOB_SOURCE].label = "follower";
     job_start(&c->job);
     ev_run(c->loop, 0);
@@ -493,7 +493,7 @@ static void run_follower(struct check *c)
 
 static void run_job(struct check *c)
 {
-    job_init(&c->job, c->loop, &check_type, NULL, c->sync->source->url, c->sync->target->url);
+    job_init(&c->job, c->loop, &check_type, NULL, c->sync->source, c->sync->target);
     job_start(&c->job);
     ev_run(c->loop, 0);
     if (c->has_programs)
@@ -504,12 +504,12 @@ static void run_job(struct check *c)
 /* False when an end cannot be reached. */
 static bool probe(struct check *c)
 {
-    const char *const urls[JOB_SIDES] = {c->sync->source->url, c->sync->target->url};
+    const struct config_database *const ends[JOB_SIDES] = {c->sync->source, c->sync->target};
 
     for (int side = 0; side < JOB_SIDES; side++) {
         struct check_probe p;
 
-        if (check_probe_run(&p, c->loop, &c->report, side, urls[side], c->sync->network_timeout_s,
+        if (check_probe_run(&p, c->loop, &c->report, side, ends[side], c->sync->network_timeout_s,
                             &c->error))
             continue;
         error_hint(&c->error,

@@ -131,7 +131,8 @@ static void judge(struct check_probe *p)
 }
 
 bool check_probe_run(struct check_probe *p, struct ev_loop *loop, struct check_report *report,
-                     enum job_side side, const char *url, double network_timeout_s, struct error *e)
+                     enum job_side side, const struct config_database *d, double network_timeout_s,
+                     struct error *e)
 {
     memset(p, 0, sizeof *p);
     p->report = report;
@@ -144,7 +145,7 @@ bool check_probe_run(struct check_probe *p, struct ev_loop *loop, struct check_r
 
         c->probe = p;
         conn_init(&c->conn, loop, side == JOB_SOURCE ? "source" : "target", on_event, c);
-        conn_open(&c->conn, url, NULL, network_timeout_s);
+        conn_open(&c->conn, d, network_timeout_s);
     }
     ev_run(loop, 0);
     for (int i = 0; i < CHECK_PROBE_CONNECTIONS; i++)

@@ -37,7 +37,7 @@ struct check_probe {
 
 /* Runs the loop until everything is asked. False and the error when the end cannot be reached. */
 bool check_probe_run(struct check_probe *p, struct ev_loop *loop, struct check_report *report,
-                     enum job_side side, const char *url, double network_timeout_s,
+                     enum job_side side, const struct config_database *d, double network_timeout_s,
                      struct error *e);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,9 +177,8 @@ static void say_and_exit(const char *path, int why)
 
 /* In the new process: puts the descriptors in their places. They are first moved out of the way of
  * each other. */
-static void place_files(const struct child_program *p, int out, int err)
+static void place_files(const struct child_program *p, int in, int out, int err)
 {
-    int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int from[] = {in, out, err, p->files[0], p->files[1]};
 
     for (int i = 0; i < 5; i++)
@@ -206,7 +206,7 @@ static void reset_signals(void)
 }
 
 static void __attribute__((noreturn))
-become(const struct child_program *p, char **environment, const int pipes[2], pid_t parent)
+become(const struct child_program *p, char **environment, const int ends[3], pid_t parent)
 {
     char *const *arguments;
 
@@ -216,7 +216,7 @@ become(const struct child_program *p, char **environment, const int pipes[2], pi
     if (getppid() != parent)
         _exit(127);
     reset_signals();
-    place_files(p, p->output_file >= 0 ? p->output_file : pipes[0], pipes[1]);
+    place_files(p, ends[0], p->output_file >= 0 ? p->output_file : ends[1], ends[2]);
     execve(p->path, arguments, environment);
     say_and_exit(p->path, errno);
     _exit(127);
@@ -250,25 +250,44 @@ static void close_both(int ends[2])
             close(ends[i]);
 }
 
-static pid_t fork_program(const struct child_program *p, int out, int err)
+static pid_t fork_program(const struct child_program *p, int in, int out, int err)
 {
     char **environment = environment_new(p->environment);
     pid_t parent = getpid();
     pid_t pid = fork();
 
     if (pid == 0)
-        become(p, environment, (const int[]){out, err}, parent);
+        become(p, environment, (const int[]){in, out, err}, parent);
     if (pid > 0)
         setpgid(pid, pid);
     free(environment);
     return pid;
 }
 
+/* Standard input: a file in memory, so that nobody waits for anybody. */
+static int open_input(const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+    int fd =
+        text ? memfd_create("rebeco-input", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || len == 0)
+        return fd;
+    if (write(fd, text, len) == (ssize_t)len && lseek(fd, 0, SEEK_SET) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 bool child_start(struct child *c, const struct child_program *p, struct error *e)
 {
     int out[2] = {-1, -1}, err[2] = {-1, -1};
-    bool is_ready = open_pipe(err) && (p->output_file >= 0 || open_pipe(out));
-    pid_t pid = is_ready ? fork_program(p, out[1], err[1]) : -1;
+    int in = open_input(p->input);
+    bool is_ready = in >= 0 && open_pipe(err) && (p->output_file >= 0 || open_pipe(out));
+    pid_t pid = is_ready ? fork_program(p, in, out[1], err[1]) : -1;
+
+    if (in >= 0)
+        close(in);
 
     if (pid < 0) {
         error_set(e, "%s could not be started", p->arguments[0]);

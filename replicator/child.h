@@ -1,9 +1,9 @@
 /* One child process on the loop: a program without a shell, with bounded output and a deadline.
  *
- * The program gets an empty standard input, our environment with additions, and up to two open
- * files as its descriptors 3 and 4. It is the leader of a process group of its own, and the kernel
- * ends it when we die. Secrets go into the environment, never into the arguments. The loop must be
- * the default loop: only that one hears of ended children. */
+ * The program gets an empty standard input or a short text there, our environment with additions,
+ * and up to two open files as its descriptors 3 and 4. It is the leader of a process group of its
+ * own, and the kernel ends it when we die. Secrets go into the environment, never into the
+ * arguments. The loop must be the default loop: only that one hears of ended children. */
 #ifndef CHILD_H
 #define CHILD_H
 
@@ -29,6 +29,7 @@ struct child_program {
     const char *const *environment; /* "NAME=value" replaces, "NAME" removes; ended by NULL */
     int files[CHILD_FILES];         /* become descriptors 3 and 4; -1: none */
     int output_file;                /* becomes standard output; -1: it is kept in `output` */
+    const char *input;              /* what it reads from standard input; NULL: nothing */
     double timeout_s;               /* 0: no deadline */
     size_t output_max;              /* bytes kept of each stream */
 };

@@ -1,4 +1,4 @@
-/* A command's job on a loop of its own. */
+/* A command's job on the loop. */
 #include "client.h"
 
 #include <stdlib.h>
@@ -15,21 +15,23 @@ static void on_limit(struct ev_loop *loop, struct ev_timer *w, int events)
 {
     struct client *c = container_of(w, struct client, limit);
     (void)events;
-    c->is_out_of_time = true;
+    c->is_out_of_time = c->is_over = true;
     ev_break(loop, EVBREAK_ALL);
 }
 
 void client_init(struct client *c, const struct command_context *x, const struct job_type *type,
-                 const char *label, const char *url)
+                 const char *label, const struct config_database *d)
 {
     memset(c, 0, sizeof *c);
     /* The person gets failures as the command's own words, not as log lines, unless they ask. */
     if (x->arguments.log_level == NULL)
         log_setup(x->config->log_format, LOG_ERROR);
-    c->loop = ev_loop_new(EVFLAG_AUTO);
+    /* One for all of a command's clients: only the default loop hears of ended children, which a
+     * password command is. */
+    c->loop = ev_default_loop(0);
     if (c->loop == NULL)
         abort(); /* out of memory or of file descriptors: nothing can be said about it */
-    job_init(&c->job, c->loop, type, NULL, NULL, url);
+    job_init(&c->job, c->loop, type, NULL, NULL, d);
     job_conn(&c->job, JOB_TARGET)->label = label;
     ev_timer_init(&c->limit, on_limit, 0., 0.);
 }
@@ -38,7 +40,6 @@ void client_fini(struct client *c)
 {
     job_fini(&c->job);
     ev_timer_stop(c->loop, &c->limit);
-    ev_loop_destroy(c->loop);
 }
 
 bool client_run(struct client *c, double limit_s, struct error *e)
@@ -47,8 +48,10 @@ bool client_run(struct client *c, double limit_s, struct error *e)
         ev_timer_set(&c->limit, limit_s, 0.);
         ev_timer_start(c->loop, &c->limit);
     }
+    c->is_over = false;
     job_start(&c->job);
-    ev_run(c->loop, 0);
+    while (!c->is_over && ev_run(c->loop, 0))
+        ;
     ev_timer_stop(c->loop, &c->limit);
     if (!c->is_finished && !c->is_out_of_time)
         *e = c->job.error;
@@ -66,6 +69,7 @@ void client_ended(struct job *j, bool finished)
 {
     struct client *c = client_of(j);
     c->is_finished = finished;
+    c->is_over = true;
     ev_break(c->loop, EVBREAK_ALL);
 }
 

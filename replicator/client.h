@@ -1,4 +1,4 @@
-/* A command's job: one connection to one database, run on a loop of its own to its end while a
+/* A command's job: one connection to one database, run to its end while a
  * person waits. It fails at the first failure, unless its type says otherwise: the person decides
  * whether to try again. */
 #ifndef CLIENT_H
@@ -14,15 +14,16 @@ struct client {
     struct ev_loop *loop;
     struct job job;
     struct ev_timer limit; /* ends the waiting */
+    bool is_over;          /* nothing more is waited for */
     bool is_finished;      /* the job came to its end */
     bool is_out_of_time;
 };
 
-/* Prepares a job on the database at `url`, which is borrowed. In errors it is called `label`. The
+/* Prepares a job on the database `d`, which is borrowed. In errors it is called `label`. The
  * type's only side is JOB_TARGET, whichever end that is; its `ended` is client_ended, or calls it.
  */
 void client_init(struct client *c, const struct command_context *x, const struct job_type *type,
-                 const char *label, const char *url);
+                 const char *label, const struct config_database *d);
 void client_fini(struct client *c);
 /* Runs it to its end, for at most `limit_s` seconds (0: no limit). False and the error when it
  * failed; when time ran out also false, with c->is_out_of_time and no error. */

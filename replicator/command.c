@@ -110,6 +110,10 @@ static int run_help(struct command_context *x)
         help_man(stdout);
         return EXIT_DONE;
     }
+    if (x->bash) {
+        help_bash(stdout);
+        return EXIT_DONE;
+    }
     if (x->operand_count == 0) {
         help_overview(stdout);
         return EXIT_DONE;
@@ -135,14 +139,32 @@ static bool parse_until(const char *text, enum config_until *until)
     return true;
 }
 
+static bool parse_role(const struct command_context *x, struct daemon_wish *wish, struct error *e)
+{
+    wish->is_copier = x->role && strcmp(x->role, "copier") == 0;
+    if (x->role && !wish->is_copier) {
+        error_set(e, "--role does not know \"%s\"", x->role);
+        error_hint(e, "It is `--role copier`; a daemon without it leads.");
+        return false;
+    }
+    if (wish->is_copier && (x->standby || x->until)) {
+        error_set(e, "a copier takes neither --standby nor --until");
+        error_hint(e, "It ends by itself when there is nothing left to copy.");
+        return false;
+    }
+    return true;
+}
+
 static int run_daemon(struct command_context *x)
 {
-    enum config_until until;
+    struct daemon_wish wish = {.is_standby = x->standby};
     struct error e;
 
     error_clear(&e);
-    if (parse_until(x->until, &until))
-        return daemon_run(x->config, &x->arguments, until);
+    if (!parse_role(x, &wish, &e))
+        return command_usage_error(&e);
+    if (parse_until(x->until, &wish.until))
+        return daemon_run(x->config, &x->arguments, &wish);
     error_set(&e, "--until does not know \"%s\"", x->until);
     error_hint(&e, "It is `--until copied` or `--until in-sync`.");
     return command_usage_error(&e);
@@ -154,11 +176,19 @@ static const struct command_option run_options[] = {
     {"until", "STATE", offsetof(struct command_context, until),
      "end with code 0 when this is reached: copied (the initial copy is done) or in-sync (and "
      "everything since is at the target)"},
+    {"standby", NULL, offsetof(struct command_context, standby),
+     "when another daemon holds the sync, wait and take over when that one dies, freezes or is cut "
+     "off; without it: end with code 5"},
+    {"role", "copier", offsetof(struct command_context, role),
+     "only help with the initial copy of a sync that another daemon leads, and end with code 0 "
+     "when "
+     "that is over; any number of them, on any machine, with the same configuration"},
     {NULL, NULL, 0, NULL},
 };
 
 static const struct command_option help_options[] = {
     {"man", NULL, offsetof(struct command_context, man), "print the manual page in roff"},
+    {"bash", NULL, offsetof(struct command_context, bash), "print the completion for bash"},
     {NULL, NULL, 0, NULL},
 };
 

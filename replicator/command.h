@@ -25,6 +25,9 @@ struct command_context {
     bool force;
     bool codes;
     bool man;
+    bool bash;
+    bool standby;
+    const char *role;  /* NULL when not given */
     const char *until; /* NULL when not given */
     const char *only;
     const char *timeout;

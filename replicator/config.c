@@ -148,6 +148,7 @@ static bool complete_sync(struct config *c, struct config_sync *s, bool target_i
         return true;
     if (!fill_side(c, s, "source", "REBECO_SOURCE", &s->source, e))
         return false;
+    s->follower.password_command = s->source->password_command;
     if (strcmp(s->source->url, s->target->url) != 0)
         return true;
     error_set(e, "the sync \"%s\" has the same database as source and as target", s->name);

@@ -17,8 +17,10 @@
 struct config_database {
     struct list in_config;
     const char *name;
-    const char *url;    /* any libpq URL or conninfo; holds secrets, never printed */
-    const char *schema; /* the schema that holds our objects: "rebeco" */
+    const char *url;              /* any libpq URL or conninfo; holds secrets, never printed */
+    const char *url_template;     /* the same with its ${file:...} in it, NULL: it has none */
+    const char *password_command; /* run for every connection, NULL: none */
+    const char *schema;           /* the schema that holds our objects: "rebeco" */
 };
 
 /* A list of patterns "schema.table" with * and ?; names that need it are written in SQL quotes. */
@@ -27,6 +29,8 @@ struct config_patterns {
     const char **texts;
     const char **places; /* file:line:column of each, for errors */
 };
+
+enum { CONFIG_HOOKS = 6 /* as many as enum hook_event has */ };
 
 enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY }; /* two-way is refused for now */
 enum config_schema { CONFIG_SCHEMA_AUTO, CONFIG_SCHEMA_EXPECT, CONFIG_SCHEMA_COPY };
@@ -55,11 +59,11 @@ struct config_sync {
     double matview_every_s;       /* 0: never; the schedule, and the least time between on-change */
     int copy_streams;             /* default 4 */
     int64_t copy_split_bytes;     /* default 256 MB */
-    const char *follower_url;     /* NULL: read from the source */
-    int64_t copy_max_rate;        /* bytes per second, 0: no limit */
-    int64_t apply_batch_bytes;    /* rows of a batch in memory at a time; default 16 MB */
-    double network_timeout_s;     /* how long a silent network is believed; default 15 */
-    double poll_s;                /* shortest time between two batches; default 0.01 */
+    struct config_database follower; /* url NULL: the copy is read from the source */
+    int64_t copy_max_rate;           /* bytes per second, 0: no limit */
+    int64_t apply_batch_bytes;       /* rows of a batch in memory at a time; default 16 MB */
+    double network_timeout_s;        /* how long a silent network is believed; default 15 */
+    double poll_s;                   /* shortest time between two batches; default 0.01 */
 };
 
 struct config {
@@ -69,9 +73,12 @@ struct config {
     const char *file;      /* NULL: none was given */
     enum log_format log_format;
     enum log_level log_level;
-    const char *http_listen;     /* "none", or an address that address_parse() reads */
-    const char *http_token_file; /* NULL: nobody is asked for a token */
-    double http_ready_lag_s;     /* default 30 */
+    const char *http_listen;         /* "none", or an address that address_parse() reads */
+    const char *http_token_file;     /* NULL: nobody is asked for a token */
+    double http_ready_lag_s;         /* default 30 */
+    const char *hooks[CONFIG_HOOKS]; /* a command for each enum hook_event, NULL: none */
+    double hooks_lag_limit_s;
+    double hooks_timeout_s;
 };
 
 /* What the command line said; NULL where it said nothing. */

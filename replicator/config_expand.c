@@ -71,6 +71,7 @@ bool config_value_expand(const char *raw, struct config_text *t, struct arena *a
     buf_init(&out);
     buf_text(&out, "");
     t->is_secret = false;
+    t->template = strstr(raw, "${file:") ? arena_strdup(a, raw) : NULL;
     while (ok && *raw != '\0') {
         if (strncmp(raw, "$${", 3) == 0) {
             buf_text(&out, "${");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_value.h"
+#include "hooks.h"
 
 enum { KEY_MAX = 64 };
 
@@ -29,12 +30,21 @@ const struct config_option config_options[] = {
              "--source and --target (or REBECO_SOURCE and REBECO_TARGET) say which."},
     {.path = "databases.*.url",
      .type = OPTION_URL,
-     .offset = offsetof(struct config_database, url),
+     .offset = 0, /* the struct itself */
      .example = "${SOURCE_URL}",
      .required = true,
      .help = "Where the database is: any libpq URL or conninfo string, with TLS options, service "
              "and password files. ${VAR} is replaced from the environment and ${file:/path} from a "
-             "file, in any value; $${ stands for a plain ${."},
+             "file, in any value; $${ stands for a plain ${. In a URL the file is read again for "
+             "every connection: a password that is rotated there is used from then on."},
+    {.path = "databases.*.password_command",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config_database, password_command),
+     .example = "aws rds generate-db-auth-token --hostname db.example --port 5432 --username u",
+     .help = "A program that writes the password as the first line of its output; it is run again "
+             "for every connection, so that tokens may live for minutes. It is run without a shell "
+             "(write sh -c '...' where you need one), has PGHOST, PGPORT, PGUSER and PGDATABASE "
+             "from the URL in its environment, and must end within network_timeout."},
     {.path = "databases.*.schema",
      .type = OPTION_WORD,
      .offset = offsetof(struct config_database, schema),
@@ -186,9 +196,10 @@ const struct config_option config_options[] = {
              "copied again."},
     {.path = "syncs[].copy.follower",
      .type = OPTION_URL,
-     .offset = offsetof(struct config_sync, follower_url),
+     .offset = offsetof(struct config_sync, follower),
      .example = "${FOLLOWER_URL}",
-     .help = "A standby of the source to read the copy from."},
+     .help = "A standby of the source to read the copy from. The password_command of the source is "
+             "asked for it too."},
     {.path = "syncs[].copy.max_rate",
      .type = OPTION_RATE,
      .offset = offsetof(struct config_sync, copy_max_rate),
@@ -244,6 +255,59 @@ const struct config_option config_options[] = {
      .min = 0.1,
      .max = DAY_S,
      .help = "/readyz says no (503) when a sync is not in sync, or is this far behind."},
+    {.path = "hooks",
+     .type = OPTION_GROUP,
+     .help = "Commands that are told what happens, as JSON on their standard input: for a chat, a "
+             "pager, the next step of a migration. They are run without a shell (write sh -c '...' "
+             "where you need one), one after the other; nothing waits for them."},
+    {.path = "hooks.copied",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config, hooks[HOOK_COPIED]),
+     .example = "/usr/local/bin/tell-us",
+     .help = "Run when every table is copied. "
+             "The JSON has event, sync and at, and what belongs to it: table, what, detail, hint, "
+             "lag_s, "
+             "limit_s, exit_code."},
+    {.path = "hooks.in_sync",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config, hooks[HOOK_IN_SYNC]),
+     .example = "/usr/local/bin/tell-us",
+     .help =
+         "Run whenever the target has become one consistent state of the source and follows it."},
+    {.path = "hooks.drift",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config, hooks[HOOK_DRIFT]),
+     .example = "/usr/local/bin/tell-us",
+     .help = "Run when a table is paused because its two ends no longer fit."},
+    {.path = "hooks.lag",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config, hooks[HOOK_LAG]),
+     .example = "/usr/local/bin/tell-us",
+     .help = "Run when the target falls behind by more than lag_limit."},
+    {.path = "hooks.error",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config, hooks[HOOK_ERROR]),
+     .example = "/usr/local/bin/tell-us",
+     .help = "Run when a table is paused by an error, or a sync cannot go on without a person."},
+    {.path = "hooks.stopped",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config, hooks[HOOK_STOPPED]),
+     .example = "/usr/local/bin/tell-us",
+     .help = "Run when the daemon ends; it waits for the command."},
+    {.path = "hooks.lag_limit",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config, hooks_lag_limit_s),
+     .standard = "60s",
+     .min = 0.1,
+     .max = DAY_S,
+     .help = "How far behind the target must be for hooks.lag."},
+    {.path = "hooks.timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config, hooks_timeout_s),
+     .standard = "10s",
+     .min = 0.1,
+     .max = 3600,
+     .help = "How long a hook may run; then it is ended."},
     {.path = "log", .type = OPTION_GROUP, .help = "The log, on standard error."},
     {.path = "log.format",
      .type = OPTION_ENUM,

@@ -16,7 +16,8 @@ enum option_type {
     OPTION_DATABASES, /* a mapping from names to groups: struct config_database */
     OPTION_SYNCS,     /* a list of groups: struct config_sync */
     OPTION_NAME,      /* const char *: letters, digits, "_", "-" and "." */
-    OPTION_URL,       /* const char *: a libpq URL or conninfo; secret */
+    OPTION_URL,       /* struct config_database: a libpq URL or conninfo; secret */
+    OPTION_COMMAND,   /* const char *: a program with its arguments, see words.h */
     OPTION_ADDRESS,   /* const char *: "none", or a numeric address and a port to listen at */
     OPTION_PATH,      /* const char *: of a file */
     OPTION_DATABASE,  /* struct config_database *: the name of one */

@@ -43,8 +43,9 @@ static void value_text(const struct printer *p, const struct config_option *o, c
 {
     const void *from = (const char *)base + o->offset;
     buf_text(value, "");
-    if (p->is_sample && o->type == OPTION_URL && *(const char *const *)from != NULL)
-        config_value_quote(value, *(const char *const *)from); /* ${...}, not a URL */
+    const char *url = o->type == OPTION_URL ? ((const struct config_database *)from)->url : NULL;
+    if (p->is_sample && url != NULL)
+        config_value_quote(value, url); /* ${...}, not a URL */
     else
         config_value_print(o, base, value);
 }

@@ -91,6 +91,7 @@ static json_t *value_schema(const struct config_option *o)
     case OPTION_URL:
     case OPTION_ADDRESS:
     case OPTION_PATH:
+    case OPTION_COMMAND:
     case OPTION_DATABASE:
         break;
     }

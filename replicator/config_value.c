@@ -13,6 +13,7 @@
 
 #include "address.h"
 #include "config_pattern.h"
+#include "words.h"
 
 struct value_unit {
     const char *name;
@@ -58,6 +59,8 @@ static const char *type_name(enum option_type type)
         return "a name of letters, digits, \"_\", \"-\" and \".\", at most 63";
     case OPTION_URL:
         return "a PostgreSQL URL or conninfo string";
+    case OPTION_COMMAND:
+        return "a program with its arguments";
     case OPTION_ADDRESS:
         return "none or address:port, with a numeric address: 127.0.0.1:8080, \"[::]:8080\"";
     case OPTION_PATH:
@@ -222,8 +225,8 @@ static bool set_name(const struct config_option *o, const char **to, const struc
 }
 
 /* libpq's own words are not shown: they quote parts of what they could not read. */
-static bool set_url(const struct config_option *o, const char **to, const struct config_text *t,
-                    struct error *e)
+static bool set_url(const struct config_option *o, struct config_database *d,
+                    const struct config_text *t, struct error *e)
 {
     PQconninfoOption *parts = NULL;
     if (t->text[0] != '\0')
@@ -237,6 +240,26 @@ static bool set_url(const struct config_option *o, const char **to, const struct
         return false;
     }
     PQconninfoFree(parts);
+    d->url = t->text;
+    d->url_template = t->template;
+    return true;
+}
+
+/* Everybody can read a process's arguments, so no secret goes there. */
+static bool set_command(const struct config_option *o, const char **to, const struct config_text *t,
+                        struct arena *a, struct error *e)
+{
+    struct error why;
+    error_clear(&why);
+    if (t->is_secret) {
+        error_set(e, "%s cannot hold ${...}: the arguments of a program are no secret", o->path);
+        error_hint(e, "It has our environment: let it read the variable or the file by itself.");
+        return false;
+    }
+    if (words_split(a, t->text, &why) == NULL) {
+        error_set(e, "%s is not %s: %s", o->path, type_name(o->type), why.what);
+        return false;
+    }
     *to = t->text;
     return true;
 }
@@ -321,6 +344,8 @@ static bool set_field(const struct config_option *o, void *base, const struct co
         return set_name(o, to, t, e);
     case OPTION_URL:
         return set_url(o, to, t, e);
+    case OPTION_COMMAND:
+        return set_command(o, to, t, a, e);
     case OPTION_ADDRESS:
         return set_address(o, to, t, e);
     case OPTION_PATH:
@@ -476,11 +501,12 @@ void config_value_print(const struct config_option *o, const void *base, struct 
     case OPTION_NAME:
     case OPTION_ADDRESS:
     case OPTION_PATH:
+    case OPTION_COMMAND:
         append_string(b, *(const char *const *)from);
         break;
     case OPTION_URL:
-        if (*(const char *const *)from != NULL)
-            append_url(b, *(const char *const *)from);
+        if (((const struct config_database *)from)->url != NULL)
+            append_url(b, ((const struct config_database *)from)->url);
         break;
     case OPTION_DATABASE:
         if (*(struct config_database *const *)from != NULL)

@@ -7,9 +7,10 @@
 
 /* A value as it stands in a file, after ${...} was replaced. */
 struct config_text {
-    const char *text;  /* owned by the configuration's arena, or literal */
-    const char *place; /* file:line:column; NULL for a default */
-    bool is_secret;    /* something was put in for ${...}: errors do not show the text */
+    const char *text;     /* owned by the configuration's arena, or literal */
+    const char *place;    /* file:line:column; NULL for a default */
+    const char *template; /* of what holds ${file:...}: the text as it stands; else NULL */
+    bool is_secret;       /* something was put in for ${...}: errors do not show the text */
 };
 
 /* Replaces ${VAR}, ${file:/path} and $${ in `raw` (which has no '\0' inside) and puts the result

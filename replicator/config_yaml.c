@@ -295,6 +295,7 @@ static bool load_node(struct yaml_loader *l, const struct config_option *o, void
         return load_list(l, o, base);
     case OPTION_NAME:
     case OPTION_URL:
+    case OPTION_COMMAND:
     case OPTION_ADDRESS:
     case OPTION_PATH:
     case OPTION_BOOL:

@@ -66,15 +66,18 @@ void conn_renew_deadline(struct conn *c)
 /* The connection is of no more use: the owner hears of it from the loop. */
 void conn_lose(struct conn *c, const char *what)
 {
-    const char *said = c->pg ? PQerrorMessage(c->pg) : "";
-    size_t len = strcspn(said, "\n");
+    char *said;
 
     if (c->is_lost || c->state == CONN_CLOSED)
         return;
+    said = mem_strdup(c->pg ? PQerrorMessage(c->pg) : "");
+    said[strcspn(said, "\n")] = '\0';
     error_clear(&c->error);
     error_set(&c->error, "%s: %s", c->label, what);
-    if (len > 0)
-        error_detail(&c->error, "%.*s", (int)len, said);
+    conn_read_refusal(said, c->error.sqlstate);
+    if (said[0])
+        error_detail(&c->error, "%s", said);
+    free(said);
     c->is_lost = true;
     ev_io_stop(c->loop, &c->readable);
     ev_io_stop(c->loop, &c->writable);
@@ -353,7 +356,7 @@ static void take_all(struct conn *c)
 
 /* ------------------------------------------------------------------ connecting */
 
-static void watch_socket(struct conn *c, int events)
+void conn_watch_socket(struct conn *c, int events)
 {
     int fd = PQsocket(c->pg);
 
@@ -372,11 +375,12 @@ static void connected(struct conn *c)
     c->state = CONN_OPEN;
     c->timeout_s = 0;
     conn_renew_deadline(c);
+    PQsetErrorVerbosity(c->pg, PQERRORS_DEFAULT);
     if (PQsetnonblocking(c->pg, 1) != 0) {
         conn_lose(c, "the connection cannot be used without blocking");
         return;
     }
-    watch_socket(c, EV_READ);
+    conn_watch_socket(c, EV_READ);
     tell_event(c, CONN_READY);
 }
 
@@ -384,35 +388,20 @@ static void poll_connecting(struct conn *c)
 {
     switch (PQconnectPoll(c->pg)) {
     case PGRES_POLLING_READING:
-        watch_socket(c, EV_READ);
+        conn_watch_socket(c, EV_READ);
         break;
     case PGRES_POLLING_WRITING:
-        watch_socket(c, EV_WRITE);
+        conn_watch_socket(c, EV_WRITE);
         break;
     case PGRES_POLLING_OK:
         connected(c);
         break;
     case PGRES_POLLING_FAILED:
-        conn_lose(c, "cannot connect");
+        conn_refused(c);
         break;
     case PGRES_POLLING_ACTIVE:
         break;
     }
-}
-
-void conn_open(struct conn *c, const char *url, const char *password, double network_timeout_s)
-{
-    c->state = CONN_CONNECTING;
-    c->is_lost = false;
-    c->pg = conn_start(url, password, network_timeout_s);
-    if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
-        conn_lose(c, "cannot connect");
-        return;
-    }
-    PQsetNoticeReceiver(c->pg, conn_ignore_notice, NULL);
-    c->timeout_s = network_timeout_s;
-    conn_renew_deadline(c);
-    watch_socket(c, EV_WRITE);
 }
 
 /* ------------------------------------------------------------------ the loop's callbacks */
@@ -497,6 +486,8 @@ void conn_close(struct conn *c)
     ev_io_stop(c->loop, &c->writable);
     ev_timer_stop(c->loop, &c->deadline);
     ev_timer_stop(c->loop, &c->later);
+    if (c->login)
+        login_clear(c->login);
     if (c->pg)
         PQfinish(c->pg);
     c->pg = NULL;
@@ -518,6 +509,10 @@ void conn_close(struct conn *c)
 void conn_fini(struct conn *c)
 {
     conn_close(c);
+    if (c->login)
+        login_fini(c->login);
+    free(c->login);
+    c->login = NULL;
     ring_fini(&c->pending);
     free(c->prepared);
     c->prepared = NULL;

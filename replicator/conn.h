@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "login.h"
 #include "ring.h"
 #include "sql.h"
 
@@ -83,8 +84,12 @@ struct conn {
     struct ev_timer deadline; /* runs while something is awaited */
     struct ev_timer later;    /* delivers what must not be delivered from inside a call */
     double timeout_s;         /* 0: no limit for what is awaited now */
-    struct error error;       /* why the connection was lost */
-    bool is_lost;             /* CONN_LOST is on its way */
+    const struct config_database *database; /* what it connects to */
+    double network_timeout_s;
+    struct login *login; /* NULL until the first time */
+    bool is_second_try;  /* the login was refused once, and is asked for again */
+    struct error error;  /* why the connection was lost */
+    bool is_lost;        /* CONN_LOST is on its way */
     bool in_pipeline;
     bool reading_paused;
     bool owes_room; /* the owner was told that the connection is full */
@@ -112,10 +117,11 @@ void conn_init(struct conn *c, struct ev_loop *loop, const char *label, conn_han
                void *owner);
 /* Closes and forgets everything. */
 void conn_fini(struct conn *c);
-/* Starts connecting. `url` is any libpq URL or conninfo string; `network_timeout_s` bounds the
- * connecting itself and, through keepalives and tcp_user_timeout, how long a silent network is
- * believed. CONN_READY or CONN_LOST follows. The connection must be closed. */
-void conn_open(struct conn *c, const char *url, const char *password, double network_timeout_s);
+/* Starts connecting, with what files and the password command say now; `d` must outlive the
+ * connection. `network_timeout_s` bounds the password command, the connecting itself and, through
+ * keepalives and tcp_user_timeout, how long a silent network is believed. CONN_READY or CONN_LOST
+ * follows. The connection must be closed. */
+void conn_open(struct conn *c, const struct config_database *d, double network_timeout_s);
 /* Only the first step of it, for conn.c: libpq's handle, with our parameters where the user's
  * string has none. */
 PGconn *conn_start(const char *url, const char *password, double timeout_s);

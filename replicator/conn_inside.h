@@ -9,6 +9,13 @@ bool conn_tell(struct conn *c, const struct conn_message *m);
 /* The connection is of no more use: the owner hears of it from the loop. */
 void conn_lose(struct conn *c, const char *what);
 bool conn_can_send(const struct conn *c);
+/* Waits for the socket. */
+void conn_watch_socket(struct conn *c, int events);
+/* libpq has given up connecting. */
+void conn_refused(struct conn *c);
+/* Takes the SQLSTATE out of what libpq says of a refused connection; changes nothing when there is
+ * none. */
+void conn_read_refusal(char *said, char sqlstate[6]);
 /* Gives libpq's buffer to the socket, and watches the socket for the rest. */
 void conn_flush_output(struct conn *c);
 /* Starts the deadline anew, or stops it when nothing is awaited. */

@@ -16,20 +16,21 @@
 
 #include "batch.h"
 #include "buf.h"
+#include "copier.h"
 #include "copy_steps.h"
 #include "lead.h"
 #include "log.h"
 #include "sqlstate.h"
 #include "sync.h"
 
-const char *copy_source_url(const struct sync *s)
+const struct config_database *copy_source(const struct sync *s)
 {
-    return s->config->follower_url ? s->config->follower_url : s->source_url;
+    return s->config->follower.url ? &s->config->follower : s->config->source;
 }
 
 /* ------------------------------------------------------------------ choosing */
 
-static void put_down(struct copy_job *c)
+void copy_put_down(struct copy_job *c)
 {
     if (c->table) {
         if (c->makes_key)
@@ -56,16 +57,18 @@ static void begin(struct job *j)
     struct copy_job *c = copy_of(j);
 
     ev_timer_stop(j->loop, &c->throttle);
-    put_down(c);
+    copy_put_down(c);
 }
 
 bool copy_takes(const struct table *t, bool is_for_pieces)
 {
-    return t->sync->config->follower_url == NULL || (t->records != TABLE_KEY) == is_for_pieces;
+    return t->sync->config->follower.url == NULL || (t->records != TABLE_KEY) == is_for_pieces;
 }
 
 static bool may_copy(const struct table *t)
 {
+    if (t->sync->copier && !copy_may_help(t))
+        return false;
     return t->state == TABLE_COPY && t->pause == TABLE_RUNS && t->source && t->target &&
            t->chunks_done < t->chunks;
 }
@@ -93,9 +96,9 @@ static void pick_up(struct copy_job *c, struct table *t)
 static enum job_next enter_pick(struct job *j)
 {
     struct copy_job *c = copy_of(j);
-    struct table *t = table_to_index(c->sync);
+    struct table *t = c->sync->copier ? NULL : table_to_index(c->sync);
 
-    put_down(c);
+    copy_put_down(c);
     if (c->sync->is_paused)
         return job_sleep(j, 0.2, JOB_REPEAT);
     if (t == NULL)
@@ -155,6 +158,25 @@ static enum job_next take_claim(struct job *j, PGresult *r)
 static void bind_recount(struct job *j, struct params *p)
 {
     params_text(p, j->sync->name);
+    params_text(p, NULL);
+}
+
+/* The ledger's count is taken and never one of our own: others load chunks too, and a table must
+ * not be believed to be whole before its last chunk is committed. */
+static struct table *take_count(struct job *j, const PGresult *r, int row)
+{
+    struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, row, 0)));
+
+    if (t == NULL || t->state != TABLE_COPY)
+        return NULL;
+    t->chunks_done = atoi(PQgetvalue(r, row, 1));
+    t->bytes_done = strtoll(PQgetvalue(r, row, 2), NULL, 10);
+    t->rows_done = strtoll(PQgetvalue(r, row, 3), NULL, 10);
+    if (t->records != TABLE_KEY && !PQgetisnull(r, row, 4))
+        table_set_snapshot(t, PQgetvalue(r, row, 4));
+    if (t->chunks_done == t->chunks)
+        copy_release_snapshot(t);
+    return t;
 }
 
 /* Nothing to claim: others have the rest in hand, or a commit whose answer was lost did it. The
@@ -164,18 +186,13 @@ static enum job_next take_recount(struct job *j, PGresult *r)
     bool any_left = false;
 
     for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+        const struct table *t = take_count(j, r, i);
 
-        if (t == NULL || t->state != TABLE_COPY)
+        if (t == NULL)
             continue;
-        t->chunks_done = atoi(PQgetvalue(r, i, 1));
-        t->bytes_done = strtoll(PQgetvalue(r, i, 2), NULL, 10);
-        t->rows_done = strtoll(PQgetvalue(r, i, 3), NULL, 10);
-        if (t->records != TABLE_KEY && !PQgetisnull(r, i, 4))
-            table_set_snapshot(t, PQgetvalue(r, i, 4));
         any_left |= may_copy(t) && copy_takes(t, copy_of(j)->is_for_pieces);
     }
-    if (table_to_index(j->sync) || any_left)
+    if (any_left || (j->sync->copier == NULL && table_to_index(j->sync)))
         return job_goto(j, "back off");
     return JOB_DONE;
 }
@@ -189,11 +206,13 @@ static enum job_next enter_ready(struct job *j)
     struct copy_job *c = copy_of(j);
     struct table *t = c->table;
 
+    if (c->sync->copier)
+        return copy_ready_to_help(c);
     if (t->records != TABLE_KEY)
         return job_goto(j, "piece");
     if (t->tolerant && !t->target_has_key) {
         if (t->is_indexing) {
-            put_down(c);
+            copy_put_down(c);
             return job_goto(j, "back off");
         }
         t->is_indexing = true;
@@ -250,7 +269,8 @@ static enum job_next take_relation(struct job *j, PGresult *r)
               c->table->label);
     error_hint(&e, "%s", "It is copied again by itself.");
     snprintf(e.sqlstate, sizeof e.sqlstate, "40001");
-    copy_anew(c->table, &e);
+    if (c->sync->copier == NULL)
+        copy_anew(c->table, &e);
     return job_fail(j, &e);
 }
 
@@ -361,16 +381,21 @@ static enum job_next enter_after(struct job *j)
     return JOB_WAIT;
 }
 
-static void bind_done(struct job *j, struct params *p)
+static enum job_next enter_done(struct job *j)
 {
     const struct copy_job *c = copy_of(j);
+    struct params *p = &j->params;
 
+    params_clear(p);
     params_text(p, c->sync->name);
     params_int(p, c->sync->owner);
     params_int(p, c->table->id);
     params_int(p, c->number);
     params_int(p, c->rows);
     params_int(p, c->bytes);
+    conn_execute(job_conn(j, JOB_TARGET), c->sync->copier ? &sql_chunk_help_done : &sql_chunk_done,
+                 p, CONN_TEXT, 60.);
+    return JOB_WAIT;
 }
 
 static enum job_next enter_source_end(struct job *j)
@@ -389,44 +414,26 @@ static enum job_next enter_more(struct job *j)
     return job_goto(j, "pick");
 }
 
-static enum job_next enter_account(struct job *j)
+static void bind_count(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+    params_int(p, copy_of(j)->table->id);
+}
+
+static enum job_next take_account(struct job *j, PGresult *r)
 {
     struct copy_job *c = copy_of(j);
     struct table *t = c->table;
 
     j->failures = 0;
-    t->chunks_done++;
+    if (PQntuples(r) > 0)
+        take_count(j, r, 0);
     copy_piece_done(t);
-    t->bytes_done += c->planned_bytes;
-    t->rows_done += c->rows;
     t->failures = 0;
     log_event(LOG_INFO, "chunk copied", "sync", c->sync->name, "table", t->label, "chunk",
               log_int(c->number), "of", log_int(t->chunks), "rows", log_int(c->rows), "bytes",
               log_int(c->bytes), NULL);
-    if (t->chunks_done == t->chunks)
-        copy_release_snapshot(t);
     return JOB_NEXT;
-}
-
-/* ------------------------------------------------------------------ a follower */
-
-/* Asked for each chunk: tables are captured one after the other, while others are copied. */
-static enum job_next enter_follower(struct job *j)
-{
-    if (j->sync->config->follower_url == NULL || copy_of(j)->is_for_pieces)
-        return JOB_NEXT;
-    params_clear(&j->params);
-    params_text(&j->params, j->sync->capture_lsn);
-    conn_execute(job_conn(j, JOB_SOURCE), &sql_follower_ready, &j->params, CONN_TEXT, 60.);
-    return JOB_WAIT;
-}
-
-/* A follower may be read once it has replayed what installed the capture. */
-static enum job_next take_follower(struct job *j, PGresult *r)
-{
-    if (PQgetvalue(r, 0, 0)[0] == 't')
-        return JOB_NEXT;
-    return job_sleep(j, 0.5, JOB_REPEAT);
 }
 
 /* ------------------------------------------------------------------ the job */
@@ -450,7 +457,7 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_claim,
      .result = take_claim},
-    {.name = "follower", .enter = enter_follower, .result = take_follower},
+    {.name = "follower", .enter = copy_enter_follower, .result = copy_take_follower},
     {.name = "ready", .enter = enter_ready},
     {.name = "source begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
     {.name = "share snapshot", .enter = enter_share},
@@ -483,11 +490,15 @@ static const struct job_step steps[] = {
      .bind = bind_relation,
      .result = take_relation},
     {.name = "after", .enter = enter_after},
-    {.name = "done", .sql = &sql_chunk_done, .side = JOB_TARGET, .bind = bind_done},
+    {.name = "done", .enter = enter_done},
     {.name = "piece flushed", .enter = copy_enter_piece_flushed, .result = copy_take_piece_flushed},
     {.name = "piece done", .enter = copy_enter_piece_done},
     {.name = "commit", .sql = &sql_commit, .side = JOB_TARGET, .timeout_s = -1},
-    {.name = "account", .enter = enter_account},
+    {.name = "account",
+     .sql = &sql_chunks_count,
+     .side = JOB_TARGET,
+     .bind = bind_count,
+     .result = take_account},
     {.name = "source end", .enter = enter_source_end},
     {.name = "more", .enter = enter_more},
     {.name = "recount",
@@ -520,7 +531,9 @@ static bool failed(struct job *j, const struct error *e)
     enum sqlstate_action action = sqlstate_action(e->sqlstate);
 
     ev_timer_stop(j->loop, &c->throttle);
-    if (t) {
+    if (c->sync->copier)
+        copier_stream_failed(c->sync->copier, e);
+    else if (t) {
         if (strcmp(e->sqlstate, SQLSTATE_TAKEN_OVER) == 0)
             lead_again(c->sync->lead);
         else if (action == SQLSTATE_CONFLICT && !t->tolerant && !c->makes_key &&
@@ -531,7 +544,7 @@ static bool failed(struct job *j, const struct error *e)
         else if (sqlstate_is_of_table(action))
             table_pause(t, TABLE_ERROR, e);
     }
-    put_down(c);
+    copy_put_down(c);
     return true;
 }
 
@@ -560,8 +573,8 @@ struct copy_job *copy_new(struct sync *s, bool is_for_pieces)
 
     c->sync = s;
     c->is_for_pieces = is_for_pieces;
-    job_init(&c->job, s->loop, &copy_type, s, is_for_pieces ? s->source_url : copy_source_url(s),
-             s->target_url);
+    job_init(&c->job, s->loop, &copy_type, s, is_for_pieces ? s->config->source : copy_source(s),
+             s->config->target);
     ev_init(&c->throttle, copy_on_throttle);
     list_append(&s->jobs, &c->job.in_sync);
     return c;
@@ -569,7 +582,7 @@ struct copy_job *copy_new(struct sync *s, bool is_for_pieces)
 
 void copy_free(struct copy_job *c)
 {
-    put_down(c);
+    copy_put_down(c);
     ev_timer_stop(c->job.loop, &c->throttle);
     list_remove(&c->job.in_sync);
     job_fini(&c->job);

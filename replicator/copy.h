@@ -51,6 +51,8 @@ struct copy_job {
 struct snapshot_job {
     struct job job;
     struct table *table;
+    char *name;      /* of the snapshot (malloc) */
+    char *statement; /* that takes it on (malloc) */
 };
 
 /* A stream for the tables that copy_takes() gives to it. */
@@ -61,7 +63,9 @@ bool copy_takes(const struct table *t, bool is_for_pieces);
 void copy_free(struct copy_job *c);
 
 /* Where the copy is read: the follower, or the source. */
-const char *copy_source_url(const struct sync *s);
+const struct config_database *copy_source(const struct sync *s);
+/* A process that only helps may copy chunks of the table now. */
+bool copy_may_help(const struct table *t);
 /* Begins to export a snapshot for a table: its name is in table->exported when it is there. */
 void copy_hold_snapshot(struct table *t);
 /* Lets go of the snapshot that a table's chunks share. */

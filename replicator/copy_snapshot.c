@@ -5,18 +5,40 @@
 #include "copy.h"
 #include "sync.h"
 
+static struct snapshot_job *snapshot_of(struct job *j)
+{
+    return container_of(j, struct snapshot_job, job);
+}
+
 static enum job_next take_export(struct job *j, PGresult *r)
 {
-    struct table *t = container_of(j, struct snapshot_job, job)->table;
+    struct snapshot_job *h = snapshot_of(j);
 
-    free(t->exported);
-    t->exported = mem_strdup(PQgetvalue(r, 0, 0));
+    free(h->statement);
+    free(h->name);
+    h->statement = mem_strdup(PQgetvalue(r, 0, 0));
+    h->name = mem_strdup(PQgetvalue(r, 0, 1));
     return JOB_NEXT;
 }
 
+static void bind_share(struct job *j, struct params *p)
+{
+    const struct snapshot_job *h = snapshot_of(j);
+
+    params_text(p, j->sync->name);
+    params_int(p, j->sync->owner);
+    params_int(p, h->table->id);
+    params_text(p, h->name);
+}
+
+/* Other processes know of it now; the target is not needed any longer. */
 static enum job_next enter_hold(struct job *j)
 {
-    (void)j;
+    struct table *t = snapshot_of(j)->table;
+
+    conn_close(job_conn(j, JOB_TARGET));
+    free(t->exported);
+    t->exported = mem_strdup(snapshot_of(j)->statement);
     return JOB_WAIT;
 }
 
@@ -36,13 +58,14 @@ static bool snapshot_failed(struct job *j, const struct error *e)
 static const struct job_step snapshot_steps[] = {
     {.name = "begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
     {.name = "export", .sql = &sql_snapshot_export, .side = JOB_SOURCE, .result = take_export},
+    {.name = "share", .sql = &sql_snapshot_share, .side = JOB_TARGET, .bind = bind_share},
     {.name = "hold", .enter = enter_hold},
     {0},
 };
 
 static const struct job_type snapshot_type = {
     .name = "snapshot",
-    .uses = {true, false},
+    .uses = {true, true},
     .steps = snapshot_steps,
     .failed = snapshot_failed,
 };
@@ -53,7 +76,8 @@ void copy_hold_snapshot(struct table *t)
 
     h->table = t;
     t->holder = h;
-    job_init(&h->job, t->sync->loop, &snapshot_type, t->sync, copy_source_url(t->sync), NULL);
+    job_init(&h->job, t->sync->loop, &snapshot_type, t->sync, copy_source(t->sync),
+             t->sync->config->target);
     job_start(&h->job);
 }
 
@@ -61,6 +85,8 @@ void copy_release_snapshot(struct table *t)
 {
     if (t->holder) {
         job_fini(&t->holder->job);
+        free(t->holder->name);
+        free(t->holder->statement);
         free(t->holder);
     }
     t->holder = NULL;

@@ -26,6 +26,13 @@ enum job_next copy_take_piece_flushed(struct job *j, PGresult *r);
 enum job_next copy_enter_piece_done(struct job *j);
 void copy_piece_done(struct table *t);
 
+/* What it waits for. */
+enum job_next copy_enter_follower(struct job *j);
+enum job_next copy_take_follower(struct job *j, PGresult *r);
+enum job_next copy_ready_to_help(struct copy_job *c);
+/* The chunk in hand, if there is one, is not in hand any more. */
+void copy_put_down(struct copy_job *c);
+
 /* The key. */
 void copy_bind_key(struct job *j, struct params *p);
 enum job_next copy_take_key(struct job *j, PGresult *r);

@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "batch.h"
+#include "copier.h"
 #include "exit_code.h"
 #include "http.h"
 #include "lead.h"
@@ -65,8 +65,11 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
 {
     struct daemon *d = w->data;
 
-    (void)loop;
     (void)events;
+    if (d->is_ending) { /* with its code; only hooks are not waited for */
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
     if (++d->signals > 1) {
         leave_stopped(d);
         return;
@@ -103,10 +106,19 @@ static bool needs_person(const struct sync *s)
     return s->is_led && sync_waits_for_person(s);
 }
 
+/* Those who watch from outside are told first. */
+static void tell(struct daemon *d)
+{
+    for (struct list *l = d->syncs.next; l != &d->syncs; l = l->next)
+        hooks_look(container_of(l, struct sync, in_daemon));
+    notify_look(&d->notify);
+}
+
 void daemon_consider(struct daemon *d)
 {
     bool all = true;
 
+    tell(d);
     if (d->until == CONFIG_UNTIL_STOPPED || d->signals > 0)
         return;
     for (const struct list *l = d->syncs.next; l != &d->syncs; l = l->next) {
@@ -130,6 +142,14 @@ void daemon_misconfigured(struct daemon *d, const struct error *e)
 {
     log_error(LOG_ERROR, "the configuration does not fit the source", e, NULL);
     leave(d, EXIT_USAGE);
+}
+
+void daemon_copier_over(struct daemon *d)
+{
+    for (const struct list *l = d->syncs.next; l != &d->syncs; l = l->next)
+        if (!container_of(l, struct sync, in_daemon)->copier->is_over)
+            return;
+    leave(d, EXIT_DONE);
 }
 
 void daemon_sync_held(struct daemon *d, struct sync *s)
@@ -178,6 +198,7 @@ static void on_hangup(struct ev_loop *loop, struct ev_signal *w, int events)
     d->config = fresh;
     log_setup(fresh->log_format, fresh->log_level);
     start_syncs(d);
+    hooks_start(&d->hooks);
     http_configure(d->http);
 }
 
@@ -189,29 +210,23 @@ static void watch_signal(struct daemon *d, struct ev_signal *w, int signal_numbe
     ev_signal_start(d->loop, w);
 }
 
-/* Credentials in memory do not belong into a core file. */
-static void forbid_core_files(void)
-{
-    struct rlimit none = {0, 0};
-
-    setrlimit(RLIMIT_CORE, &none);
-}
-
 /* A large row's memory goes back to the system when it is freed, and not into a heap that stays. */
 static void return_large_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 }
 
-int daemon_run(struct config *c, const struct config_arguments *arguments, enum config_until until)
+int daemon_run(struct config *c, const struct config_arguments *arguments,
+               const struct daemon_wish *wish)
 {
     struct daemon d = {.config = c,
                        .arguments = arguments,
                        .only = arguments->sync,
-                       .until = until,
+                       .until = wish->until,
+                       .is_standby = wish->is_standby,
+                       .is_copier = wish->is_copier,
                        .exit_code = EXIT_FAILED};
 
-    forbid_core_files();
     return_large_memory();
     signal(SIGPIPE, SIG_IGN);
     d.loop = ev_default_loop(0);
@@ -220,16 +235,24 @@ int daemon_run(struct config *c, const struct config_arguments *arguments, enum 
     watch_signal(&d, &d.term, SIGTERM, on_signal);
     watch_signal(&d, &d.interrupt, SIGINT, on_signal);
     watch_signal(&d, &d.hangup, SIGHUP, on_hangup);
+    hooks_init(&d.hooks, &d);
+    notify_init(&d.notify, &d);
     start_syncs(&d);
+    hooks_start(&d.hooks);
     d.started_at = ev_time();
     d.http = http_new(&d);
+    notify_ready(&d.notify);
     ev_run(d.loop, 0);
+    notify_stopping(&d.notify);
     http_free(d.http);
     end_syncs(&d);
+    ev_timer_stop(d.loop, &d.grace);
+    hooks_finish(&d.hooks, d.exit_code);
+    hooks_fini(&d.hooks);
+    notify_fini(&d.notify);
     ev_signal_stop(d.loop, &d.term);
     ev_signal_stop(d.loop, &d.interrupt);
     ev_signal_stop(d.loop, &d.hangup);
-    ev_timer_stop(d.loop, &d.grace);
     ev_loop_destroy(d.loop);
     config_free(d.reloaded);
     return d.exit_code;

@@ -185,3 +185,58 @@ void help_man(FILE *to)
     fputs(".SH ENVIRONMENT\n", to);
     roff_rows(to, variables);
 }
+
+/* ---------------------------------------------------------------- bash */
+
+static void bash_options(FILE *to, const struct command_option *options)
+{
+    for (const struct command_option *o = options; o != NULL && o->name != NULL; o++)
+        fprintf(to, " --%s", o->name);
+}
+
+/* The options whose value is a file, and those with any other value. */
+static void bash_values(FILE *to, const struct command_option *options)
+{
+    for (const struct command_option *o = options; o != NULL && o->name != NULL; o++) {
+        if (o->argument == NULL)
+            continue;
+        if (strcmp(o->argument, "FILE") == 0)
+            fprintf(to, "        --%s) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n",
+                    o->name);
+        else
+            fprintf(to, "        --%s) return ;;\n", o->name);
+    }
+}
+
+void help_bash(FILE *to)
+{
+    fputs("# Completion of rebeco for bash; printed by `rebeco help --bash`.\n"
+          "_rebeco()\n{\n"
+          "    local word=${COMP_WORDS[COMP_CWORD]} command= words i\n"
+          "    COMPREPLY=()\n"
+          "    case ${COMP_WORDS[COMP_CWORD - 1]} in\n",
+          to);
+    bash_values(to, command_globals);
+    for (const struct command *c = commands; c->name != NULL; c++)
+        bash_values(to, c->options);
+    fputs("    esac\n"
+          "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+          "        case ${COMP_WORDS[i]} in\n            ",
+          to);
+    for (const struct command *c = commands; c->name != NULL; c++)
+        fprintf(to, "%s%s", c == commands ? "" : "|", c->name);
+    fputs(") command=${COMP_WORDS[i]}; break ;;\n        esac\n    done\n    words=\"", to);
+    bash_options(to, command_globals);
+    fputs(" --help\"\n    case $command in\n        '') words+=\"", to);
+    for (const struct command *c = commands; c->name != NULL; c++)
+        fprintf(to, " %s", c->name);
+    fputs("\" ;;\n", to);
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        fprintf(to, "        %s) words+=\"", c->name);
+        bash_options(to, c->options);
+        fputs("\" ;;\n", to);
+    }
+    fputs("    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\n"
+          "complete -F _rebeco rebeco\n",
+          to);
+}

@@ -12,5 +12,7 @@ void help_overview(FILE *to);
 void help_command(FILE *to, const struct command *c);
 /* The manual page, in roff. */
 void help_man(FILE *to);
+/* The completion of the command line for bash. */
+void help_bash(FILE *to);
 
 #endif

@@ -208,6 +208,8 @@ static void set_up_session(struct job *j, enum job_side side)
     params_int(&j->params, conn_backend_pid(&j->conns[side]));
     params_int(&j->params, (int64_t)(j->conns[side].timeout_s * 1000));
     params_bool(&j->params, j->type->knows_pooler);
+    params_text(&j->params,
+                side == JOB_TARGET && j->sync && !j->sync->copier ? j->sync->name : NULL);
     conn_execute(&j->conns[side], &sql_session_setup, &j->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
 }
 
@@ -236,7 +238,7 @@ static void connect_sides(struct job *j)
         j->is_set_up[side] = false;
         if (!j->type->uses[side])
             continue;
-        conn_open(&j->conns[side], j->urls[side], NULL, timeout_s);
+        conn_open(&j->conns[side], j->databases[side], timeout_s);
         any = true;
     }
     if (!any)
@@ -305,7 +307,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 /* ------------------------------------------------------------------ life */
 
 void job_init(struct job *j, struct ev_loop *loop, const struct job_type *type, struct sync *sync,
-              const char *source_url, const char *target_url)
+              const struct config_database *source, const struct config_database *target)
 {
     static const char *const labels[JOB_SIDES] = {"source", "target"};
 
@@ -315,8 +317,8 @@ void job_init(struct job *j, struct ev_loop *loop, const struct job_type *type, 
     j->type = type;
     j->name = type->name;
     j->sync = sync;
-    j->urls[JOB_SOURCE] = source_url;
-    j->urls[JOB_TARGET] = target_url;
+    j->databases[JOB_SOURCE] = source;
+    j->databases[JOB_TARGET] = target;
     ev_init(&j->timer, on_timer);
     for (int side = 0; side < JOB_SIDES; side++)
         conn_init(&j->conns[side], loop, labels[side], on_event, j);

@@ -73,16 +73,16 @@ struct job {
     const char *name;  /* for logs: the type's name or more */
     struct ev_loop *loop;
     struct conn conns[JOB_SIDES];
-    const char *urls[JOB_SIDES]; /* borrowed; where each side connects to */
-    const struct job_step *step; /* NULL: not running */
-    const struct job_step *next; /* set by job_goto() */
-    struct arena *arena;         /* freed at the end of each run */
-    struct params params;        /* for the statement being sent */
-    struct ev_timer timer;       /* back-off, and job_sleep() */
-    struct error error;          /* the last failure */
-    int failures;                /* in a row */
-    double started_at;           /* ev_now of this run */
-    double backoff_max_s;        /* 0: the default of 1 s */
+    const struct config_database *databases[JOB_SIDES]; /* borrowed; where each connects to */
+    const struct job_step *step;                        /* NULL: not running */
+    const struct job_step *next;                        /* set by job_goto() */
+    struct arena *arena;                                /* freed at the end of each run */
+    struct params params;                               /* for the statement being sent */
+    struct ev_timer timer;                              /* back-off, and job_sleep() */
+    struct error error;                                 /* the last failure */
+    int failures;                                       /* in a row */
+    double started_at;                                  /* ev_now of this run */
+    double backoff_max_s;                               /* 0: the default of 1 s */
     bool is_running;
     bool is_connecting;
     bool is_set_up[JOB_SIDES]; /* connected, and the session's settings are ours */
@@ -93,9 +93,9 @@ struct job {
     enum job_next later;
 };
 
-/* Prepares a job; starts nothing. `loop` and the strings must outlive it. */
+/* Prepares a job; starts nothing. `loop` and the databases must outlive it. */
 void job_init(struct job *j, struct ev_loop *loop, const struct job_type *type, struct sync *sync,
-              const char *source_url, const char *target_url);
+              const struct config_database *source, const struct config_database *target);
 /* Connects and begins at the first step. */
 void job_start(struct job *j);
 /* Ends it now without calling `ended`: closes connections and timers; may be started again. */

@@ -17,13 +17,10 @@
 #include "lead_steps.h"
 #include "log.h"
 #include "plan.h"
-#include "sqlstate.h"
 #include "status.h"
 #include "upkeep.h"
 
-#define LOCK_RETRY_S 0.5
-
-enum { LOCK_TRIES = 8, TARGET_LOCK_MS = 2000, PERSON_FAILURES = 3 };
+enum { TARGET_LOCK_MS = 2000 };
 
 enum job_next lead_say(struct job *j, enum job_side side, const struct sql *sql)
 {
@@ -49,34 +46,8 @@ static void begin(struct job *j)
     upkeep_begin(l);
 }
 
-/* ------------------------------------------------------------------ the lock */
-
-static void bind_name(struct job *j, struct params *p)
-{
-    params_text(p, j->sync->name);
-}
-
-/* Somebody else's session holds the lock: perhaps our own of before, which its server has not
- * missed yet. Patience first; then a daemon that never led gives way. */
-static enum job_next take_lock(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-
-    j->sync->is_held = PQgetvalue(r, 0, 0)[0] != 't';
-    if (!j->sync->is_held) {
-        l->lock_tries = 0;
-        return JOB_NEXT;
-    }
-    if (++l->lock_tries == LOCK_TRIES) {
-        log_event(LOG_WARNING, "another daemon holds this sync", "sync", j->sync->name, "hint",
-                  "Run one daemon per sync. If none runs, its server has not noticed yet that it "
-                  "is gone, and will.",
-                  NULL);
-        if (l->is_first)
-            daemon_sync_held(j->sync->daemon, j->sync);
-    }
-    return job_sleep(j, LOCK_RETRY_S, JOB_REPEAT);
-}
+/* ------------------------------------------------------------------ how long locks are waited for
+ */
 
 static void bind_lock_timeout(struct job *j, struct params *p)
 {
@@ -145,7 +116,7 @@ static void take_table(struct sync *s, const PGresult *r, int row)
         PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);
 }
 
-static enum job_next take_tables(struct job *j, PGresult *r)
+enum job_next lead_take_tables(struct job *j, PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++)
         take_table(j->sync, r, i);
@@ -176,9 +147,8 @@ static enum job_next take_target_catalog(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-/* At a start, the tables that were known get their relations; what does not fit any more is found
- * right after. */
-static void attach_relations(struct sync *s)
+/* What does not fit any more is found right after. */
+void lead_attach_relations(struct sync *s)
 {
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
@@ -198,7 +168,7 @@ static enum job_next enter_reconcile(struct job *j)
     struct lead_job *l = lead_of(j);
     struct sync *s = j->sync;
 
-    attach_relations(s);
+    lead_attach_relations(s);
     s->wants_catalog = false;
     s->expects_schema = !l->schema_tried && s->config->schema != CONFIG_SCHEMA_EXPECT &&
                         !schema_copy_is_running(s->schema);
@@ -248,8 +218,18 @@ static const struct job_step steps[] = {
     {.name = "lock",
      .sql = &sql_sync_lock,
      .side = JOB_TARGET,
-     .bind = bind_name,
-     .result = take_lock},
+     .bind = lead_bind_name,
+     .result = lead_take_lock},
+    {.name = "holder",
+     .sql = &sql_sync_holder,
+     .side = JOB_TARGET,
+     .bind = lead_bind_name,
+     .result = lead_take_holder},
+    {.name = "evict",
+     .sql = &sql_sync_evict,
+     .side = JOB_TARGET,
+     .bind = lead_bind_name,
+     .result = lead_take_evicted},
     {.name = "bound locks",
      .sql = &sql_session_lock_timeout,
      .side = JOB_SOURCE,
@@ -291,8 +271,8 @@ static const struct job_step steps[] = {
     {.name = "tables",
      .sql = &sql_tables_list,
      .side = JOB_TARGET,
-     .bind = bind_name,
-     .result = take_tables},
+     .bind = lead_bind_name,
+     .result = lead_take_tables},
     {.name = "captures",
      .sql = &sql_consumer_tables,
      .side = JOB_SOURCE,
@@ -381,7 +361,7 @@ static const struct job_step steps[] = {
     {.name = "problems",
      .sql = &sql_problems_list,
      .side = JOB_TARGET,
-     .bind = bind_name,
+     .bind = lead_bind_name,
      .result = upkeep_take_problems},
     {.name = "status", .sql = &sql_status_write, .side = JOB_TARGET, .bind = upkeep_bind_status},
     {.name = "told", .enter = upkeep_watch_again},
@@ -416,12 +396,10 @@ static const struct job_step steps[] = {
     {0},
 };
 
-/* A login that is refused, or a database that is not there, again and again: somebody has to mend
- * that. Everything else may pass. */
 static bool failed(struct job *j, const struct error *e)
 {
     sync_lost_lead(j->sync);
-    if (j->failures >= PERSON_FAILURES && sqlstate_action(e->sqlstate) == SQLSTATE_STOP) {
+    if (lead_needs_person(lead_of(j), e)) {
         j->sync->stopped = *e;
         daemon_consider(j->sync->daemon);
     }
@@ -464,7 +442,7 @@ struct lead_job *lead_new(struct sync *s)
 {
     struct lead_job *l = mem_alloc(sizeof *l);
 
-    job_init(&l->job, s->loop, &lead_type, s, s->source_url, s->target_url);
+    job_init(&l->job, s->loop, &lead_type, s, s->config->source, s->config->target);
     l->sync = s;
     l->is_first = true;
     list_init(&l->kicks);

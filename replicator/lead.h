@@ -35,7 +35,10 @@ struct lead_job {
     const char *former_consumer; /* our name at the source until then; NULL: none (arena) */
     bool schema_tried;           /* the schema copy was asked since the last lead */
     bool is_first;               /* never led yet */
-    int lock_tries;
+    int waits_for;               /* the server process that holds the lock, 0: none */
+    char pulse[64];              /* its sign of life, as it was seen last */
+    double heard_at;             /* ev_now when that changed */
+    double refused_since;        /* ev_now since when logins are refused, 0: they are not */
     /* The table in hand. */
     struct table *table;
     struct catalog *source_catalog; /* read, until its other half is */

@@ -1,6 +1,6 @@
-/* The steps of the leading job that are not in lead.c: who the servers are (lead_identity.c),
- * installing our objects (lead_install.c), and the work on single tables (lead_table.c). Used by
- * the lead's files only. */
+/* The steps of the leading job that are not in lead.c: the lock (lead_lock.c), who the servers are
+ * (lead_identity.c), installing our objects (lead_install.c), and the work on single tables
+ * (lead_table.c). Used by the lead's files only. */
 #ifndef LEAD_STEPS_H
 #define LEAD_STEPS_H
 
@@ -25,6 +25,20 @@ enum job_next lead_take_sync(struct job *j, PGresult *r);
 enum job_next lead_enter_accept(struct job *j);
 enum job_next lead_take_accepted(struct job *j, PGresult *r);
 void lead_bind_former(struct job *j, struct params *p);
+
+/* Makes the tables of the sync as they are recorded at the target, from what tables_list says; for
+ * copier.c too. */
+enum job_next lead_take_tables(struct job *j, PGresult *r);
+/* At a start, the tables that are recorded get their relations; likewise. */
+void lead_attach_relations(struct sync *s);
+
+/* The lock. */
+void lead_bind_name(struct job *j, struct params *p);
+enum job_next lead_take_lock(struct job *j, PGresult *r);
+enum job_next lead_take_holder(struct job *j, PGresult *r);
+enum job_next lead_take_evicted(struct job *j, PGresult *r);
+/* After a failure: nothing will get better until somebody does something. */
+bool lead_needs_person(struct lead_job *l, const struct error *e);
 
 /* Installing. */
 enum job_next lead_enter_install(struct job *j);

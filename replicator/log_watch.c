@@ -75,7 +75,7 @@ static const struct job_type log_watch_type = {
 
 void log_watch_init(struct log_watch *w, struct sync *s)
 {
-    job_init(&w->job, s->loop, &log_watch_type, s, s->source_url, NULL);
+    job_init(&w->job, s->loop, &log_watch_type, s, s->config->source, NULL);
 }
 
 void log_watch_start(struct log_watch *w)

@@ -439,7 +439,7 @@ static const struct job_type type = {
 void matview_init(struct matview_job *m, struct sync *sync)
 {
     memset(m, 0, sizeof *m);
-    job_init(&m->job, sync->loop, &type, sync, NULL, sync->target_url);
+    job_init(&m->job, sync->loop, &type, sync, NULL, sync->config->target);
     list_init(&m->views);
     buf_init(&m->changed_text);
     ev_init(&m->due, on_due);

@@ -140,7 +140,7 @@ int monitor_run(struct command_context *x)
     struct monitor m = {.x = x};
     struct error e;
     error_clear(&e);
-    client_init(&m.client, x, &monitor_type, "target", x->sync->target->url);
+    client_init(&m.client, x, &monitor_type, "target", x->sync->target);
     bool ok = client_run(&m.client, 0, &e);
     client_fini(&m.client);
     if (!ok)

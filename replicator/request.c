@@ -253,7 +253,7 @@ int request_run(struct command_context *x)
     error_clear(&e);
     if (!read_limit(x, &limit_s, &e))
         return command_usage_error(&e);
-    client_init(&q.client, x, &request_type, "target", x->sync->target->url);
+    client_init(&q.client, x, &request_type, "target", x->sync->target);
     int code = ask(&q, limit_s);
     client_fini(&q.client);
     json_decref(q.tables);

@@ -93,6 +93,7 @@ enum job_next schema_run(struct schema_copy *s, const char *name, struct child_p
 void schema_run_stop(struct schema_copy *s)
 {
     child_stop(&s->child);
+    login_clear(&s->login);
     s->child_name = "";
 }
 
@@ -284,6 +285,7 @@ static void restore_ended(struct job *j, bool finished)
 }
 
 static const struct job_step restore_steps[] = {
+    {"target login", NULL, JOB_TARGET, NULL, NULL, schema_enter_target_login, NULL, 0},
     {"restore", NULL, JOB_TARGET, NULL, NULL, restore, NULL, 0},
     {NULL, NULL, JOB_TARGET, NULL, NULL, NULL, NULL, 0},
 };
@@ -314,9 +316,10 @@ struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, sch
     s->archive = s->use_list = -1;
     s->child_name = "";
     child_init(&s->child, loop, on_child_ended, s);
+    login_init(&s->login, loop, schema_login_ended, s);
     schema_list_init(&s->list);
     for (int i = 0; i < 4; i++) {
-        job_init(jobs[i], loop, job_types[i], sync, sync->source_url, sync->target_url);
+        job_init(jobs[i], loop, job_types[i], sync, sync->config->source, sync->config->target);
         jobs[i]->backoff_max_s = RETRY_MAX_S;
     }
     return s;
@@ -332,6 +335,7 @@ void schema_copy_free(struct schema_copy *s)
     job_fini(&s->record);
     job_fini(&s->check);
     child_fini(&s->child);
+    login_fini(&s->login);
     schema_list_fini(&s->list);
     schema_login_fini(&s->logins[JOB_SOURCE]);
     schema_login_fini(&s->logins[JOB_TARGET]);

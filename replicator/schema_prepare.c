@@ -59,22 +59,6 @@ static enum job_next begun(struct job *j, PGresult *r)
 
 /* ------------------------------------------------------------------ pg_dump */
 
-static enum job_next make_logins(struct job *j)
-{
-    struct schema_copy *s = of_prepare(j);
-    struct error e;
-
-    error_clear(&e);
-    for (int side = 0; side < JOB_SIDES; side++) {
-        schema_login_fini(&s->logins[side]);
-        if (!schema_login_init(&s->logins[side], j->urls[side], NULL,
-                               arena_printf(j->arena, "rebeco %s schema", s->sync->name),
-                               s->sync->config->network_timeout_s, &e))
-            return schema_fail_for_person(s, &e);
-    }
-    return JOB_NEXT;
-}
-
 static enum job_next tool_answered(struct schema_copy *s)
 {
     struct schema_tool *tool = &s->tools.all[s->tool_asked++];
@@ -488,7 +472,7 @@ static const struct job_step prepare_steps[] = {
     {"present", &sql_schema_copy_present, JOB_TARGET, schema_decide_bind, schema_decide, NULL, NULL,
      0},
     {"begin", &sql_schema_copy_begin, JOB_TARGET, bind_stage, begun, NULL, NULL, 0},
-    {"logins", NULL, JOB_SOURCE, NULL, NULL, make_logins, NULL, 0},
+    {"source login", NULL, JOB_SOURCE, NULL, NULL, schema_enter_source_login, NULL, 0},
     {"programs", NULL, JOB_SOURCE, NULL, NULL, ask_tool, NULL, 0},
     {"dump", NULL, JOB_SOURCE, NULL, NULL, dump, NULL, 0},
     {"list", NULL, JOB_SOURCE, NULL, NULL, list, NULL, 0},

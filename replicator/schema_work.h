@@ -8,6 +8,7 @@
 
 #include "buf.h"
 #include "child.h"
+#include "login.h"
 #include "schema.h"
 #include "schema_list.h"
 #include "schema_tool.h"
@@ -28,6 +29,8 @@ struct schema_copy {
     struct child child;
     enum job_next (*child_ended)(struct schema_copy *s);
     const char *child_name; /* "" when none runs */
+    struct login login;     /* of the program that is about to run */
+    enum job_side login_side;
     struct schema_login logins[JOB_SIDES];
     struct arena *arena; /* of a stage */
     struct schema_tools tools;
@@ -56,6 +59,10 @@ struct schema_copy {
 /* The first job: ends with the archive, and the list that says what the target lacks. */
 extern const struct job_type schema_prepare_type;
 
+/* Steps of the first job and of pg_restore's, and the handler of s->login; in schema_login.c. */
+enum job_next schema_enter_source_login(struct job *j);
+enum job_next schema_enter_target_login(struct job *j);
+void schema_login_ended(struct login *l);
 /* Functions of its first steps; in schema_decide.c. */
 enum job_next schema_decide_looked(struct job *j, PGresult *r);
 enum job_next schema_decide_listed(struct job *j, PGresult *r);

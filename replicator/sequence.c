@@ -200,7 +200,7 @@ static const struct job_type type = {
 void sequence_init(struct sequence_job *s, struct sync *sync)
 {
     memset(s, 0, sizeof *s);
-    job_init(&s->job, sync->loop, &type, sync, sync->source_url, sync->target_url);
+    job_init(&s->job, sync->loop, &type, sync, sync->config->source, sync->config->target);
     buf_init(&s->tables);
     buf_init(&s->sequences);
 }

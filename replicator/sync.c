@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "batch.h"
+#include "copier.h"
 #include "daemon.h"
 #include "lead.h"
 #include "log.h"
 #include "log_watch.h"
 #include "plan.h"
+#include "pulse.h"
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
 
@@ -235,6 +237,7 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
     t->is_recording = false;
     log_error(LOG_WARNING, "table paused", e, "sync", t->sync->name, "table", t->label, "reason",
               table_pause_name(why), NULL);
+    hooks_table_paused(t);
     if (t->sync->batch)
         batch_wake(t->sync->batch);
     lead_wake(t->sync->lead);
@@ -276,7 +279,8 @@ static int streams_wanted(const struct sync *s, bool for_pieces)
         const struct table *t = container_of(l, struct table, in_sync);
         int left = t->chunks - t->chunks_done;
 
-        if (needs_stream(t) && copy_takes(t, for_pieces))
+        if (needs_stream(t) && copy_takes(t, for_pieces) &&
+            (s->copier == NULL || (left > 0 && copy_may_help(t))))
             wanted += left > 0 ? left : 1;
         if (wanted >= s->config->copy_streams)
             return s->config->copy_streams;
@@ -304,10 +308,10 @@ static void start_streams_for(struct sync *s, bool for_pieces)
         job_start(&copy_new(s, for_pieces)->job);
 }
 
-static void start_streams(struct sync *s)
+void sync_start_streams(struct sync *s)
 {
     start_streams_for(s, false);
-    if (s->config->follower_url)
+    if (s->config->follower.url)
         start_streams_for(s, true);
 }
 
@@ -434,13 +438,15 @@ bool sync_waits_for_person(const struct sync *s)
 
 void sync_think(struct sync *s)
 {
+    if (s->copier)
+        copier_think(s->copier);
     if (!s->is_led)
         return;
     batch_start(s->batch);
     if (s->table_count == 0)
         s->is_consistent = true; /* nothing can differ */
     if (!s->is_paused)
-        start_streams(s);
+        sync_start_streams(s);
     release_idle_snapshots(s);
     choose_phase(s);
     start_helpers(s);
@@ -501,6 +507,7 @@ static void forget_tables(struct sync *s)
 void sync_lost_lead(struct sync *s)
 {
     s->is_led = false;
+    pulse_stop(s->pulse);
     stop_streams(s);
     batch_stop(s->batch);
     sequence_stop(s->sequences);
@@ -522,20 +529,21 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     s->loop = loop;
     s->config = config;
     s->name = config->name;
-    s->source_url = config->source->url;
-    s->target_url = config->target->url;
     list_init(&s->in_daemon);
     list_init(&s->tables);
     list_init(&s->jobs);
     s->lead = lead_new(s);
     s->log_watch = mem_alloc(sizeof *s->log_watch);
     log_watch_init(s->log_watch, s);
+    s->pulse = mem_alloc(sizeof *s->pulse);
+    pulse_init(s->pulse, s);
     s->batch = batch_new(s);
     s->sequences = mem_alloc(sizeof *s->sequences);
     sequence_init(s->sequences, s);
     s->matviews = mem_alloc(sizeof *s->matviews);
     matview_init(s->matviews, s);
     s->schema = schema_copy_new(loop, s, schema_finished, s);
+    s->copier = d->is_copier ? copier_new(s) : NULL;
     schema_copy_on_trouble(s->schema, schema_in_trouble);
     return s;
 }
@@ -543,6 +551,10 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
 void sync_start(struct sync *s)
 {
     s->started_at = ev_now(s->loop);
+    if (s->copier) {
+        copier_start(s->copier);
+        return;
+    }
     lead_start(s->lead);
     log_watch_start(s->log_watch);
 }
@@ -557,9 +569,12 @@ void sync_free(struct sync *s)
 {
     sync_stop(s);
     list_remove(&s->in_daemon);
+    copier_free(s->copier);
     lead_free(s->lead);
     log_watch_fini(s->log_watch);
     free(s->log_watch);
+    pulse_fini(s->pulse);
+    free(s->pulse);
     batch_free(s->batch);
     sequence_fini(s->sequences);
     free(s->sequences);

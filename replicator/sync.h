@@ -13,6 +13,7 @@
 #include "config.h"
 #include "copy.h"
 #include "histogram.h"
+#include "hooks.h"
 #include "job.h"
 #include "list.h"
 #include "matview.h"
@@ -21,8 +22,10 @@
 
 struct daemon;
 struct batch_job;
+struct copier;
 struct lead_job;
 struct log_watch;
+struct pulse;
 
 /* In the order in which a sync goes through them. */
 enum sync_phase {
@@ -131,8 +134,6 @@ struct sync {
     struct ev_loop *loop;
     const struct config_sync *config;
     const char *name;
-    const char *source_url;
-    const char *target_url;
     enum sync_phase phase;
     bool is_paused;     /* by a person */
     bool is_consistent; /* the target shows exactly one committed state of the source */
@@ -149,6 +150,8 @@ struct sync {
     struct list jobs; /* struct job, those that run now */
     struct lead_job *lead;
     struct log_watch *log_watch;
+    struct pulse *pulse;
+    struct copier *copier; /* NULL but in a process that only helps with the copy */
     struct batch_job *batch;
     struct sequence_job *sequences;
     struct matview_job *matviews;
@@ -165,6 +168,7 @@ struct sync {
     double last_batch_s;
     struct histogram batch_times;
     int64_t log_bytes;
+    struct hook_marks marks;
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool had_tables;     /* the tables were taken in before: others are new ones */
     bool expects_schema; /* tables missing at the target are about to be created */
@@ -200,6 +204,8 @@ void sync_lost_lead(struct sync *s);
 /* Looks at where everything stands and starts what is next: copy streams, batches, the rest of the
  * schema, materialized views. Called whenever something has ended; cheap. */
 void sync_think(struct sync *s);
+/* As many copy jobs as would find something to do. */
+void sync_start_streams(struct sync *s);
 
 /* A table's place among the others, and finding one. */
 struct table *sync_table_new(struct sync *s);

@@ -59,7 +59,7 @@ static enum job_next result_consumer(struct job *j, PGresult *r)
 static enum job_next enter_hold(struct job *j)
 {
     struct guard *g = guard_of(j);
-    g->client.is_finished = true;
+    g->client.is_finished = g->client.is_over = true;
     ev_break(g->client.loop, EVBREAK_ALL);
     return JOB_WAIT;
 }
@@ -99,8 +99,8 @@ static int clean(const struct uninstall_wish *w, bool source, bool target)
     const struct config_sync *s = w->x->sync;
     struct error e;
     error_clear(&e);
-    bool ok = (!source || uninstall_end(w, "source", s->source->url, &e)) &&
-              (!target || uninstall_end(w, "target", s->target->url, &e));
+    bool ok = (!source || uninstall_end(w, "source", s->source, &e)) &&
+              (!target || uninstall_end(w, "target", s->target, &e));
     if (!ok) {
         error_print(&e);
         return EXIT_FAILED;
@@ -141,7 +141,7 @@ int uninstall_run(struct command_context *x)
         error_hint(&e, "Give --source URL or a configuration file; or --only target.");
         return command_usage_error(&e);
     }
-    client_init(&g.client, x, &guard_type, "target", x->sync->target->url);
+    client_init(&g.client, x, &guard_type, "target", x->sync->target);
     int code = guard_and_clean(&g, source, target);
     client_fini(&g.client);
     free(g.consumer);

@@ -16,7 +16,7 @@ struct uninstall_wish {
 };
 
 /* Cleans the database at `url`; `side` is "source" or "target". Prints what it did. */
-bool uninstall_end(const struct uninstall_wish *w, const char *side, const char *url,
-                   struct error *e);
+bool uninstall_end(const struct uninstall_wish *w, const char *side,
+                   const struct config_database *database, struct error *e);
 
 #endif

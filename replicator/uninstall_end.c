@@ -275,11 +275,11 @@ static void say_done(const struct end *d)
         printf("%s: the schema \"rebeco\" holds nothing of ours and was left alone\n", d->side);
 }
 
-bool uninstall_end(const struct uninstall_wish *w, const char *side, const char *url,
-                   struct error *e)
+bool uninstall_end(const struct uninstall_wish *w, const char *side,
+                   const struct config_database *database, struct error *e)
 {
     struct end d = {.wish = w, .side = side};
-    client_init(&d.client, w->x, &end_type, side, url);
+    client_init(&d.client, w->x, &end_type, side, database);
     d.client.job.backoff_max_s = UNINSTALL_BACKOFF_S;
     bool ok = client_run(&d.client, 0, e);
     client_fini(&d.client);

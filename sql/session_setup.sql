@@ -5,9 +5,11 @@
 -- A session whose client has vanished ends in the time that a silent network is believed: until
 -- then it holds the lock that the next daemon needs.
 -- $1 int: the server process that we connected to; $2 bigint: that time, in milliseconds;
--- $3 boolean: set them whoever answers
--- Result: one row per setting; none when another process answers. Lowest server version: 10.
-SELECT pg_catalog.set_config(s.name, v.value, false)
+-- $3 boolean: set them whoever answers; $4 text: the sync whose daemon this is a session of, NULL:
+-- none. Such sessions share a lock, by which all of them are found when one takes over from another.
+-- Result: one row per setting; none when another process answers. Lowest server version: 11.
+SELECT pg_catalog.set_config(s.name, v.value, false),
+       CASE WHEN s.name = 'lock_timeout' AND $4::text IS NOT NULL THEN pg_catalog.pg_try_advisory_lock_shared(pg_catalog.hashtextextended('rebeco session ' || $4, 0)) END
   FROM (VALUES ('search_path', 'pg_catalog'),
                ('datestyle', 'ISO, YMD'),
                ('intervalstyle', 'postgres'),

@@ -132,6 +132,29 @@ static void test_deadline(void **state)
     child_fini(&c);
 }
 
+static void test_input(void **state)
+{
+    struct child_program p = plain;
+    struct child c;
+
+    (void)state;
+    p.input = "{\"a\": \"b\\nc\"}";
+    run(&c, "cat", p);
+    assert_string_equal(c.output.data, p.input);
+    child_fini(&c);
+    p.input = "";
+    run(&c, "cat | wc -c", p);
+    assert_string_equal(c.output.data, "0\n");
+    child_fini(&c);
+    run(&c, "cat | wc -c", plain);
+    assert_string_equal(c.output.data, "0\n");
+    child_fini(&c);
+    p.input = "never read";
+    run(&c, "exit 0", p);
+    assert_true(child_is_success(&c));
+    child_fini(&c);
+}
+
 static void test_environment(void **state)
 {
     static const char *const additions[] = {"GIVEN=two words", "CHANGED=new", "REMOVED", NULL};
@@ -225,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_output_is_bounded),
         cmocka_unit_test(test_a_program_that_is_not_there),
         cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_input),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_signals_are_as_at_first),

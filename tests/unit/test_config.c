@@ -136,7 +136,7 @@ static const struct option_case option_cases[] = {
     {"syncs[].copy.split_size", "copy: {split_size: 1.5MB}",
      offsetof(struct config_sync, copy_split_bytes), KIND_INT64, 1572864, NULL},
     {"syncs[].copy.follower", "copy: {follower: 'host=f'}",
-     offsetof(struct config_sync, follower_url), KIND_TEXT, 0, "host=f"},
+     offsetof(struct config_sync, follower.url), KIND_TEXT, 0, "host=f"},
     {"syncs[].copy.max_rate", "copy: {max_rate: 50MB/s}",
      offsetof(struct config_sync, copy_max_rate), KIND_INT64, 52428800, NULL},
     {"syncs[].apply.batch_bytes", "apply: {batch_bytes: 65536}",
@@ -197,7 +197,14 @@ static void test_options_of_the_file(void **state)
     struct config *c =
         load_good(BASES "syncs: [{source: a, target: b}]\n"
                         "log: {format: json, level: debug}\n"
-                        "http: {listen: '[::1]:9', token_file: /a, ready_lag: 3s}\n");
+                        "http: {listen: '[::1]:9', token_file: /a, ready_lag: 3s}\n"
+                        "hooks: {copied: a 1, in_sync: b, drift: c, lag: d, error: e, stopped: f,"
+                        " lag_limit: 7s, timeout: 8s}\n");
+    static const char *const hooks[] = {"a 1", "b", "c", "d", "e", "f"};
+    for (int i = 0; i < CONFIG_HOOKS; i++)
+        assert_string_equal(c->hooks[i], hooks[i]);
+    assert_true(c->hooks_lag_limit_s == 7);
+    assert_true(c->hooks_timeout_s == 8);
     assert_string_equal(c->http_listen, "[::1]:9");
     assert_string_equal(c->http_token_file, "/a");
     assert_true(c->http_ready_lag_s == 3);
@@ -207,6 +214,29 @@ static void test_options_of_the_file(void **state)
     assert_string_equal(a->name, "a");
     assert_string_equal(a->url, "postgresql://a/x");
     assert_string_equal(a->schema, "rebeco");
+    assert_null(a->password_command);
+    assert_null(a->url_template);
+    config_free(c);
+}
+
+static void test_how_to_log_in(void **state)
+{
+    (void)state;
+    char text[1000];
+    snprintf(text, sizeof text,
+             "databases:\n"
+             "  a: {url: 'host=a', password_command: 'get --token \"x y\"'}\n"
+             "  b: {url: 'host=b dbname=${file:/proc/sys/kernel/ostype}'}\n"
+             "syncs: [{source: a, target: b, copy: {follower: "
+             "'host=${file:/proc/sys/kernel/ostype}'}}]\n");
+    struct config *c = load_good(text);
+    const struct config_sync *s = first_sync(c);
+    assert_string_equal(s->source->password_command, "get --token \"x y\"");
+    assert_string_equal(s->follower.password_command, s->source->password_command);
+    assert_null(s->source->url_template);
+    assert_string_equal(s->target->url, "host=b dbname=Linux");
+    assert_string_equal(s->target->url_template, "host=b dbname=${file:/proc/sys/kernel/ostype}");
+    assert_string_equal(s->follower.url_template, "host=${file:/proc/sys/kernel/ostype}");
     config_free(c);
 }
 
@@ -249,7 +279,7 @@ static void test_defaults(void **state)
     assert_true(s->matview_every_s == 0);
     assert_int_equal(s->copy_streams, 4);
     assert_true(s->copy_split_bytes == 268435456);
-    assert_null(s->follower_url);
+    assert_null(s->follower.url);
     assert_true(s->copy_max_rate == 0);
     assert_true(s->apply_batch_bytes == 16777216);
     assert_true(s->network_timeout_s == 15);
@@ -288,7 +318,7 @@ static const struct mistake mistakes[] = {
      NULL},
     {"databases:\n  a: {schema: rebeco}\n", "2:6", "databases.*.url is missing", NULL},
     {"databases:\n  a:\n", "2:5", "databases.*.url is missing", NULL},
-    {"databases:\n  a: {url: 'host=a', password_command: x}\n", "2:22", "password_command", NULL},
+    {"databases:\n  a: {url: 'host=a', password_script: x}\n", "2:22", "password_script", NULL},
     {"log: {}\nlog: {}\n", "2:1", "log is there twice", NULL},
     {"http: {port: 8080}\n", "1:8", "no option \"port\" in http", NULL},
     {"http: {listen: 8080}\n", "1:16", "is not none or address:port", NULL},
@@ -669,6 +699,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_option_of_a_sync_changes_its_field),
         cmocka_unit_test(test_options_of_the_file),
+        cmocka_unit_test(test_how_to_log_in),
         cmocka_unit_test(test_no_option_is_without_a_test),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_every_mistake_has_its_place),
