@@ -65,9 +65,9 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install format clean help FORCE fuzz-config
+.PHONY: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install deb format clean help FORCE fuzz-config
 
-all: $(OUT)/rebeco $(OUT)/rebeco.1
+all: $(OUT)/rebeco $(OUT)/rebeco.1 $(OUT)/rebeco.bash
 
 objects: $(OBJECTS)
 
@@ -79,6 +79,9 @@ $(OUT)/rebeco: $(OBJECTS)
 
 $(OUT)/rebeco.1: $(OUT)/rebeco
 	$(Q)$< help --man > $@
+
+$(OUT)/rebeco.bash: $(OUT)/rebeco
+	$(Q)$< help --bash > $@
 
 # Everything but main, as an archive: a unit test takes from it only what it calls.
 $(OUT)/parts.a: $(PARTS)
@@ -178,7 +181,7 @@ fuzz-config: $(GEN)/sql_list.h
 	$(Q)mkdir -p $(BUILD)/fuzz/config
 	clang $(ALL_CPPFLAGS) -std=gnu11 -g -O1 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined -o $(BUILD)/fuzz/fuzz_config tests/fuzz/fuzz_config.c \
-	    $(wildcard replicator/config*.c) $(addprefix replicator/,mem.c buf.c error.c log.c address.c) $(LIBS)
+	    $(wildcard replicator/config*.c) $(addprefix replicator/,mem.c buf.c error.c log.c address.c words.c) $(LIBS)
 	cd $(BUILD)/fuzz && ./fuzz_config -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
 	    config '$(CURDIR)/tests/fuzz/config'
 
@@ -201,10 +204,16 @@ bench:
 	$(Q)$(MAKE) --no-print-directory all
 	@BUILD='$(BUILD)' REBECO_RELEASE='$(abspath $(OUT))/rebeco' tests/bench/bench.py
 
-# The manual page is printed by the program, from its tables of commands and options.
+# The manual page and the completion are printed by the program, from its tables of commands and options.
 install: all
 	install -D -m 755 $(OUT)/rebeco '$(DESTDIR)$(PREFIX)/bin/rebeco'
 	install -D -m 644 $(OUT)/rebeco.1 '$(DESTDIR)$(PREFIX)/share/man/man1/rebeco.1'
+	install -D -m 644 $(OUT)/rebeco.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rebeco'
+
+# A Debian package; needs dpkg-dev, and no root. Set MAINTAINER for one that others will install.
+MAINTAINER ?= Rebeco authors <rebeco@localhost.localdomain>
+deb: all
+	$(Q)conf/debian/build '$(OUT)' '$(VERSION)' '$(MAINTAINER)'
 
 format:
 	clang-format -i replicator/*.[ch] $(wildcard tests/unit/*.[ch])
@@ -214,6 +223,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install format clean'
+	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install deb format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)
