@@ -209,6 +209,23 @@ AS $$
       FROM unnest(names, casts) WITH ORDINALITY n (name, cast_to, ordinal)
 $$;
 
+-- A number made of a few columns of a row, those that are cheap to look at: rows with equal texts have equal
+-- numbers. A type stands for its array; NULL is a column that will not do.
+CREATE FUNCTION rebeco.image_number(names text[], arrays text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(string_agg(format('coalesce(pg_catalog.%s, 0)::bigint * %s', replace(h.call, '$', h.name), h.place * 1000 + 1), ' + '), '0::bigint')
+      FROM (SELECT n.name, f.call, row_number() OVER (ORDER BY f.rank, n.ordinal) AS place
+              FROM unnest(names, arrays) WITH ORDINALITY n (name, array_type, ordinal)
+              JOIN (VALUES ('bigint[]', 'hashint8($)', 1), ('integer[]', 'hashint4($)', 1), ('smallint[]', 'hashint2($)', 1),
+                           ('uuid[]', 'uuid_hash($)', 1), ('timestamp with time zone[]', 'timestamp_hash($ AT TIME ZONE ''UTC'')', 1),
+                           ('timestamp without time zone[]', 'timestamp_hash($)', 1),
+                           ('text[]', 'hashtext($ COLLATE "C")', 2), ('character varying[]', 'hashtext($ COLLATE "C")', 2)) f (array_type, call, rank)
+                ON f.array_type = n.array_type) h
+     WHERE h.place <= 3
+$$;
+
 -- The statement that reads a table's changed rows, as the one for keys does. $3 boolean: something was
 -- removed, or the table truncated. Where that is not so there is nothing to net, and rows go as they
 -- were logged. What is removed comes first.
@@ -250,24 +267,29 @@ CREATE FUNCTION rebeco.image_apply_statements(doc json, OUT upsert text, OUT rem
 AS $$
     SELECT format('INSERT INTO %I.%I (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM unnest(%s) AS u (%s)',
                   doc ->> 'schema', doc ->> 'name', c.names, c.values, c.arrays, c.aliases),
-           format('SELECT rebeco.image_remove(%L, %L, ARRAY(SELECT %s FROM unnest(%s) AS u (%s)))', t.tree, c.image, c.image_of_values, c.arrays, c.aliases),
+           format('SELECT rebeco.image_remove(%L, %L, %L, pg_catalog.array_agg(%s), pg_catalog.array_agg(%s)) FROM unnest(%s) AS u (%s)',
+                  t.tree, c.image, c.number, c.image_of_values, c.number_of_values, c.arrays, c.aliases),
            format('DELETE FROM %s', t.tree)
       FROM (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.ordinal) AS names,
                    string_agg(c.value, ', ' ORDER BY c.ordinal) AS values,
                    string_agg(format('$%s::%s', c.ordinal, c.array_type), ', ' ORDER BY c.ordinal) AS arrays,
                    string_agg('c' || c.ordinal, ', ' ORDER BY c.ordinal) AS aliases,
                    rebeco.image_text(array_agg(format('t.%I', c.name) ORDER BY c.ordinal), array_agg(c.copy_cast ORDER BY c.ordinal)) AS image,
+                   rebeco.image_number(array_agg(format('t.%I', c.name) ORDER BY c.ordinal), array_agg(c.plain_array ORDER BY c.ordinal)) AS number,
+                   rebeco.image_number(array_agg(c.value ORDER BY c.ordinal), array_agg(c.plain_array ORDER BY c.ordinal)) AS number_of_values,
                    rebeco.image_text(array_agg(c.value ORDER BY c.ordinal), array_agg(c.copy_cast ORDER BY c.ordinal)) AS image_of_values
               FROM (SELECT e.ordinal, e.doc ->> 'name' AS name, e.doc ->> 'array' AS array_type, e.doc ->> 'copy_cast' AS copy_cast,
+                           CASE WHEN e.doc ->> 'cast' IS NULL THEN e.doc ->> 'array' END AS plain_array,
                            format(CASE WHEN e.doc ->> 'input' IS NULL THEN 'u.c%s%s' ELSE '%3$s(u.c%1$s::cstring%4$s)%2$s' END,
                                   e.ordinal, '::' || (e.doc ->> 'cast'), e.doc ->> 'input', e.doc ->> 'input_more') AS value
                       FROM json_array_elements(doc -> 'columns') WITH ORDINALITY e (doc, ordinal)) c) c,
            (SELECT format('%s%I.%I', CASE WHEN (doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END, doc ->> 'schema', doc ->> 'name') AS tree) t
 $$;
 
--- Removes one row for each image given, in one scan of the table, and gives their number. It fails when
--- there are fewer.
-CREATE FUNCTION rebeco.image_remove(tree text, image text, images text[]) RETURNS bigint
+-- Removes one row for each image given, in one scan of the table, and gives how many. It fails when there
+-- are fewer. The text of a row is only made where its number is that of an image (IS TRUE keeps the server
+-- from hashing it for every row), unless many images have the same number.
+CREATE FUNCTION rebeco.image_remove(tree text, image text, number text, images text[], numbers bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = on
@@ -277,14 +299,20 @@ DECLARE
     part record;
     n bigint;
     removed bigint := 0;
+    is_same text := format('w.image = %s', image);
 BEGIN
+    SELECT max(i.n) INTO n
+      FROM (SELECT count(DISTINCT i.image COLLATE "C") AS n FROM unnest(images, numbers) i (image, number) GROUP BY i.number) i;
+    IF n <= 3 THEN
+        is_same := format('w.number = %s AND (%s) IS TRUE', number, is_same);
+    END IF;
     FOR part IN EXECUTE format($f$
-        WITH wanted AS MATERIALIZED (SELECT i AS image, count(*) AS n FROM unnest($1) i GROUP BY i)
+        WITH wanted AS MATERIALIZED (SELECT i.image, i.number, count(*) AS n FROM unnest($1, $2) i (image, number) GROUP BY i.image, i.number)
         SELECT f.relation, array_agg(f.place) AS places
           FROM (SELECT t.tableoid AS relation, t.ctid AS place, w.n, row_number() OVER (PARTITION BY w.image) AS number
-                  FROM %s t JOIN wanted w ON w.image = %s) f
+                  FROM %s t JOIN wanted w ON %s) f
          WHERE f.number <= f.n
-         GROUP BY f.relation$f$, tree, image) USING images
+         GROUP BY f.relation$f$, tree, is_same) USING images, numbers
     LOOP
         EXECUTE format('DELETE FROM ONLY %s WHERE ctid = ANY ($1)', part.relation::regclass) USING part.places;
         GET DIAGNOSTICS n = ROW_COUNT;
