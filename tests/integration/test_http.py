@@ -325,48 +325,52 @@ def lags(source, target, seconds):
     return found
 
 
-@contextlib.contextmanager
-def spent(rebeco, cpu, wall, i):
-    """Adds the daemon's CPU time, and the time, to cpu[i] and wall[i]."""
-    cpu_0, begin = rebeco.cpu_seconds(), time.monotonic()
-    yield
-    cpu[i] += rebeco.cpu_seconds() - cpu_0
-    wall[i] += time.monotonic() - begin
+def pool(phases, key):
+    return statistics.median(lag for phase in phases[key] for lag in phase)
 
 
 @pytest.mark.alone
-def test_a_thousand_half_open_connections(source, target, rebecos):
+@pytest.mark.limit(240)
+def test_a_thousand_half_open_connections(source, target, servers, rebecos):
+    """The clients are on this machine too, and take time from the servers and the network whoever they attack. So
+    the lag is compared with that under the same attack on somebody else: another daemon with the same tables."""
     for i in range(60):
         source.run(f"CREATE TABLE t{i} (a int PRIMARY KEY)")
     source.run("CREATE TABLE t (a int PRIMARY KEY)")
     source.run("INSERT INTO t VALUES (1)")
     text, port = conf()
+    other_text, other_port = conf(sync={"name": "other"})
     rebeco = started(rebecos(source, target, text, binary=rig.RELEASE), port)
     rebeco.wait_in_sync(60)
-    quiet, disturbed, cpu, wall, opened, probes = [], [], [0, 0], [0, 0], 0, []
-    # By turns, so that what else changes on the machine counts for both.
-    for _ in range(3):
-        with spent(rebeco, cpu, wall, 0):
-            quiet += lags(source, target, 3)
-        hostile = Hostile(port)
-        try:
-            time.sleep(1.5)
-            with spent(rebeco, cpu, wall, 1):
-                disturbed += lags(source, target, 3)
-            begin = time.monotonic()
-            assert ask(port, "/healthz", timeout=10)[0] == 200
-            probes.append(time.monotonic() - begin)
-        finally:
-            opened += hostile.stop()
-    rise = statistics.median(disturbed) / statistics.median(quiet) - 1
-    print(f"lag {statistics.median(quiet) * 1000:.1f} ms quiet, {statistics.median(disturbed) * 1000:.1f} ms under "
-          f"{opened} half-open connections ({rise * 100:+.1f} %); CPU {cpu[0]:.2f} of {wall[0]:.1f} s and {cpu[1]:.2f} of "
-          f"{wall[1]:.1f} s; slowest probe {max(probes) * 1000:.0f} ms; peak {rebeco.peak_rss() / 2**20:.1f} MB")
+    other = started(rebecos(source, servers("other", "rds"), other_text, binary=rig.RELEASE), other_port)
+    other.wait_in_sync(60)
+    phases = {"quiet": [], "other": [], "own": []}
+    cpu, wall, opened, probes = dict.fromkeys(phases, 0), dict.fromkeys(phases, 0), 0, []
+    # By turns, so that what else changes on the machine counts for all.
+    for _ in range(2):
+        for phase, attacked in (("quiet", None), ("other", other_port), ("own", port)):
+            hostile = Hostile(attacked) if attacked else None
+            try:
+                time.sleep(1.5 if hostile else 0)
+                cpu_0, begin = rebeco.cpu_seconds(), time.monotonic()
+                phases[phase].append(lags(source, target, 3))
+                cpu[phase] += rebeco.cpu_seconds() - cpu_0
+                wall[phase] += time.monotonic() - begin
+                begin = time.monotonic()
+                assert ask(port, "/healthz", timeout=10)[0] == 200
+                probes.append(time.monotonic() - begin)
+            finally:
+                opened += hostile.stop() if hostile else 0
+    quiet, others, own = (pool(phases, p) for p in phases)
+    print(f"lag {quiet * 1000:.1f} ms quiet, {others * 1000:.1f} ms while another daemon is attacked, {own * 1000:.1f} ms "
+          f"while this one is ({(own / others - 1) * 100:+.1f} %), by {opened} half-open connections; CPU "
+          f"{cpu['quiet'] / wall['quiet']:.3f} and {cpu['own'] / wall['own']:.3f}; slowest probe {max(probes) * 1000:.0f} ms; "
+          f"peak {rebeco.peak_rss() / 2**20:.1f} MB")
     assert opened > 3000
     assert max(probes) < 5, "a probe was not answered in time"
-    # A tenth is promised; the rest is for what the clients and the network take from the servers on this machine.
-    assert statistics.median(disturbed) < statistics.median(quiet) * 1.1 + 0.01
-    assert cpu[1] / wall[1] - cpu[0] / wall[0] < 0.1, "serving took more of the loop than its share"
+    # A tenth is promised; the rest is for a machine with other things to do.
+    assert own < others * 1.1 + 0.02
+    assert cpu["own"] / wall["own"] - cpu["quiet"] / wall["quiet"] < 0.1, "serving took more of the loop than its share"
     assert rebeco.peak_rss() < 64 * 2**20
     rebeco.wait("all are gone", lambda: metrics(ask(port, "/metrics")[1])["rebeco_http_clients"] <= 2, 40)
     assert metrics(ask(port, "/metrics")[1])["rebeco_http_dropped_total"] > 500
