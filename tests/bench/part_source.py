@@ -50,7 +50,7 @@ class Captures:
         else:
             self.on_off({"rebeco": "rebeco_", "empty row trigger": "empty_"}[who], on)
             if who == "rebeco" and not on:
-                for (t,) in self.scene.source.run("SELECT format('rebeco.%%I', relname) FROM pg_class WHERE relnamespace = 'rebeco'::regnamespace "
+                for (t,) in self.scene.source.run("SELECT format('rebeco.%I', relname) FROM pg_class WHERE relnamespace = 'rebeco'::regnamespace "
                                                   r"AND relkind = 'r' AND relname ~ '^log_\d+_[01]$'", user="postgres"):
                     self.scene.source.run(f"TRUNCATE {t}", user="postgres")
 

@@ -96,7 +96,7 @@ class Bucardo:
         self.say("start", "--log-destination", self.home)
 
     def first_copy_is_done(self):
-        return self.scene.source.value("SELECT 1 FROM bucardo.syncrun WHERE status LIKE 'Complete%%' AND ended IS NOT NULL", user="bucardo", database="bucardo")
+        return self.scene.source.value("SELECT 1 FROM bucardo.syncrun WHERE status LIKE 'Complete%' AND ended IS NOT NULL", user="bucardo", database="bucardo")
 
     def stop(self):
         if not os.path.isdir(self.home):
@@ -115,8 +115,8 @@ class Bucardo:
 
     def forget(self):
         """Empties its logs, as nobody reads them."""
-        for (t,) in self.scene.source.run(r"SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'bucardo' "
-                                          r"AND (tablename LIKE 'delta\_public%%' OR tablename LIKE 'track\_public%%')", user="postgres"):
+        for (t,) in self.scene.source.run(r"SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'bucardo' "
+                                          r"AND (tablename LIKE 'delta\_public%' OR tablename LIKE 'track\_public%')", user="postgres"):
             self.scene.source.run(f"TRUNCATE {t}", user="postgres")
 
     def remove(self):
