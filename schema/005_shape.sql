@@ -1,26 +1,33 @@
 -- How a table looks, as text: what a batch compares with what it was made for.
+--
+-- What one of these functions calls for each table or column is in PL/pgSQL, which keeps its plans: a
+-- function in SQL would be planned anew each time, which costs more than all the rest.
 
 -- A type's name with its modifier, the same at both ends when it is the same type.
 CREATE FUNCTION rebeco.type_name(type oid, modifier int) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_depend d
+BEGIN
+    RETURN (SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_depend d
                               WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'e'
                                 AND d.objid = CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN t.typelem ELSE t.oid END)
                 THEN regexp_replace(format_type(type, modifier), '^("([^"]|"")*"|[^".]+)\.', '')
                 ELSE format_type(type, modifier) END
-      FROM pg_type t WHERE t.oid = type
+      FROM pg_type t WHERE t.oid = type);
+END
 $$;
 
 -- The columns of the index that identifies a row, in the index's order: the primary key, else the
 -- narrowest unique index over columns that are never null, without predicate or expression.
 CREATE FUNCTION rebeco.table_key(relation oid)
     RETURNS TABLE (index_oid oid, is_immediate boolean, ordinal int, column_name name)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT i.indexrelid, i.indimmediate, k.ordinal::int, a.attname
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT i.indexrelid, i.indimmediate, k.ordinal::int, a.attname
       FROM (SELECT x.indexrelid, x.indrelid, x.indkey, x.indnkeyatts, x.indimmediate
               FROM pg_index x
              WHERE x.indrelid = relation AND x.indisunique AND x.indisvalid
@@ -31,7 +38,8 @@ AS $$
              ORDER BY x.indisprimary DESC, x.indimmediate DESC, x.indnkeyatts, x.indexrelid
              LIMIT 1) i
      CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k (attnum, ordinal)
-      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum;
+END
 $$;
 
 -- Name, kind, columns in order with type, nullability and how they are generated, and the key.
