@@ -12,7 +12,7 @@ import floor
 import peers
 import rig
 from part_source import LIVE
-from scene import (BULK, HERE, SCALE, SECONDS, TRANSACTIONS, Others, Scene, beat, check_arrived, cpu_of, percentile, rebeco,
+from scene import (BULK, HERE, SCALE, SECONDS, SMALL, TRANSACTIONS, Others, Scene, beat, check_arrived, cpu_of, percentile, rebeco,
                    sessions, settle, stopwatch, tpcb, wait_beat)
 
 # ------------------------------------------------------------------ backlogs
@@ -310,7 +310,7 @@ def oldtx(report):
             load = threading.Thread(target=tpcb, args=(scene.source,), kwargs={"seconds": seconds + 4, "rate": 400})
             with scene.source.connect() as old:
                 old.run("BEGIN")
-                old.run("INSERT INTO s50 VALUES (-1, 0, 'old')")
+                old.run(f"INSERT INTO {list(SMALL)[-1]} VALUES (-1, 0, 'old')")
                 load.start()
                 time.sleep(3)
                 used = []
