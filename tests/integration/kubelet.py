@@ -2,7 +2,7 @@
 
 A Container is started by crun from an unpacked image under what the pod's manifest says: user, groups, read-only root
 file system, no capabilities, no new privileges, the seccomp profile of a container runtime, its arguments, and its
-ConfigMap and Secret as mounts. It shares the machine's network. Kubelet probes it, ends it and starts it again
+ConfigMap and Secret as mounts. It shares the machine's network, so each listens on a port of its own. Kubelet probes it, ends it and starts it again
 as the manifest says; JobController decides when the Job is done, and when it has failed.
 """
 
@@ -34,17 +34,31 @@ def load(path):
 def build(folder):
     """What `kubectl kustomize` makes of a folder: the little of it that the folders here use."""
     (k,) = load(folder + "/kustomization.yaml")
-    assert set(k) <= {"apiVersion", "kind", "resources", "images"}, f"{folder}: kubelet.py does not know all of this"
+    known = {"apiVersion", "kind", "resources", "images", "patches"}
+    assert set(k) <= known, f"{folder}: kubelet.py does not know all of this"
     docs = []
     for entry in k["resources"]:
         path = os.path.normpath(os.path.join(folder, entry))
         docs += build(path) if os.path.isdir(path) else load(path)
+    for patch in k.get("patches", []):
+        (change,) = load(os.path.join(folder, patch["path"]))
+        (doc,) = [d for d in docs if (d["kind"], d["metadata"]["name"]) == (change["kind"], change["metadata"]["name"])]
+        _merge(doc, change)
     for image in k.get("images", []):
         for doc in docs:
             for c in containers(doc):
                 if c["image"] == image["name"]:
                     c["image"] = f"{image['newName']}:{image['newTag']}"
     return docs
+
+
+def _merge(doc, change):
+    for key, value in change.items():
+        assert not isinstance(value, list), "lists are merged by rules that are not known here"
+        if isinstance(value, dict):
+            _merge(doc.setdefault(key, {}), value)
+        else:
+            doc[key] = value
 
 
 def pod_of(doc):
@@ -57,13 +71,10 @@ def containers(doc):
 
 
 class Cluster:
-    """An overlay's manifests, with what a user puts in: the secrets, and here also another port."""
+    """The manifests of overlays that are applied together, with the secrets that a user puts in."""
 
-    def __init__(self, overlay, secrets, config=None):
-        text = json.dumps(build(f"{MANIFESTS}/overlays/{overlay}"))
-        self.port = rig.free_port()
-        assert "8080" in text
-        self.docs = json.loads(text.replace("8080", str(self.port)))
+    def __init__(self, *overlays, secrets, config=None):
+        self.docs = [doc for overlay in overlays for doc in build(f"{MANIFESTS}/overlays/{overlay}")]
         self.objects = {(d["kind"], d["metadata"]["name"]): d for d in self.docs}
         secret = self.objects["Secret", "rebeco"]
         assert set(secrets) == set(secret["stringData"]), "other secrets than the manifest has"
@@ -72,9 +83,8 @@ class Cluster:
             files = self.objects["ConfigMap", "rebeco"]["data"]
             files["rebeco.yaml"] = config(files["rebeco.yaml"])
 
-    def the(self, kind):
-        (one,) = [d for d in self.docs if d["kind"] == kind]
-        return one
+    def the(self, kind, name="rebeco"):
+        return self.objects[kind, name]
 
     def files(self, volume):
         """{name: text} and mode of a volume."""
@@ -116,9 +126,11 @@ def _seccomp():
 class Container:
     """The only container of a pod, running. Its log is pod-log in its folder, which goes with the test."""
 
-    def __init__(self, cluster, pod, image, root):
-        """root: the image's files, unpacked."""
+    def __init__(self, cluster, pod, image, root, port):
+        """root: the image's files, unpacked. port: where it listens: a pod has an address of its own, but here all
+        have the same."""
         (c,) = pod["containers"]
+        self.ports = str(c["ports"][0]["containerPort"]), str(port)
         self.home = tempfile.mkdtemp(prefix="pod-", dir=rig.folder())
         self.volumes = {}
         self.log_path = self.home + "/pod-log"
@@ -169,7 +181,7 @@ class Container:
         for name, text in files.items():
             path = f"{folder}/..first/{name}"
             with open(path, "w") as f:
-                f.write(text)
+                f.write(text.replace("0.0.0.0:" + self.ports[0], "127.0.0.1:" + self.ports[1]))
             os.chmod(path, mode)
             os.chown(path, 0, group)
             os.symlink("..data/" + name, f"{folder}/{name}")
@@ -240,14 +252,15 @@ class Container:
 
 
 class Kubelet:
-    """Runs the one pod of a Job or a Deployment. `hurry` divides the times between probes.
+    """Runs a pod of a Job or a Deployment. `hurry` divides the times between probes.
 
     It does so in a thread of its own, which the container does not outlive. A container whose liveness probe fails as
     often as the manifest allows is ended; one that has ended is started again by restartPolicy (without back-off)."""
 
-    def __init__(self, cluster, kind, image, root, hurry=1):
-        self.cluster, self.image, self.root, self.hurry = cluster, image, root, hurry
-        self.pod = pod_of(cluster.the(kind))
+    def __init__(self, cluster, kind, image, root, name="rebeco"):
+        self.cluster, self.image, self.root, self.hurry = cluster, image, root, 1
+        self.pod = pod_of(cluster.the(kind, name))
+        self.port = rig.free_port()
         (self.spec,) = self.pod["containers"]
         self.codes = []
         self.is_ready = False
@@ -260,7 +273,7 @@ class Kubelet:
 
     def _run(self):
         while not self._over.is_set():
-            self.container = Container(self.cluster, self.pod, self.image, self.root)
+            self.container = Container(self.cluster, self.pod, self.image, self.root, self.port)
             code = self._watch()
             self.is_ready = False
             self.codes.append(code)
@@ -270,7 +283,7 @@ class Kubelet:
     def _watch(self):
         """Probes until the container has ended; returns its code."""
         due = {}
-        fails = {"livenessProbe": 0, "readinessProbe": 0}
+        fails = {name: 0 for name in ("livenessProbe", "readinessProbe") if name in self.spec}
         for name in fails:
             due[name] = time.monotonic() + self.spec[name].get("initialDelaySeconds", 0)
         while (code := self.container.exit_code()) is None and not self._over.is_set():
@@ -291,8 +304,8 @@ class Kubelet:
 
     def _ask(self, probe):
         get = probe["httpGet"]
-        (port,) = [p["containerPort"] for p in self.spec["ports"] if p["name"] == get["port"]]
-        c = http.client.HTTPConnection("127.0.0.1", port, timeout=probe["timeoutSeconds"] / self.hurry)
+        assert get["port"] == self.spec["ports"][0]["name"]
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=probe["timeoutSeconds"] / self.hurry)
         try:
             c.request("GET", get["path"])
             return 200 <= c.getresponse().status < 400
@@ -337,9 +350,9 @@ class Kubelet:
 class JobController:
     """Makes pods until the Job is complete or has failed, by its own manifest. The back-off is left out."""
 
-    def __init__(self, cluster, image, root):
-        self.cluster, self.image, self.root = cluster, image, root
-        self.job = cluster.the("Job")["spec"]
+    def __init__(self, cluster, image, root, name="rebeco"):
+        self.cluster, self.image, self.root, self.name = cluster, image, root, name
+        self.job = cluster.the("Job", name)["spec"]
         self.codes = []
         self.failed = 0
         self.kubelet = None
@@ -347,7 +360,7 @@ class JobController:
 
     def start_pod(self):
         assert self.condition is None
-        self.kubelet = Kubelet(self.cluster, "Job", self.image, self.root)
+        self.kubelet = Kubelet(self.cluster, "Job", self.image, self.root, self.name)
         return self.kubelet
 
     def ended(self, code, disrupted=False):
@@ -367,7 +380,7 @@ class JobController:
         return self.condition
 
     def _action(self, code, disrupted):
-        (name,) = [c["name"] for c in pod_of(self.cluster.the("Job"))["containers"]]
+        (name,) = [c["name"] for c in pod_of(self.cluster.the("Job", self.name))["containers"]]
         for rule in self.job["podFailurePolicy"]["rules"]:
             on = rule.get("onExitCodes")
             if on and on["containerName"] == name and on["operator"] == "In" and code in on["values"]:

@@ -12,7 +12,7 @@ import kubelet
 import pytest
 import rig
 import workload
-from test_http import ask, metrics
+from test_http import ask, is_up, metrics
 
 pytestmark = [pytest.mark.limit(900),
               pytest.mark.skipif(image.missing() is not None, reason=str(image.missing()))]
@@ -39,8 +39,9 @@ def small():
     return unpacked("small")
 
 
-def cluster(overlay, source, target, config=None):
-    return kubelet.Cluster(overlay, {"source-url": source.url(), "target-url": target.url(), "http-token": TOKEN}, config)
+def cluster(overlays, source, target, config=None):
+    secrets = {"source-url": source.url(), "target-url": target.url(), "http-token": TOKEN}
+    return kubelet.Cluster(*overlays.split(), secrets=secrets, config=config)
 
 
 def setuid_files(root):
@@ -149,19 +150,25 @@ def test_the_deployment_follows(source, target, small):
     pod = kubelet.Kubelet(world, "Deployment", *small)
     rig.eventually("it is ready", lambda: pod.is_ready, 60)
     is_confined(pod.running(), small[1])
-    status, page, _ = ask(world.port, "/metrics", Authorization=f"Bearer {TOKEN}")
+    status, page, _ = ask(pod.port, "/metrics", Authorization=f"Bearer {TOKEN}")
     assert status == 200 and metrics(page)['rebeco_sync_in_sync{sync="app"}'] == 1
-    assert ask(world.port, "/metrics")[0] == 401
+    assert ask(pod.port, "/metrics")[0] == 401
     requested = pod.spec["resources"]["requests"]["memory"]
     used = int(pod.running().status("VmHWM").split()[0]) * 1024
     print(f"memory: {used / 2**20:.1f} MB used at most, {requested} requested")
     assert used < int(requested.removesuffix("Mi")) * 2**20
-    # Killed: it comes again by itself, and goes on.
+    # Killed: the one that stands by leads, and the killed one comes again to stand by.
+    second = kubelet.Kubelet(world, "Deployment", *small)
+    rig.eventually("the second stands by", lambda: is_up(second.port), 30)
+    assert not second.is_ready
     pod.running().signal(signal.SIGKILL)
-    rig.eventually("the kubelet saw it", lambda: pod.codes == [137], 20)
     source.run("UPDATE item SET price = 1")
-    rig.eventually("it is ready again", lambda: pod.is_ready, 60)
+    rig.eventually("the second is ready", lambda: second.is_ready, 60)
     rig.wait_converged(source, target, 60)
+    rig.eventually("the first came again", lambda: pod.codes == [137] and pod.running(), 30)
+    assert not pod.is_ready
+    assert second.delete()[0] == 0
+    rig.eventually("the first leads again", lambda: pod.is_ready, 60)
     # Hung: the liveness probe ends it.
     pod.hurry = 10
     hung = pod.running()
@@ -179,6 +186,28 @@ def test_the_deployment_follows(source, target, small):
     rig.eventually("the next pod is ready", lambda: pod.is_ready, 60)
     rig.wait_converged(source, target, 60)
     assert pod.delete()[0] == 0
+    rig.check_equal(source, target)
+
+
+def test_more_pods_copy(source, target, full):
+    """The leading Job and two pods of the copiers' Job; one of these is killed and comes again."""
+    source.run("CREATE TABLE big (a int PRIMARY KEY, b text)")
+    source.run("INSERT INTO big SELECT i, repeat('x', 1000) FROM generate_series(1, 12000) i")
+    world = cluster("job copiers", source, target, lambda text: text.replace(
+        "\n    target: target\n", "\n    target: target\n    copy: { streams: 1, max_rate: 700kB/s, split_size: 1MB }\n"))
+    assert "max_rate" in world.the("ConfigMap")["data"]["rebeco.yaml"]
+    job = kubelet.JobController(world, *full)
+    leader = job.start_pod()
+    helpers = [kubelet.JobController(world, *full, name="rebeco-copiers") for _ in range(2)]
+    pods = [h.start_pod() for h in helpers]
+    rig.eventually("a copier has loaded something", lambda: "chunk copied" in pods[0].running().log(), 60)
+    is_confined(pods[0].running(), full[1])
+    pods[0].running().signal(signal.SIGKILL)
+    assert helpers[0].ended(pods[0].wait_ended(30)) is None and helpers[0].codes == [137]
+    pods[0] = helpers[0].start_pod()
+    assert job.ended(leader.wait_ended(120)) == "Complete"
+    for h, pod in zip(helpers, pods):
+        assert h.ended(pod.wait_ended(60)) == "Complete"
     rig.check_equal(source, target)
 
 

@@ -91,19 +91,26 @@ def test_a_mistake_would_be_seen(definitions):
         assert errors(doc, definitions)
 
 
+def together(overlay):
+    """All that is there when an overlay is applied: the copiers come beside another one."""
+    beside = kubelet.build(kubelet.MANIFESTS + "/base") if overlay == "copiers" else []
+    return beside + kubelet.build(f"{kubelet.MANIFESTS}/overlays/{overlay}")
+
+
 def test_every_manifest_is_used():
     used = set()
     for folder in OVERLAYS:
         for base in (f"{kubelet.MANIFESTS}/overlays/{folder}", kubelet.MANIFESTS + "/base"):
             (k,) = kubelet.load(base + "/kustomization.yaml")
-            used |= {os.path.normpath(f"{base}/{r}") for r in k["resources"] if r.endswith(".yaml")}
+            names = k["resources"] + [p["path"] for p in k.get("patches", [])]
+            used |= {os.path.normpath(f"{base}/{r}") for r in names if r.endswith(".yaml")}
     assert set(manifests()) - used == {kubelet.MANIFESTS + "/podmonitor.yaml"}, "a manifest that nobody applies"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_fits_together(overlay, definitions):
     """What the API server and the kubelet refuse beyond the schema."""
-    docs = kubelet.build(f"{kubelet.MANIFESTS}/overlays/{overlay}")
+    docs = together(overlay)
     for doc in docs:
         assert errors(doc, definitions) == []
     objects = {(d["kind"], d["metadata"]["name"]): d for d in docs}
@@ -112,7 +119,7 @@ def test_an_overlay_fits_together(overlay, definitions):
     pod, labels = kubelet.pod_of(main), main["spec"]["template"]["metadata"]["labels"]
     (c,) = pod["containers"]
     ports = {p["name"]: p["containerPort"] for p in c["ports"]}
-    for probe in ("livenessProbe", "readinessProbe"):
+    for probe in {"livenessProbe", "readinessProbe"} & set(c):
         assert c[probe]["httpGet"]["port"] in ports
     volumes = {v["name"]: v for v in pod["volumes"]}
     assert {m["name"] for m in c["volumeMounts"]} == set(volumes)
@@ -137,10 +144,21 @@ def test_an_overlay_fits_together(overlay, definitions):
         assert main["spec"]["podReplacementPolicy"] == "Failed", "podFailurePolicy asks for it"
 
 
+def test_all_pods_are_confined_alike():
+    pods = [kubelet.pod_of(d) for o in OVERLAYS for d in together(o) if kubelet.pod_of(d)]
+    assert len(pods) == len(OVERLAYS)
+    for pod in pods:
+        for key in ("securityContext", "volumes", "terminationGracePeriodSeconds"):
+            assert pod[key] == pods[0][key]
+        (c,), (first,) = pod["containers"], pods[0]["containers"]
+        for key in ("image", "ports", "livenessProbe", "resources", "securityContext", "volumeMounts"):
+            assert c[key] == first[key]
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_program_takes_what_they_say(overlay, tmp_path):
     """The configuration is valid, reads the secrets, listens where the probes ask; the grace period fits."""
-    docs = kubelet.build(f"{kubelet.MANIFESTS}/overlays/{overlay}")
+    docs = together(overlay)
     (main,) = [d for d in docs if kubelet.pod_of(d)]
     (c,) = kubelet.containers(main)
     (text,) = [d["data"]["rebeco.yaml"] for d in docs if d["kind"] == "ConfigMap"]
