@@ -98,6 +98,13 @@ void apply_sent_other(struct apply *a)
     sent_push(a, NULL, 0, false);
 }
 
+void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, const char **answer)
+{
+    struct apply_sent *s = ring_push(&a->sent);
+
+    *s = (struct apply_sent){.table = t, .arena = arena, .answer = answer};
+}
+
 struct table *apply_result(struct apply *a, const PGresult *r)
 {
     const struct apply_sent *first = ring_first(&a->sent);
@@ -115,6 +122,8 @@ struct table *apply_result(struct apply *a, const PGresult *r)
         a->rows_written += rows;
         s.table->rows_applied += rows;
     }
+    if (s.answer && PQresultStatus(r) == PGRES_TUPLES_OK)
+        *s.answer = arena_strdup(s.arena, PQgetvalue(r, 0, 0));
     return s.table;
 }
 
@@ -220,6 +229,17 @@ void apply_clear(struct apply *a, struct table *t)
 {
     params_clear(&a->params);
     execute(a, t, CLEAR);
+}
+
+void apply_clear_but(struct apply *a, struct table *t, int capture_id, const char *winners,
+                     const char *survivors)
+{
+    params_clear(&a->params);
+    params_int(&a->params, capture_id);
+    params_text(&a->params, winners);
+    params_text(&a->params, survivors);
+    conn_query(a->conn, sql_two_way_clear.text, &a->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
+    sent_push(a, t, 0, false);
 }
 
 bool apply_may_remove_first(const struct table *t)

@@ -25,6 +25,8 @@ struct apply_sent {
     struct table *table;
     size_t bytes;
     bool counts; /* its result says how many rows were written */
+    struct arena *arena;
+    const char **answer; /* where its one value goes, NULL: there is none */
 };
 
 struct apply {
@@ -54,8 +56,13 @@ void apply_fini(struct apply *a);
 void apply_reset(struct apply *a);
 /* A statement that is not about rows (BEGIN, advance ...) has been sent: its result is counted. */
 void apply_sent_other(struct apply *a);
+/* A statement that gives one value has been sent: it is kept in the arena. */
+void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, const char **answer);
 /* Removes all rows of the table: it was truncated. */
 void apply_clear(struct apply *a, struct table *t);
+/* The same, except for keys that win and that survive (JSON), by its capture at the target. */
+void apply_clear_but(struct apply *a, struct table *t, int capture_id, const char *winners,
+                     const char *survivors);
 /* May rows that stay be removed first? Without replica role that sets off what foreign keys do. */
 bool apply_may_remove_first(const struct table *t);
 /* The rows of this table come now. */

@@ -23,9 +23,12 @@
 #include "batch_judge.h"
 #include "batch_quiet.h"
 #include "batch_read.h"
+#include "batch_record.h"
+#include "batch_two_way.h"
 #include "lead.h"
 #include "log.h"
 #include "sqlstate.h"
+#include "two_way.h"
 
 #define CONFIRM_EVERY_S 1.
 #define REST_MAX_S 0.2
@@ -48,7 +51,7 @@ enum job_next batch_sync_source(struct batch_job *b)
     return JOB_WAIT;
 }
 
-static enum job_next sync_target(struct batch_job *b)
+enum job_next batch_sync_target(struct batch_job *b)
 {
     conn_sync(target_of(b));
     b->syncs_due++;
@@ -68,6 +71,7 @@ static void begin(struct job *j)
     b->has_napped = false;
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
+    b->owes_conflicts = true;
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
         container_of(l, struct table, in_sync)->is_recording = false;
     batch_owe_whole(b);
@@ -90,73 +94,25 @@ static enum job_next enter_pipeline(struct job *j)
     conn_prepare(target_of(b), sql_table_pause.name, sql_table_pause.text, NULL);
     apply_sent_other(&b->apply);
     batch_sync_source(b);
-    return sync_target(b);
-}
-
-/* A table that was taken out of step keeps its position, and the target must know it before the
- * next batch goes on without it: otherwise it would seem to be where the others are. */
-static enum job_next enter_record(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-    bool any = false;
-
-    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
-        struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->pause == TABLE_RUNS || t->is_recorded || t->id == 0)
-            continue;
-        params_clear(&j->params);
-        params_text(&j->params, b->sync->name);
-        params_int(&j->params, b->sync->owner);
-        params_int(&j->params, t->id);
-        params_text(&j->params, table_pause_name(t->pause));
-        params_text(&j->params, t->why.what);
-        params_text(&j->params, t->why.detail);
-        params_text(&j->params, t->why.hint);
-        conn_execute_name(target_of(b), sql_table_pause.name, &j->params, CONN_TEXT, 60.);
-        apply_sent_other(&b->apply);
-        /* As the target does; from here it is also what the source must keep the log for. */
-        if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
-            table_set_snapshot(t, b->sync->snapshot);
-        t->is_recording = true;
-        b->sync->is_consistent = false;
-        any = true;
-    }
-    return any ? sync_target(b) : JOB_NEXT;
+    return batch_sync_target(b);
 }
 
 /* ------------------------------------------------------------------ looking for changes */
-
-/* What was sent to be recorded is recorded: such a table has a position of its own from here on,
- * the one that the sync has at this moment. */
-static void note_recorded(struct batch_job *b)
-{
-    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
-        struct table *t = container_of(l, struct table, in_sync);
-
-        if (!t->is_recording)
-            continue;
-        t->is_recording = false;
-        t->is_recorded = true;
-        b->sync->wants_catalog = true; /* it stands still: it may be mended now */
-        lead_wake(b->sync->lead);
-        if (t->state == TABLE_FOLLOW && t->snapshot == NULL)
-            table_set_snapshot(t, b->sync->snapshot);
-    }
-}
 
 static enum job_next enter_gather(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
-    note_recorded(b);
+    batch_note_recorded(b);
 
     if (b->sync->is_paused)
         return job_sleep(j, 0.2, job_goto(j, "record"));
+    if (!two_way_gate(b->sync))
+        return job_sleep(j, 0.05, job_goto(j, "record"));
     if (batch_has_unrecorded(b))
         return job_goto(j, "record");
     if (b->group_count > 0 && batch_group_is_current(b))
-        return job_goto(j, "snapshot");
+        return job_goto(j, "meet");
     batch_group_rebuild(b);
     if (b->group_count == 0)
         return job_sleep(j, 0.1, job_goto(j, "record"));
@@ -205,7 +161,7 @@ static enum job_next enter_judge(struct job *j)
     b->quiet_rounds = 0;
     b->has_napped = false;
     b->found_s = b->taken_s;
-    return job_goto(j, "read");
+    return job_goto(j, "survivors");
 }
 
 static enum job_next enter_look_again(struct job *j)
@@ -221,6 +177,7 @@ static enum job_next enter_read(struct job *j)
 
     conn_query(target_of(b), sql_begin.text, NULL, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
+    batch_send_conflicts(b);
     batch_send_stamps(b, &sql_batch_stamps, BATCH_STAMPS);
     for (int i = 0; i < b->group_count; i++)
         if (b->group[i].changes > 0 && b->group[i].table->delete_first)
@@ -322,41 +279,7 @@ static enum job_next enter_check(struct job *j)
 
     if (b->has_moved)
         return again(b, "a table was rewritten, truncated or altered while it was read");
-    return b->is_flushed ? job_goto(j, "commit") : JOB_NEXT;
-}
-
-/* Where the tables out of step are, as arrays for sql/confirm.sql. */
-static enum job_next send_confirmation(struct batch_job *b)
-{
-    struct buf ids = {0}, positions = {0};
-
-    for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
-        struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->id == 0 || t->snapshot == NULL)
-            continue;
-        buf_printf(&ids, "%s%d", ids.len ? "," : "{", t->id);
-        buf_printf(&positions, "%s\"%s\"", positions.len ? "," : "{", t->snapshot);
-    }
-    buf_text(&ids, ids.len ? "}" : "{}");
-    buf_text(&positions, positions.len ? "}" : "{}");
-    params_clear(&b->job.params);
-    params_text(&b->job.params, b->sync->consumer);
-    params_text(&b->job.params, b->sync->snapshot);
-    params_text(&b->job.params, ids.data);
-    params_text(&b->job.params, positions.data);
-    batch_ask(b, &sql_confirm, BATCH_NOTHING);
-    b->confirmed_s = ev_time();
-    b->confirm_due = false;
-    buf_fini(&ids);
-    buf_fini(&positions);
-    return batch_sync_source(b);
-}
-
-/* The batch saw commits that are not on the source's disk: a commit of ours flushes them. */
-static enum job_next enter_flush(struct job *j)
-{
-    return send_confirmation(batch_of(j));
+    return b->is_flushed ? job_goto(j, "late") : JOB_NEXT;
 }
 
 static enum job_next enter_commit(struct job *j)
@@ -381,7 +304,7 @@ static enum job_next enter_commit(struct job *j)
     conn_query(target_of(b), sql_commit.text, NULL, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
     buf_fini(&joining);
-    return sync_target(b);
+    return batch_sync_target(b);
 }
 
 static void note_tables(struct batch_job *b)
@@ -423,11 +346,6 @@ static enum job_next enter_committed(struct job *j)
     return ev_time() - b->confirmed_s < CONFIRM_EVERY_S ? job_goto(j, "rest") : JOB_NEXT;
 }
 
-static enum job_next enter_confirm(struct job *j)
-{
-    return send_confirmation(batch_of(j));
-}
-
 /* The source gets as much rest as the batch took, unless much is waiting. */
 static enum job_next enter_rest(struct job *j)
 {
@@ -443,6 +361,13 @@ static enum job_next enter_rest(struct job *j)
 
 /* ------------------------------------------------------------------ the job */
 
+/* In a two-way sync a row may refer to one that the other end has just removed: without foreign
+ * keys it would stay behind, at one end or at both. */
+static void bind_session_apply(struct job *j, struct params *p)
+{
+    params_bool(p, j->sync->other != NULL);
+}
+
 static enum job_next take_session_apply(struct job *j, PGresult *r)
 {
     j->sync->has_replica_role = PQgetvalue(r, 0, 0)[0] == 't';
@@ -452,6 +377,12 @@ static enum job_next take_session_apply(struct job *j, PGresult *r)
 static void bind_position(struct job *j, struct params *p)
 {
     params_text(p, j->sync->name);
+}
+
+/* In a two-way sync the application writes at the target, too, and must not queue behind us. */
+static void bind_lock_timeout(struct job *j, struct params *p)
+{
+    params_int(p, j->sync->other ? (int64_t)(j->sync->config->lock_timeout_s * 1000) : 0);
 }
 
 /* A commit whose answer was lost has moved the position, or another daemon has. */
@@ -475,30 +406,50 @@ static const struct job_step steps[] = {
     {.name = "session apply",
      .sql = &sql_session_apply,
      .side = JOB_TARGET,
+     .bind = bind_session_apply,
      .result = take_session_apply},
     {.name = "position",
      .sql = &sql_sync_position,
      .side = JOB_TARGET,
      .bind = bind_position,
      .result = take_position},
+    {.name = "bound locks",
+     .sql = &sql_session_lock_timeout,
+     .side = JOB_TARGET,
+     .bind = bind_lock_timeout},
     {.name = "pipeline", .enter = enter_pipeline, .event = on_event},
-    {.name = "record", .enter = enter_record, .event = on_event},
+    {.name = "record", .enter = batch_enter_record, .event = on_event},
     {.name = "gather", .enter = enter_gather, .event = on_event},
     {.name = "prepared", .enter = enter_prepared, .event = on_event},
+    {.name = "meet", .enter = batch_enter_meet, .event = on_event},
+    {.name = "recent", .enter = batch_enter_recent, .event = on_event},
+    {.name = "share", .enter = batch_enter_share, .event = on_event},
     {.name = "snapshot", .enter = enter_snapshot, .event = on_event},
+    {.name = "compare", .enter = batch_enter_compare, .event = on_event},
     {.name = "judge", .enter = enter_judge, .event = on_event},
     {.name = "quiet", .enter = batch_enter_quiet, .event = on_event},
     {.name = "disturbed", .enter = batch_enter_disturbed, .event = on_event},
     {.name = "undisturbed", .enter = batch_enter_undisturbed, .event = on_event},
     {.name = "nap", .enter = batch_enter_nap, .event = on_event},
     {.name = "look again", .enter = enter_look_again, .event = on_event},
+    {.name = "survivors", .enter = batch_enter_survivors, .event = on_event},
+    {.name = "own keys", .enter = batch_enter_own_keys, .event = on_event},
+    {.name = "other keys", .enter = batch_enter_other_keys, .event = on_event},
+    {.name = "details", .enter = batch_enter_details, .event = on_event},
+    {.name = "decide", .enter = batch_enter_decide, .event = on_event},
+    {.name = "decided", .enter = batch_enter_decided, .event = on_event},
     {.name = "read", .enter = enter_read, .event = on_event},
     {.name = "check", .enter = enter_check, .event = on_event},
-    {.name = "flush", .enter = enter_flush, .event = on_event},
+    {.name = "flush", .enter = batch_enter_flush, .event = on_event},
+    {.name = "late", .enter = batch_enter_late, .event = on_event},
+    {.name = "late keys", .enter = batch_enter_late_keys, .event = on_event},
+    {.name = "late judged", .enter = batch_enter_late_judged, .event = on_event},
     {.name = "commit", .enter = enter_commit, .event = on_event},
     {.name = "committed", .enter = enter_committed, .event = on_event},
-    {.name = "confirm", .enter = enter_confirm, .event = on_event},
+    {.name = "confirm", .enter = batch_enter_confirm, .event = on_event},
     {.name = "rest", .enter = enter_rest, .event = on_event},
+    {.name = "undo", .enter = batch_enter_undo, .event = on_event},
+    {.name = "undone", .enter = enter_look_again},
     {0},
 };
 
@@ -510,11 +461,20 @@ static void notified(struct job *j, enum job_side side, const char *channel, con
     batch_wake(batch_of(j));
 }
 
+/* The other direction does not wait until this one is back. */
+static bool failed(struct job *j, const struct error *e)
+{
+    (void)e;
+    batch_leave_round(batch_of(j));
+    return true;
+}
+
 static const struct job_type batch_type = {
     .name = "batch",
     .uses = {true, true},
     .steps = steps,
     .begin = begin,
+    .failed = failed,
     .notified = notified,
 };
 
@@ -522,8 +482,9 @@ void batch_wake(struct batch_job *b)
 {
     b->quiet_rounds = 0;
     b->has_napped = false;
-    if (job_is_at(&b->job, "quiet") && b->job.has_later)
-        job_continue(&b->job, job_goto(&b->job, "record"));
+    if (!job_is_at(&b->job, "quiet") || !b->job.has_later)
+        return;
+    job_continue(&b->job, job_goto(&b->job, "record"));
 }
 
 struct batch_job *batch_new(struct sync *s)
@@ -558,4 +519,5 @@ void batch_start(struct batch_job *b)
 void batch_stop(struct batch_job *b)
 {
     job_stop(&b->job);
+    batch_leave_round(b);
 }

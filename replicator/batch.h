@@ -21,6 +21,20 @@ struct batch_table {
     char *stamp;       /* in the batch's snapshot (arena) */
     bool is_cleared;   /* all its rows were removed, because it was truncated */
     bool is_prepared;  /* the reading statement, on this connection */
+    /* In a two-way sync; texts live in the batch's arena, lists are JSON. */
+    int other_id; /* of its capture in the other direction */
+    int64_t other_changes;
+    bool other_truncated;
+    const char *other_since;
+    const char *own_keys;  /* that were changed at the source */
+    const char *keys;      /* of these, those that were changed at the target too */
+    const char *details;   /* about them, from the source */
+    const char *verdict;   /* what was decided */
+    const char *left_out;  /* keys that are not read: they lose */
+    const char *keep;      /* the same, as the target writes them: a truncation leaves them */
+    const char *survivors; /* keys that came to the source after it was truncated */
+    const char *records;   /* for rebeco.conflict, NULL: none */
+    const char *late_keys; /* changed at the target after the round's snapshot */
 };
 
 /* What a statement sent to the source was for. */
@@ -33,13 +47,15 @@ enum batch_answer {
     BATCH_ROWS,
     BATCH_CHECK,
     BATCH_NAP,
-    BATCH_DISTURBED
+    BATCH_DISTURBED,
+    BATCH_TEXT
 };
 
 struct batch_sent {
     enum batch_answer what;
     struct batch_table *table; /* BATCH_ROWS */
     enum apply_mode mode;      /* BATCH_ROWS */
+    const char **answer;       /* BATCH_TEXT: where the one value goes */
 };
 
 struct batch_job {
@@ -64,6 +80,18 @@ struct batch_job {
     int64_t changes;
     bool has_moved;  /* a table changed its look between snapshot and reading */
     bool is_flushed; /* all that the snapshot saw is on the source's disk */
+    /* In a two-way sync. */
+    int waits_at;          /* for the other direction, and where: batch_two_way.c */
+    bool owes_conflicts;   /* what was decided may be known at one end only */
+    const char *at_source; /* what was decided lately, as each end knows it (arena) */
+    const char *at_target;
+    bool both_idle;          /* neither has anything to do in this round */
+    const char *other_until; /* the other direction's snapshot of this round (arena) */
+    const char *late;        /* what was changed at the target after it (arena) */
+    double clock_ahead_s;    /* the source's clock before ours */
+    double clock_error_s;    /* how far that may be wrong, 0: not measured */
+    int64_t conflicts;       /* decided since the start */
+    int64_t redone;          /* rounds given up because a row was changed meanwhile */
     /* Between batches. */
     bool has_napped;       /* writers have been asked to announce themselves */
     bool writers_notify;   /* and may do so here */

@@ -6,6 +6,7 @@
 #include "batch_judge.h"
 
 #include "batch_read.h"
+#include "batch_two_way.h"
 
 /* ------------------------------------------------------------------ tables read as a whole */
 
@@ -110,9 +111,14 @@ static bool is_news(const struct batch_job *b)
     return !b->sync->is_consistent && batch_is_everything(b);
 }
 
+bool batch_is_idle(const struct batch_job *b)
+{
+    return b->changes == 0 && !has_joiners(b) && !is_news(b);
+}
+
 bool batch_is_due(struct batch_job *b)
 {
     weigh(b);
     note_pending(b);
-    return !batch_pause_unreadable(b) && (b->changes > 0 || has_joiners(b) || is_news(b));
+    return !batch_pause_unreadable(b) && !batch_has_nothing(b, batch_is_idle(b));
 }

@@ -5,6 +5,8 @@
 
 #include "batch.h"
 
+/* Nothing was found, and no empty batch is needed either. */
+bool batch_is_idle(const struct batch_job *b);
 /* After the probes: a batch is to be made. */
 bool batch_is_due(struct batch_job *b);
 /* Every table takes part and owes nothing, so that after this batch the target is one state of the

@@ -8,6 +8,7 @@
 
 #include "batch_judge.h"
 #include "batch_read.h"
+#include "batch_two_way.h"
 
 #define QUIET_S 0.015  /* between two looks while there might be more at once */
 #define QUIET_ROUNDS 8 /* empty looks before a nap */
@@ -47,6 +48,8 @@ enum job_next batch_enter_quiet(struct job *j)
         return job_goto(j, "confirm");
     if (owed_s <= 0)
         return job_sleep(j, QUIET_S, job_goto(j, "record"));
+    if (batch_other_waits(b))
+        return job_goto(j, "record");
     if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
         return job_goto(j, "nap");
     if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)

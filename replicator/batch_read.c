@@ -14,6 +14,7 @@
 
 enum { PROBE_TABLES = 50, MOVES_MAX = 2 };
 
+#define CLOCK_AGES 1.01
 #define READ_TIMEOUT_S 0. /* a large batch may take long; a dead network is noticed by TCP */
 
 /* ------------------------------------------------------------------ what was asked of the source
@@ -46,6 +47,16 @@ void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer wha
     conn_execute_name(job_conn(&b->job, JOB_SOURCE), sql->name, &b->job.params, CONN_TEXT,
                       READ_TIMEOUT_S);
     sent_push(b, what, NULL, APPLY_ALL);
+}
+
+void batch_ask_text(struct batch_job *b, const struct sql *sql, struct batch_table *t,
+                    const char **answer)
+{
+    struct batch_sent *s;
+
+    conn_query(job_conn(&b->job, JOB_SOURCE), sql->text, &b->job.params, CONN_TEXT, READ_TIMEOUT_S);
+    s = ring_push(&b->sent);
+    *s = (struct batch_sent){.what = BATCH_TEXT, .table = t, .answer = answer};
 }
 
 /* ------------------------------------------------------------------ the group */
@@ -151,6 +162,8 @@ bool batch_find_positions(struct batch_job *b)
         t->is_other_log = false;
         t->has_removals = false;
         t->stamp = NULL;
+        t->other_id = 0;
+        t->left_out = "[]";
         if (text == NULL || !snapshot_parse(b->arena, text, &t->since)) {
             struct error e = {0};
 
@@ -190,12 +203,28 @@ void batch_send_probe(struct batch_job *b, int number)
     buf_fini(&logs);
 }
 
+/* The server's clock stood at `server_s` between the question and now. The best of many
+ * measurements counts, and ages, since clocks drift. */
+static void measure_clock(struct batch_job *b, double server_s)
+{
+    double now = ev_time();
+    double error_s = (now - b->taken_s) / 2;
+
+    if (b->clock_error_s > 0 && error_s > b->clock_error_s) {
+        b->clock_error_s *= CLOCK_AGES;
+        return;
+    }
+    b->clock_error_s = error_s;
+    b->clock_ahead_s = server_s - (b->taken_s + error_s);
+}
+
 static void take_snapshot(struct batch_job *b, const PGresult *r)
 {
     b->until = arena_strdup(b->arena, PQgetvalue(r, 0, 0));
     b->taken_at = arena_strdup(b->arena, PQgetvalue(r, 0, 1));
     b->insert_lsn = arena_strdup(b->arena, PQgetvalue(r, 0, 2));
     b->has_running = PQgetvalue(r, 0, 3)[0] == 't';
+    measure_clock(b, strtod(PQgetvalue(r, 0, 4), NULL));
 }
 
 static struct batch_table *group_find(struct batch_job *b, int id)
@@ -284,6 +313,8 @@ void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode
     params_text(&b->job.params, t->since.running);
     if (t->table->records != TABLE_KEY)
         params_bool(&b->job.params, t->has_removals || t->is_truncated);
+    if (b->sync->other)
+        params_text(&b->job.params, t->left_out);
     conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_ROWS_BINARY,
                       READ_TIMEOUT_S);
     sent_push(b, BATCH_ROWS, t, mode);
@@ -299,8 +330,14 @@ void batch_pause_broken(struct table *t, const char *broken, bool is_lossy)
         error_set(&e, "capture of %s has to be fitted to its table", t->label);
     error_detail(&e, "%s", broken);
     t->is_lossy = is_lossy;
-    error_hint(&e, "This is mended by itself, by copying the table again where needed; nothing to "
-                   "do unless it repeats.");
+    if (is_lossy && t->sync->other)
+        error_hint(&e,
+                   "Compare both ends. `rebeco resync %s` copies it again from the source; what "
+                   "only the target has of it is lost then.",
+                   t->label);
+    else
+        error_hint(&e, "This is mended by itself, by copying the table again where needed; nothing "
+                       "to do unless it repeats.");
     table_pause(t, TABLE_CAPTURE, &e);
 }
 
@@ -411,14 +448,21 @@ static void take_check(struct batch_job *b, const PGresult *r)
     }
 }
 
+void batch_clear(struct batch_job *b, struct batch_table *t)
+{
+    if (t->other_id)
+        apply_clear_but(&b->apply, t->table, t->other_id, t->keep, t->survivors);
+    else
+        apply_clear(&b->apply, t->table);
+    t->is_cleared = true;
+}
+
 static void open_rows(struct batch_job *b, const struct batch_sent *s)
 {
     if (b->apply.table == s->table->table && b->apply.mode == s->mode)
         return;
-    if (s->table->is_truncated && !s->table->is_cleared) {
-        apply_clear(&b->apply, s->table->table);
-        s->table->is_cleared = true;
-    }
+    if (s->table->is_truncated && !s->table->is_cleared)
+        batch_clear(b, s->table);
     apply_open(&b->apply, s->table->table, s->mode);
 }
 
@@ -462,6 +506,9 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         break;
     case BATCH_DISTURBED:
         b->is_disturbed = PQgetvalue(r, 0, 0)[0] == 't';
+        break;
+    case BATCH_TEXT:
+        *s.answer = arena_strdup(b->arena, PQgetvalue(r, 0, 0));
         break;
     }
     if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)

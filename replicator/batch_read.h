@@ -11,10 +11,14 @@ static inline struct batch_job *batch_of(struct job *j)
 
 /* Ends what was sent to the source with a sync point; the step goes on when it is reached. */
 enum job_next batch_sync_source(struct batch_job *b);
+enum job_next batch_sync_target(struct batch_job *b);
 /* Statements to the source, in a pipeline; each is remembered with what it was for. */
 void batch_say(struct batch_job *b, const struct sql *sql);
 void batch_prepare(struct batch_job *b, const char *name, const char *text);
 void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer what);
+/* Asks for one value, which is kept in the batch's arena; `t` is the table it is about. */
+void batch_ask_text(struct batch_job *b, const struct sql *sql, struct batch_table *t,
+                    const char **answer);
 
 /* The group is the tables that take part now; it is made anew when that changes. */
 bool batch_group_is_current(const struct batch_job *b);
@@ -30,6 +34,8 @@ void batch_send_probe(struct batch_job *b, int number);
 /* Asks how the tables with changes look: sql_batch_stamps in the snapshot, sql_batch_check after.
  */
 void batch_send_stamps(struct batch_job *b, const struct sql *sql, enum batch_answer what);
+/* Removes all rows of a table that was truncated; in a two-way sync some stay. */
+void batch_clear(struct batch_job *b, struct batch_table *t);
 /* Asks for the changed rows of a table. */
 void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode mode);
 

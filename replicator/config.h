@@ -32,7 +32,7 @@ struct config_patterns {
 
 enum { CONFIG_HOOKS = 6 /* as many as enum hook_event has */ };
 
-enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY }; /* two-way is refused for now */
+enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY };
 enum config_schema { CONFIG_SCHEMA_AUTO, CONFIG_SCHEMA_EXPECT, CONFIG_SCHEMA_COPY };
 enum config_until { CONFIG_UNTIL_STOPPED, CONFIG_UNTIL_COPIED, CONFIG_UNTIL_IN_SYNC };
 
@@ -48,6 +48,11 @@ struct config_sync {
     struct config_patterns exclude;
     struct config_patterns whole; /* read as a whole whenever something in them has changed */
     double whole_every_s;         /* at least so long between two readings; default 10 */
+    const char
+        *conflict_default; /* a policy: source, target, latest, skip, abort, schema.function */
+    struct config_patterns conflict_tables; /* those with a policy of their own */
+    const char **conflict_policies;         /* theirs */
+    double conflict_keep_s;                 /* how long rebeco.conflict keeps a row; default 30 d */
     bool new_tables;              /* take in tables that appear later; default true */
     const char *capture;          /* "auto", "row" or "statement" */
     double lock_timeout_s;        /* for installing capture, at a time; default 0.2 */

@@ -16,6 +16,7 @@ enum { KEY_MAX = 64 };
 #define DAY_S 86400.0
 
 static const char *const mode_words[] = {"one-way", "two-way", NULL};
+static const char *const policy_words[] = {"latest", "source", "target", "skip", "abort", NULL};
 static const char *const schema_words[] = {"auto", "expect", "copy", NULL};
 static const char *const capture_words[] = {"auto", "row", "statement", NULL};
 static const char *const refresh_words[] = {"initial", "on-change", NULL};
@@ -75,8 +76,40 @@ const struct config_option config_options[] = {
      .offset = offsetof(struct config_sync, mode),
      .standard = "one-way",
      .words = mode_words,
-     .later = "two-way",
-     .help = "one-way: changes travel from source to target. Two-way is not in this version yet."},
+     .help =
+         "one-way: changes travel from source to target; two-way: after the initial copy, which "
+         "goes from source to target, both ends may be written to, and changes travel in both "
+         "directions. Do not write at the target before `status` says that the sync is in "
+         "sync."},
+    {.path = "syncs[].conflict",
+     .type = OPTION_GROUP,
+     .help = "In a two-way sync: who wins when both ends have changed the same row since they last "
+             "met. What loses is kept in rebeco.conflict, at both ends."},
+    {.path = "syncs[].conflict.default",
+     .type = OPTION_POLICY,
+     .offset = offsetof(struct config_sync, conflict_default),
+     .standard = "latest",
+     .words = policy_words,
+     .help =
+         "latest: the later change, by the clocks of both ends, whose difference is measured and "
+         "allowed for (equal times: the source's); source, target: that end's; skip: neither is "
+         "sent, and the row differs until somebody writes it again; abort: the table is paused; "
+         "or a function at the target, as schema.name: it takes the table (text), the key, the "
+         "source's row, the target's row (json; NULL: deleted) and the times of both changes "
+         "(timestamptz), and answers source, target or skip."},
+    {.path = "syncs[].conflict.tables",
+     .type = OPTION_POLICIES,
+     .offset = offsetof(struct config_sync, conflict_tables),
+     .words = policy_words,
+     .help = "Tables with a policy of their own, such as {public.accounts: source}; patterns as in "
+             "tables.include. The first that fits counts."},
+    {.path = "syncs[].conflict.keep",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct config_sync, conflict_keep_s),
+     .standard = "30d",
+     .min = 1,
+     .max = 3650 * DAY_S,
+     .help = "How long rebeco.conflict keeps what was decided."},
     {.path = "syncs[].schema",
      .type = OPTION_ENUM,
      .offset = offsetof(struct config_sync, schema),

@@ -29,6 +29,8 @@ enum option_type {
     OPTION_DURATION,  /* double, seconds: "5s", "10m", "200ms" */
     OPTION_WORD,      /* const char *: one of `words` */
     OPTION_ENUM,      /* an enum: the index into `words` */
+    OPTION_POLICY,    /* const char *: one of `words`, or the name of a function: schema.name */
+    OPTION_POLICIES,  /* the conflict_tables: a mapping from patterns to policies */
     OPTION_PATTERNS,  /* struct config_patterns: a list */
     OPTION_REFRESH    /* the three matview_ fields: a list of words and {every: ...} */
 };

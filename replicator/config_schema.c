@@ -83,6 +83,9 @@ static json_t *value_schema(const struct config_option *o)
     case OPTION_WORD:
     case OPTION_ENUM:
         return or_substituted(words_schema(o));
+    case OPTION_POLICIES:
+        return json_pack("{s:[s, s], s:{s:s}}", "type", "object", "null", "additionalProperties",
+                         "type", "string");
     case OPTION_PATTERNS:
         return json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string");
     case OPTION_REFRESH:
@@ -92,6 +95,7 @@ static json_t *value_schema(const struct config_option *o)
     case OPTION_ADDRESS:
     case OPTION_PATH:
     case OPTION_COMMAND:
+    case OPTION_POLICY:
     case OPTION_DATABASE:
         break;
     }

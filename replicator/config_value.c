@@ -74,6 +74,8 @@ static const char *type_name(enum option_type type)
     case OPTION_DATABASE:
     case OPTION_WORD:
     case OPTION_ENUM:
+    case OPTION_POLICY:
+    case OPTION_POLICIES:
     case OPTION_PATTERNS:
     case OPTION_REFRESH:
         break;
@@ -213,6 +215,20 @@ static bool set_enum(const struct config_option *o, int *to, const struct config
     return true;
 }
 
+/* A policy, or the name of a function in a schema. */
+static bool set_policy(const struct config_option *o, const char **to, const struct config_text *t,
+                       struct error *e)
+{
+    if (strchr(t->text, '.') == NULL && find_word(o, t, e) < 0) {
+        error_hint(e, "%s",
+                   "It can be: latest, source, target, skip, abort, or a function at the "
+                   "target, as schema.name.");
+        return false;
+    }
+    *to = t->text;
+    return true;
+}
+
 static bool set_name(const struct config_option *o, const char **to, const struct config_text *t,
                      struct error *e)
 {
@@ -315,6 +331,24 @@ static bool add_refresh(const struct config_option *o, struct config_sync *s,
     return i >= 0;
 }
 
+bool config_value_add_policy(const struct config_option *o, struct config_sync *s,
+                             const struct config_text *pattern, const struct config_text *policy,
+                             struct arena *a, struct error *e)
+{
+    int n = s->conflict_tables.count;
+    const char **policies = arena_alloc(a, sizeof *policies * (size_t)(n + 1));
+    for (int i = 0; i < n; i++)
+        policies[i] = s->conflict_policies[i];
+    bool is_pattern = config_pattern_check(pattern->text, e);
+    if (!is_pattern || !set_policy(o, &policies[n], policy, e)) {
+        error_place(e, "%s", is_pattern ? policy->place : pattern->place);
+        return false;
+    }
+    s->conflict_policies = policies;
+    add_pattern(&s->conflict_tables, pattern, a);
+    return true;
+}
+
 bool config_value_is_list(const struct config_option *o)
 {
     return o->type == OPTION_PATTERNS || o->type == OPTION_REFRESH;
@@ -362,6 +396,8 @@ static bool set_field(const struct config_option *o, void *base, const struct co
         return set_enum(o, to, t, e);
     case OPTION_REFRESH:
         return add_refresh(o, base, t, e);
+    case OPTION_POLICY:
+        return set_policy(o, to, t, e);
     case OPTION_WORD:
         if (find_word(o, t, e) < 0)
             return false;
@@ -375,6 +411,7 @@ static bool set_field(const struct config_option *o, void *base, const struct co
     case OPTION_GROUP:
     case OPTION_DATABASES:
     case OPTION_SYNCS:
+    case OPTION_POLICIES:
     case OPTION_DATABASE:
         break;
     }
@@ -468,6 +505,17 @@ static void append_patterns(struct buf *b, const struct config_patterns *p)
     buf_text(b, "]");
 }
 
+static void append_policies(struct buf *b, const struct config_sync *s)
+{
+    for (int i = 0; i < s->conflict_tables.count; i++) {
+        buf_text(b, i > 0 ? ", " : "{");
+        config_value_quote(b, s->conflict_tables.texts[i]);
+        buf_printf(b, ": %s", s->conflict_policies[i]);
+    }
+    if (s->conflict_tables.count > 0)
+        buf_text(b, "}");
+}
+
 static void append_refresh(struct buf *b, const struct config_sync *s)
 {
     const char *between = "";
@@ -527,7 +575,11 @@ void config_value_print(const struct config_option *o, const void *base, struct 
         append_number(b, *(const double *)from, o->type);
         break;
     case OPTION_WORD:
+    case OPTION_POLICY:
         buf_text(b, *(const char *const *)from);
+        break;
+    case OPTION_POLICIES:
+        append_policies(b, base);
         break;
     case OPTION_ENUM:
         buf_text(b, o->words[*(const int *)from]);

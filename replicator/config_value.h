@@ -21,6 +21,10 @@ bool config_value_expand(const char *raw, struct config_text *t, struct arena *a
  * its place) when the text is no such value. */
 bool config_value_set(const struct config_option *o, void *base, const struct config_text *t,
                       struct arena *a, struct error *e);
+/* Appends a pattern and its policy. False and the error when either is none. */
+bool config_value_add_policy(const struct config_option *o, struct config_sync *s,
+                             const struct config_text *pattern, const struct config_text *policy,
+                             struct arena *a, struct error *e);
 /* Empties a list's field, before its items are added. */
 void config_value_empty(const struct config_option *o, void *base);
 /* Sets the default, which the row has. */

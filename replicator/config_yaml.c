@@ -279,6 +279,21 @@ static bool load_list(struct yaml_loader *l, const struct config_option *o, void
     return !error_is_set(l->error);
 }
 
+static bool load_policies(struct yaml_loader *l, const struct config_option *o, void *base)
+{
+    struct config_text pattern, policy;
+    if (is_null(&l->event))
+        return true;
+    if (l->event.type != YAML_MAPPING_START_EVENT)
+        return fail_kind(l, o, "a mapping (schema.table: policy)");
+    while (advance(l) && l->event.type != YAML_MAPPING_END_EVENT) {
+        if (!read_value(l, o, &pattern) || !advance(l) || !read_value(l, o, &policy) ||
+            !config_value_add_policy(o, base, &pattern, &policy, l->config->arena, l->error))
+            return false;
+    }
+    return !error_is_set(l->error);
+}
+
 static bool load_node(struct yaml_loader *l, const struct config_option *o, void *base)
 {
     switch (o->type) {
@@ -290,6 +305,8 @@ static bool load_node(struct yaml_loader *l, const struct config_option *o, void
         return load_syncs(l, o);
     case OPTION_DATABASE:
         return load_reference(l, o, base);
+    case OPTION_POLICIES:
+        return load_policies(l, o, base);
     case OPTION_PATTERNS:
     case OPTION_REFRESH:
         return load_list(l, o, base);
@@ -305,6 +322,7 @@ static bool load_node(struct yaml_loader *l, const struct config_option *o, void
     case OPTION_RATE:
     case OPTION_DURATION:
     case OPTION_WORD:
+    case OPTION_POLICY:
     case OPTION_ENUM:
         break;
     }

@@ -15,6 +15,7 @@
 #include "lead.h"
 #include "log.h"
 #include "sync.h"
+#include "two_way.h"
 
 enum { LARGE_BYTES = 256 * 1024 };
 
@@ -33,7 +34,8 @@ static bool is_committing(const struct daemon *d)
         const struct sync *s = container_of(l, struct sync, in_daemon);
 
         if (job_is_at(&s->batch->job, "read") || job_is_at(&s->batch->job, "check") ||
-            job_is_at(&s->batch->job, "flush") || job_is_at(&s->batch->job, "commit"))
+            job_is_at(&s->batch->job, "flush") || job_is_at(&s->batch->job, "late") ||
+            job_is_at(&s->batch->job, "commit"))
             return true;
     }
     return false;
@@ -86,7 +88,7 @@ static bool has_reached(const struct sync *s, enum config_until until)
     case CONFIG_UNTIL_STOPPED:
         return false;
     case CONFIG_UNTIL_COPIED:
-        return sync_is_copied(s);
+        return s->is_back || sync_is_copied(s);
     case CONFIG_UNTIL_IN_SYNC:
         return sync_is_in_sync(s);
     }
@@ -158,6 +160,25 @@ void daemon_sync_held(struct daemon *d, struct sync *s)
     leave(d, EXIT_HELD);
 }
 
+/* The way back of a two-way sync; it is started by the sync itself. */
+static void add_back(struct daemon *d, struct sync *forward)
+{
+    struct config_sync *c = two_way_config_back(d->config, forward->config);
+    struct sync *back = sync_new(d, d->loop, c);
+
+    list_append(&d->syncs, &back->in_daemon);
+    two_way_join(forward, back);
+}
+
+static void add_sync(struct daemon *d, const struct config_sync *c)
+{
+    struct sync *s = sync_new(d, d->loop, c);
+
+    list_append(&d->syncs, &s->in_daemon);
+    if (c->mode == CONFIG_TWO_WAY)
+        add_back(d, s);
+}
+
 static void start_syncs(struct daemon *d)
 {
     for (struct list *l = d->config->syncs.next; l != &d->config->syncs; l = l->next) {
@@ -165,10 +186,11 @@ static void start_syncs(struct daemon *d)
 
         if (d->only && strcmp(d->only, c->name) != 0)
             continue;
-        list_append(&d->syncs, &sync_new(d, d->loop, c)->in_daemon);
+        add_sync(d, c);
     }
     for (struct list *l = d->syncs.next; l != &d->syncs; l = l->next)
-        sync_start(container_of(l, struct sync, in_daemon));
+        if (!container_of(l, struct sync, in_daemon)->is_back)
+            sync_start(container_of(l, struct sync, in_daemon));
 }
 
 static void end_syncs(struct daemon *d)

@@ -78,7 +78,7 @@ static void bind_consumer_only(struct job *j, struct params *p)
 
 static enum table_pause pause_from_name(const char *name)
 {
-    for (int p = TABLE_USER; p <= TABLE_CAPTURE; p++)
+    for (int p = TABLE_USER; p <= TABLE_OTHER; p++)
         if (strcmp(table_pause_name((enum table_pause)p), name) == 0)
             return (enum table_pause)p;
     return TABLE_RUNS;

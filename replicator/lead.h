@@ -20,7 +20,8 @@ struct lead_identity {
 struct lead_kick {
     struct list in_lead;
     int64_t id;
-    uint64_t round; /* a round of batches begun after this number answers it */
+    uint64_t round;       /* a round of batches begun after this number answers it */
+    uint64_t other_round; /* and in a two-way sync one of the other direction */
 };
 
 struct lead_job {
@@ -67,6 +68,8 @@ void lead_start(struct lead_job *l);
 void lead_stop(struct lead_job *l);
 /* There is something to look at now. */
 void lead_wake(struct lead_job *l);
+/* The status has changed, and is written now. */
+void lead_show(struct lead_job *l);
 /* What is known in memory does not agree with the target: everything is read anew. */
 void lead_again(struct lead_job *l);
 /* The schema's first part is at the target. */

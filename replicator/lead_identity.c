@@ -123,7 +123,8 @@ static const char *difference(const PGresult *r, const struct lead_identity *sou
 static void take_over(struct sync *s, const PGresult *r)
 {
     s->owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
-    s->schema_finished = strcmp(PQgetvalue(r, 0, 1), "follow") == 0;
+    s->schema_finished = s->is_back || strcmp(PQgetvalue(r, 0, 1), "follow") == 0;
+    s->schema_retried = s->sequences_are_read = s->is_back;
     s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0;
     s->is_paused = PQgetvalue(r, 0, 2)[0] == 't';
     s->replaces_rows = PQgetvalue(r, 0, 13)[0] == 't';

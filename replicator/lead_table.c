@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
+#include "batch_read.h"
 #include "daemon.h"
 #include "log.h"
 #include "plan.h"
 #include "sqlstate.h"
+#include "two_way.h"
 
 #define CAPTURE_RETRY_S 1.
 
@@ -111,10 +112,28 @@ static bool is_known(const PGresult *r, struct table *t)
     return false;
 }
 
+/* What is captured for one direction lacks what the other mode needs. */
+static enum job_next refuse_mode(struct job *j)
+{
+    struct error e = {0};
+
+    error_set(&e, "this sync was made %s, and is configured %s",
+              j->sync->other ? "one-way" : "two-way", j->sync->other ? "two-way" : "one-way");
+    error_hint(&e, "%s",
+               "Put the mode back; or run `rebeco uninstall` and start over with a new copy.");
+    snprintf(e.sqlstate, sizeof e.sqlstate, "P0001");
+    j->sync->stopped = e;
+    daemon_consider(j->sync->daemon);
+    return job_fail(j, &e);
+}
+
 /* The target remembers a capture that the source does not have: somebody removed ours there. What
  * changed since is unknown, so the table begins anew. */
 enum job_next lead_take_captures(struct job *j, PGresult *r)
 {
+    for (int i = 0; i < PQntuples(r); i++)
+        if ((PQgetvalue(r, i, 3)[0] == 't') != (j->sync->other != NULL))
+            return refuse_mode(j);
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
 
@@ -147,7 +166,7 @@ enum job_next lead_enter_orphan_forgotten(struct job *j)
     t->state = TABLE_NEW;
     t->pause = TABLE_RUNS;
     t->is_recorded = false;
-    t->wants_copy = true;
+    t->wants_copy = j->sync->other == NULL;
     t->chunks = 0;
     t->chunks_done = 0;
     table_set_snapshot(t, NULL);
@@ -179,6 +198,8 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
     struct error e = {0};
 
+    if (j->sync->is_back)
+        return JOB_NEXT; /* they came the other way */
     l->table->wants_copy |= j->sync->replaces_rows;
     if (PQntuples(r) == 0 || l->table->wants_copy)
         return JOB_NEXT;
@@ -200,6 +221,7 @@ static void send_capture(struct job *j)
     params_text(&j->params, j->sync->config->capture);
     params_text(&j->params, j->sync->consumer);
     params_text(&j->params, table_records_name(t->records));
+    params_bool(&j->params, j->sync->other != NULL);
     conn_execute(job_conn(j, JOB_SOURCE), &sql_consumer_table_add, &j->params, CONN_TEXT, 60.);
 }
 
@@ -271,6 +293,10 @@ enum job_next lead_enter_empty(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
+    if (j->sync->is_back) { /* its rows are there: they came the other way */
+        l->chunks = "[]";
+        return job_goto(j, "add");
+    }
     if (!l->table->wants_copy)
         return JOB_NEXT;
     params_clear(&j->params);
@@ -352,6 +378,8 @@ enum job_next lead_enter_added(struct job *j)
     struct table *t = l->table;
 
     copy_release_snapshot(t); /* it is older than the new position */
+    if (two_way_other(t) && !j->sync->is_back)
+        two_way_other(t)->wants_copy = true; /* taken in anew when these rows are there */
     table_set_layouts(t, t->source->layout, t->target->layout);
     j->sync->is_consistent = false;
     t->is_indexing = false;
@@ -412,6 +440,11 @@ enum job_next lead_take_capture_state(struct job *j, PGresult *r)
         return job_goto(j, "resumed");
     if (PQgetvalue(r, 0, 1)[0] != 't')
         return JOB_NEXT; /* repair */
+    if (j->sync->other) {
+        batch_pause_broken(l->table, PQgetvalue(r, 0, 0), true);
+        l->table->wants_plan = false;
+        return job_goto(j, "resume");
+    }
     log_event(LOG_NOTICE, "capture was interrupted: the table is copied again", "sync",
               j->sync->name, "table", l->table->label, "why", PQgetvalue(r, 0, 0), NULL);
     l->table->wants_plan = false;

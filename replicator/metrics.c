@@ -171,6 +171,24 @@ static double sync_copied_bytes(const struct sync *s, double now)
     return (double)status_add_up(s).bytes_done;
 }
 
+static double sync_conflicts(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)s->batch->conflicts;
+}
+
+static double sync_redone(const struct sync *s, double now)
+{
+    (void)now;
+    return (double)s->batch->redone;
+}
+
+static double sync_clock_ahead(const struct sync *s, double now)
+{
+    (void)now;
+    return s->batch->clock_ahead_s;
+}
+
 static double sync_copied_rows(const struct sync *s, double now)
 {
     (void)now;
@@ -438,6 +456,14 @@ static const struct metric metrics[] = {
     {"rebeco_sync_copied_rows", "gauge", "Rows copied.", .of_sync = sync_copied_rows},
     {"rebeco_sync_applied_rows_total", "counter", "Rows that batches wrote at the target.",
      .of_sync = sync_batch_rows},
+    {"rebeco_sync_conflicts_total", "counter",
+     "Rows changed at both ends of a two-way sync, decided.", .of_sync = sync_conflicts},
+    {"rebeco_sync_redone_batches_total", "counter",
+     "Batches made again because a row was changed at the receiving end meanwhile.",
+     .of_sync = sync_redone},
+    {"rebeco_sync_clock_ahead_seconds", "gauge",
+     "How far the clock of the source is ahead of the daemon's, as measured.",
+     .of_sync = sync_clock_ahead},
     {"rebeco_sync_batch_duration_seconds", "histogram",
      "From taking a batch's snapshot at the source to its commit at the target.",
      .print_sync = print_batch_times},

@@ -286,11 +286,30 @@ static void show_problems(struct buf *b, const json_t *s)
     }
 }
 
+static void show_back(struct buf *b, const json_t *s)
+{
+    const json_t *back = json_object_get(s, "back");
+    const json_t *lag = json_object_get(json_object_get(back, "lag"), "seconds");
+    if (back == NULL)
+        return;
+    buf_printf(b, "back: ");
+    add_clean(b, text_of(back, "phase"));
+    if (json_is_number(lag))
+        buf_printf(b, ", %.1f s behind", json_number_value(lag));
+    buf_printf(b, "; %lld conflicts decided since the start",
+               (long long)json_integer_value(json_object_get(back, "conflicts")));
+    if (json_is_number(json_object_get(back, "clock_ahead_s")))
+        buf_printf(b, "; the target's clock is %+.3f s ahead",
+                   json_number_value(json_object_get(back, "clock_ahead_s")));
+    buf_text(b, "\n");
+}
+
 void monitor_show(struct buf *out, const json_t *status)
 {
     show_head(out, status);
     show_daemon(out, status);
     show_lag(out, status);
+    show_back(out, status);
     show_log(out, status);
     show_copy(out, status);
     show_tables(out, status);

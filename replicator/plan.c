@@ -13,6 +13,7 @@
 #include "drift.h"
 #include "layout.h"
 #include "log.h"
+#include "two_way.h"
 
 /* ------------------------------------------------------------------ which tables */
 
@@ -38,6 +39,7 @@ static void add_new_tables(struct sync *s)
         struct table *t;
 
         if (!is_wanted(s->config, r) || sync_table_find_oid(s, r->oid) ||
+            (s->is_back && !two_way_may_take_in(s, r->oid)) ||
             (s->had_tables && !s->config->new_tables))
             continue;
         t = sync_table_new(s);
@@ -112,6 +114,20 @@ static void pause_for_drift(struct table *t, const struct drift *d)
         table_pause(t, TABLE_DRIFT, &e);
 }
 
+/* Which of two rows was changed at both ends cannot be told without a key. */
+static void pause_as_keyless(struct table *t, const struct relation *source)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s has no key, or is read as a whole: it cannot be in a two-way sync",
+              source->label);
+    error_hint(&e,
+               "At both ends: ALTER TABLE %s ADD PRIMARY KEY (...), or leave it out under "
+               "tables.exclude. The others are not held up.",
+               source->label);
+    table_pause(t, TABLE_DRIFT, &e);
+}
+
 static void pause_as_gone(struct table *t)
 {
     struct error e = {0};
@@ -159,12 +175,15 @@ static void mend(struct table *t, const struct relation *source, const struct re
         break;
     case TABLE_CAPTURE:
         t->wants_plan = stands_still(t) && !t->is_lossy;
-        t->wants_copy |= t->is_lossy;
+        t->wants_copy |= t->is_lossy && t->sync->other == NULL;
+        break;
+    case TABLE_OTHER:
+        t->wants_plan = stands_still(t) && two_way_may_go_on(t);
         break;
     }
     if (t->wants_plan && !keeps) {
         t->wants_plan = false;
-        t->wants_copy = true;
+        t->wants_copy = t->sync->other == NULL;
     }
     if (t->wants_plan || (t->wants_copy && stands_still(t)))
         table_set_relations(t, t->sync->catalogs, source, target);
@@ -196,6 +215,10 @@ static void reconcile_table(struct table *t)
         if (t->id != 0 && t->pause != TABLE_DRIFT)
             pause_as_gone(t);
         t->is_gone = true;
+        return;
+    }
+    if (t->sync->other && source && plan_records(t->sync, source) != TABLE_KEY) {
+        pause_as_keyless(t, source);
         return;
     }
     if (!drift_compare(source, target, &d) ||
@@ -235,6 +258,7 @@ struct table *plan_next_copy(struct sync *s, double now)
             t->state == TABLE_NEW ? t->pause == TABLE_RUNS : t->wants_copy && stands_still(t);
 
         if (ready && t->source && t->target && now >= t->next_try &&
+            (!s->is_back || two_way_may_take_in(s, t->source_oid)) &&
             (best == NULL || t->bytes > best->bytes))
             best = t;
     }
@@ -302,10 +326,11 @@ static json_t *table_json(const struct table *t, const struct relation *r,
 
     for (int i = 0; i < t->source->column_count; i++)
         json_array_append_new(columns, column(t, &t->source->columns[i]));
-    return json_pack("{s:i, s:s, s:s, s:b, s:s, s:b, s:o, s:o}", "id", t->id, "schema", r->schema,
-                     "name", r->name, "only", r->only, "records", table_records_name(t->records),
-                     "on_conflict", takes_on_conflict(t->source, t->target), "key",
-                     key_json(t->source), "columns", columns);
+    return json_pack("{s:i, s:b, s:s, s:s, s:b, s:s, s:b, s:o, s:o}", "id", t->id, "two_way",
+                     t->sync->other != NULL, "schema", r->schema, "name", r->name, "only", r->only,
+                     "records", table_records_name(t->records), "on_conflict",
+                     takes_on_conflict(t->source, t->target), "key", key_json(t->source), "columns",
+                     columns);
 }
 
 static bool dump(json_t *list, struct buf *out)

@@ -170,6 +170,20 @@ static void add_trouble(json_t *o, const struct sync *s)
         json_pack("{s:s, s:s, s:s}", "what", e->what, "detail", e->detail, "hint", e->hint));
 }
 
+/* The way back of a two-way sync, in short: the whole of it has a tree of its own. */
+static json_t *back_tree(const struct sync *s, double now)
+{
+    const struct batch_job *f = s->batch, *b = s->other->batch;
+    struct status_totals sum = status_add_up(s->other);
+
+    return json_pack("{s:s, s:s, s:b, s:o, s:I, s:I, s:o}", "sync", s->other->name, "phase",
+                     sync_phase_name(s->other->phase), "consistent", s->other->is_consistent, "lag",
+                     lag_tree(s->other, &sum, now), "conflicts", (json_int_t)f->conflicts, "redone",
+                     (json_int_t)(f->redone + b->redone), "clock_ahead_s",
+                     real_or_null(f->clock_error_s > 0 && b->clock_error_s > 0,
+                                  b->clock_ahead_s - f->clock_ahead_s));
+}
+
 json_t *status_tree(const struct sync *s)
 {
     double now = ev_time();
@@ -183,6 +197,8 @@ json_t *status_tree(const struct sync *s)
     json_object_set_new(o, "paused", json_boolean(s->is_paused));
     add_trouble(o, s);
     json_object_set_new(o, "lag", lag_tree(s, &sum, now));
+    if (s->other && !s->is_back)
+        json_object_set_new(o, "back", back_tree(s, now));
     json_object_set_new(o, "copy", copy_tree(s, &sum, now));
     json_object_set_new(o, "batches",
                         json_pack("{s:I, s:I, s:f}", "count", s->batches, "rows", s->batch_rows,

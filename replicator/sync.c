@@ -16,6 +16,7 @@
 #include "log_watch.h"
 #include "plan.h"
 #include "pulse.h"
+#include "two_way.h"
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
 
@@ -66,6 +67,8 @@ const char *table_pause_name(enum table_pause p)
         return "error";
     case TABLE_CAPTURE:
         return "capture";
+    case TABLE_OTHER:
+        return "other";
     }
     return NULL;
 }
@@ -120,6 +123,7 @@ struct table *sync_table_new(struct sync *s)
 
 void sync_table_forget(struct table *t)
 {
+    two_way_unlink(t);
     copy_release_snapshot(t);
     catalog_pair_release(t->catalogs);
     arena_free(t->arena);
@@ -190,7 +194,8 @@ bool table_is_captured(const struct table *t, enum table_records records)
 
 bool table_is_followed(const struct table *t)
 {
-    return t->state == TABLE_FOLLOW && t->pause == TABLE_RUNS && t->read_sql && t->upsert_sql;
+    return t->state == TABLE_FOLLOW && t->pause == TABLE_RUNS && t->read_sql && t->upsert_sql &&
+           two_way_is_ready((struct table *)(uintptr_t)t);
 }
 
 /* What was made for the old relations goes with them. */
@@ -199,6 +204,7 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
 {
     struct arena *a = arena_new();
 
+    two_way_unlink(t);
     t->plan = ++t->sync->plans;
     pair->references++;
     catalog_pair_release(t->catalogs);
@@ -227,7 +233,7 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
     t->pause = why;
     t->why = *e;
     if (why == TABLE_ERROR)
-        t->retry_at = ev_now(t->sync->loop) + 30;
+        t->retry_at = ev_now(t->sync->loop) + two_way_retry_s(t, e);
     if (!is_news)
         return;
     t->sync->is_consistent &= table_is_left_out(t);
@@ -241,6 +247,7 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
     if (t->sync->batch)
         batch_wake(t->sync->batch);
     lead_wake(t->sync->lead);
+    two_way_paused(t);
 }
 
 void table_set_layouts(struct table *t, const char *source, const char *target)
@@ -347,6 +354,8 @@ static void set_phase(struct sync *s, enum sync_phase p)
     s->phase = p;
     log_event(LOG_NOTICE, "phase", "sync", s->name, "phase", sync_phase_name(p), NULL);
     lead_wake(s->lead);
+    if (s->is_back)
+        lead_show(s->other->lead);
 }
 
 static void schema_finished(struct schema_copy *c)
@@ -397,14 +406,20 @@ static void sequences_read(struct sequence_job *q, void *arg)
  * and not those of a round during the copy. */
 static void start_helpers(struct sync *s)
 {
+    if (s->is_back)
+        return;
+    if (s->other && s->phase == SYNC_FOLLOW)
+        apart_start(s->apart);
+    if (s->phase == SYNC_FOLLOW && !s->matviews->is_on)
+        matview_start(s->matviews);
+    if (s->other)
+        return; /* no end's sequences are the other's */
     if (s->phase >= SYNC_COPY && !job_is_running(&s->sequences->job))
         sequence_start(s->sequences);
     if (s->phase == SYNC_FOLLOW && !s->sequences_are_asked) {
         s->sequences_are_asked = true;
         sequence_sync_now(s->sequences, false, sequences_read, s);
     }
-    if (s->phase == SYNC_FOLLOW && !s->matviews->is_on)
-        matview_start(s->matviews);
 }
 
 /* Every table either follows or is paused for a reason that does not go away by itself. */
@@ -450,6 +465,7 @@ void sync_think(struct sync *s)
     release_idle_snapshots(s);
     choose_phase(s);
     start_helpers(s);
+    two_way_think(s);
     note_waiting(s);
     daemon_consider(s->daemon);
 }
@@ -481,10 +497,15 @@ static bool matviews_are_settled(const struct sync *s)
     return true;
 }
 
-bool sync_is_in_sync(const struct sync *s)
+static bool is_in_sync(const struct sync *s)
 {
     return s->is_led && s->phase == SYNC_FOLLOW && s->is_consistent && s->sequences_are_read &&
            matviews_are_settled(s) && sync_tables_taking_part(s) == s->table_count;
+}
+
+bool sync_is_in_sync(const struct sync *s)
+{
+    return is_in_sync(s) && (s->other == NULL || is_in_sync(s->other));
 }
 
 /* ------------------------------------------------------------------ life */
@@ -508,9 +529,12 @@ void sync_lost_lead(struct sync *s)
 {
     s->is_led = false;
     pulse_stop(s->pulse);
+    if (s->other && !s->is_back)
+        sync_stop(s->other);
     stop_streams(s);
     batch_stop(s->batch);
     sequence_stop(s->sequences);
+    apart_stop(s->apart);
     s->sequences_are_asked = false;
     s->sequences_are_read = false;
     s->schema_retried = false;
@@ -540,6 +564,8 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     s->batch = batch_new(s);
     s->sequences = mem_alloc(sizeof *s->sequences);
     sequence_init(s->sequences, s);
+    s->apart = mem_alloc(sizeof *s->apart);
+    apart_init(s->apart, s);
     s->matviews = mem_alloc(sizeof *s->matviews);
     matview_init(s->matviews, s);
     s->schema = schema_copy_new(loop, s, schema_finished, s);
@@ -556,7 +582,8 @@ void sync_start(struct sync *s)
         return;
     }
     lead_start(s->lead);
-    log_watch_start(s->log_watch);
+    if (!job_is_running(&s->log_watch->job))
+        log_watch_start(s->log_watch);
 }
 
 void sync_stop(struct sync *s)
@@ -568,6 +595,8 @@ void sync_stop(struct sync *s)
 void sync_free(struct sync *s)
 {
     sync_stop(s);
+    if (s->other)
+        s->other->other = NULL;
     list_remove(&s->in_daemon);
     copier_free(s->copier);
     lead_free(s->lead);
@@ -578,6 +607,8 @@ void sync_free(struct sync *s)
     batch_free(s->batch);
     sequence_fini(s->sequences);
     free(s->sequences);
+    apart_fini(s->apart);
+    free(s->apart);
     matview_fini(s->matviews);
     free(s->matviews);
     schema_copy_free(s->schema);

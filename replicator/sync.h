@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "apart.h"
 #include "catalog.h"
 #include "config.h"
 #include "copy.h"
@@ -52,12 +53,20 @@ enum table_records {
 };
 
 /* Why a table stands still. */
-enum table_pause { TABLE_RUNS, TABLE_USER, TABLE_DRIFT, TABLE_ERROR, TABLE_CAPTURE };
+enum table_pause {
+    TABLE_RUNS,
+    TABLE_USER,
+    TABLE_DRIFT,
+    TABLE_ERROR,
+    TABLE_CAPTURE,
+    TABLE_OTHER /* in a two-way sync: because of the other direction */
+};
 
 struct table {
     struct list in_sync;
     struct sync *sync;
-    int id; /* of its capture at the source; 0 while TABLE_NEW */
+    struct table *other; /* the same in the other direction, once it was asked for; two_way.h */
+    int id;              /* of its capture at the source; 0 while TABLE_NEW */
     enum table_state state;
     enum table_pause pause;
     struct error why;            /* of the pause: what, detail, hint */
@@ -131,6 +140,8 @@ struct catalog_pair {
 struct sync {
     struct list in_daemon;
     struct daemon *daemon;
+    struct sync *other; /* two-way: the other direction; NULL: there is none */
+    bool is_back;       /* two-way: the one from target to source */
     struct ev_loop *loop;
     const struct config_sync *config;
     const char *name;
@@ -154,6 +165,7 @@ struct sync {
     struct copier *copier; /* NULL but in a process that only helps with the copy */
     struct batch_job *batch;
     struct sequence_job *sequences;
+    struct apart_job *apart; /* in a two-way sync instead of these */
     struct matview_job *matviews;
     struct schema_copy *schema;
     struct copy_rate rate;

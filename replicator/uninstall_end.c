@@ -114,7 +114,7 @@ static enum job_next result_others(struct job *j, PGresult *r)
     struct end *d = end_of(j);
     const char *names = client_text(r, 0, "names");
     if (names == NULL || (d->wish->x->force && d->wish->x->arguments.sync == NULL))
-        return job_goto(j, "triggers");
+        return job_goto(j, "sequences");
     d->is_partial = true;
     if (d->wish->x->arguments.sync != NULL)
         return job_goto(j, strcmp(d->side, "source") == 0 ? "forget source" : "forget target");
@@ -140,11 +140,11 @@ static void bind_forget_source(struct job *j, struct params *p)
     params_text(p, d->wish->consumer);
 }
 
-static enum job_next result_done(struct job *j, PGresult *r)
+/* In a two-way sync the target captures, too. */
+static enum job_next result_forgotten(struct job *j, PGresult *r)
 {
-    (void)j;
     (void)r;
-    return JOB_DONE;
+    return job_goto(j, "sequences left");
 }
 
 /* The result is kept: its rows are what is dropped next. Results are borrowed, so it is copied. */
@@ -216,13 +216,15 @@ static const struct job_step steps[] = {
      .sql = &sql_uninstall_forget_target,
      .side = JOB_TARGET,
      .bind = bind_forget_target,
-     .result = result_done},
+     .result = result_forgotten},
     {.name = "forget source",
      .sql = &sql_uninstall_forget_source,
      .side = JOB_TARGET,
      .bind = bind_forget_source},
+    {.name = "sequences left", .sql = &sql_uninstall_sequences_left, .side = JOB_TARGET},
     {.name = "unread", .sql = &sql_uninstall_unread, .side = JOB_TARGET, .result = result_list},
     {.name = "drop unread", .enter = enter_drop_unread, .event = event_drop},
+    {.name = "sequences", .sql = &sql_uninstall_sequences, .side = JOB_TARGET},
     {.name = "triggers", .sql = &sql_uninstall_triggers, .side = JOB_TARGET, .result = result_list},
     {.name = "drop triggers", .enter = enter_drop, .event = event_drop},
     {.name = "rest", .enter = enter_rest},

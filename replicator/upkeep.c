@@ -12,6 +12,7 @@
 #include "log.h"
 #include "plan.h"
 #include "status.h"
+#include "two_way.h"
 
 #define COMMANDS_S 5. /* covers a lost notification */
 #define STATUS_BUSY_S 1.
@@ -31,6 +32,12 @@ enum { ROTATE_BYTES = 1024 * 1024 };
 static struct lead_job *lead_of(struct job *j)
 {
     return container_of(j, struct lead_job, job);
+}
+
+void lead_show(struct lead_job *l)
+{
+    l->status_due = 0;
+    lead_wake(l);
 }
 
 static void drop_kicks(struct lead_job *l)
@@ -85,6 +92,11 @@ static bool is_busy(const struct sync *s)
     return s->phase != SYNC_FOLLOW || s->batch->quiet_rounds < 8;
 }
 
+static bool is_through(const struct sync *s, uint64_t round)
+{
+    return s->batch->rounds_done > round && (s->is_consistent || is_anything_standing(s));
+}
+
 /* A request answered by a round of batches that began after it. */
 static struct lead_kick *kick_to_answer(struct lead_job *l)
 {
@@ -93,7 +105,8 @@ static struct lead_kick *kick_to_answer(struct lead_job *l)
     for (struct list *k = l->kicks.next; k != &l->kicks; k = k->next) {
         struct lead_kick *kick = container_of(k, struct lead_kick, in_lead);
 
-        if (s->batch->rounds_done > kick->round && (s->is_consistent || is_anything_standing(s)))
+        if (is_through(s, kick->round) &&
+            (!two_way_is_coupled(s) || is_through(s->other, kick->other_round)))
             return kick;
     }
     return NULL;
@@ -112,7 +125,8 @@ static enum job_next answer(struct job *j, int64_t id, bool ok, const char *text
 static enum job_next answer_kick(struct job *j, struct lead_kick *k)
 {
     int64_t id = k->id;
-    bool all = lead_of(j)->sync->is_consistent;
+    const struct sync *s = lead_of(j)->sync;
+    bool all = s->is_consistent && (s->other == NULL || s->other->is_consistent);
 
     list_remove(&k->in_lead);
     free(k);
@@ -211,6 +225,8 @@ static void add_kick(struct lead_job *l, int64_t id)
 
     k->id = id;
     k->round = l->sync->batch->rounds_begun;
+    if (l->sync->other)
+        k->other_round = l->sync->other->batch->rounds_begun;
     list_append(&l->kicks, &k->in_lead);
     batch_wake(l->sync->batch);
 }

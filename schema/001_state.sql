@@ -120,6 +120,7 @@ CREATE TABLE rebeco.capture (
     key_typids oid[] NOT NULL,
     key_equals text[] NOT NULL,         -- the operators by which the index tells keys apart
     is_partitioned boolean NOT NULL,
+    is_two_way boolean NOT NULL DEFAULT false, -- changes that we apply are not logged, others with their time
     segment int NOT NULL DEFAULT 0,     -- the log that is written now: 0 or 1
     function_md5 text NOT NULL,         -- of the function's source, to notice a replacement
     triggers text NOT NULL,             -- name, xmin and state of our triggers, likewise

@@ -122,6 +122,7 @@ AS $$
 DECLARE
     relation regclass := to_regclass(format('%I.%I', table_schema, table_name));
 BEGIN
+    PERFORM set_config('rebeco.applying', 'on', true); -- no change to be sent back
     EXECUTE format('TRUNCATE TABLE %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
 EXCEPTION WHEN feature_not_supported THEN
     -- Rows that point here must stay as they are: they are right again when the copy is there.

@@ -20,10 +20,11 @@
 --   capture is made anew; otherwise 'B' is logged.
 -- * What reads the catalogs on a writer's behalf does so with functions that see the present
 --   catalogs and not the writer's snapshot, which may be old (REPEATABLE READ).
--- * A trigger's WHEN clause is always true. It is there to tie the triggers to the view
---   rebeco.log_<id>, and by it to all that the function uses: the segments, rebeco.nap, functions.
---   Who drops one of these needs CASCADE, and that takes the triggers along, so that no trigger is
---   left that can only fail.
+-- * A trigger's WHEN clause ties the trigger to the view rebeco.log_<id>, and by it to all that the
+--   function uses: the segments, rebeco.nap, functions. Who drops one of these needs CASCADE, and that
+--   takes the triggers along, so that no trigger is left that can only fail. That part is always true.
+-- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying. Such
+--   a capture logs the time of each change, and whether it was an INSERT.
 --
 -- What remains
 -- * Renaming the schema rebeco, or altering the log tables' columns, makes the triggers fail; nobody
@@ -152,9 +153,13 @@ DECLARE
     on_truncate text;
     on_unknown text;
     on_renamed text;
+    new_column text;
+    new_value text;
 BEGIN
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
     is_partitioned := c.is_partitioned;
+    new_column := CASE WHEN c.is_two_way THEN ', is_new' ELSE '' END;
+    new_value := CASE WHEN c.is_two_way THEN ', true' ELSE '' END;
     SELECT string_agg('k' || k.ordinal, ', ' ORDER BY k.ordinal),
            string_agg(format('r.%I', k.name), ', ' ORDER BY k.ordinal),
            string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.ordinal),
@@ -178,13 +183,13 @@ BEGIN
         END IF;$f$, c.relid, on_truncate, c.id, log);
     END IF;
     IF c.form = 'row' THEN
-        on_insert := format('INSERT INTO rebeco.%I (%s, xid) VALUES (%s, txid_current());', log, columns, keys_of_new);
+        on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) VALUES (%s, txid_current()%s);', log, columns, new_column, keys_of_new, new_value);
         on_delete := format('INSERT INTO rebeco.%I (%s, xid) VALUES (%s, txid_current());', log, columns, keys_of_old);
         on_update := on_delete || format(E'\n            IF NOT (%s) THEN\n                %s\n            END IF;', same, on_insert);
         on_unknown := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'B');$f$, log);
         on_renamed := format('EXECUTE rebeco.capture_renamed(%L, %L, TG_OP, names) USING OLD, NEW;', log, c.form);
     ELSE
-        on_insert := format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM new_rows AS r;', log, columns, keys);
+        on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) SELECT %s, txid_current()%s FROM new_rows AS r;', log, columns, new_column, keys, new_value);
         on_delete := format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM old_rows AS r;', log, columns, keys);
         on_update := format('INSERT INTO rebeco.%I (%s, xid) SELECT k.*, txid_current() FROM (SELECT %s FROM old_rows AS r UNION SELECT %s FROM new_rows AS r) AS k;',
                             log, columns, keys, keys);
@@ -315,7 +320,7 @@ $$;
 -- EXCLUSIVE) until the transaction ends.
 -- `records` is what its log holds: key, image (the table has no key; key_index does not matter then), or
 -- nothing but that there was a change.
-CREATE FUNCTION rebeco.capture_install(relation oid, key_index oid, form text, records text DEFAULT 'key') RETURNS int
+CREATE FUNCTION rebeco.capture_install(relation oid, key_index oid, form text, records text DEFAULT 'key', two_way boolean DEFAULT false) RETURNS int
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
@@ -330,9 +335,9 @@ BEGIN
     is_there := FOUND;
     IF NOT is_there THEN
         INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
-                                    key_attnums, key_typids, key_equals, records, is_partitioned, function_md5, triggers)
+                                    key_attnums, key_typids, key_equals, records, is_partitioned, is_two_way, function_md5, triggers)
         VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
-                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.records, wanted.is_partitioned, '', '')
+                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.records, wanted.is_partitioned, two_way, '', '')
         ON CONFLICT (relid) DO NOTHING
         RETURNING * INTO c;
         IF NOT FOUND THEN -- two syncs begin with the same table at the same moment
@@ -341,7 +346,12 @@ BEGIN
         END IF;
     END IF;
     IF is_there THEN
-        IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND c.records = wanted.records AND rebeco.capture_is_intact(c.id) IS NULL THEN
+        IF c.is_two_way <> two_way AND EXISTS (SELECT 1 FROM rebeco.consumer_table t WHERE t.capture_id = c.id) THEN
+            RAISE EXCEPTION '% is captured for a sync in one direction already, or for one in both', relation::regclass
+                USING ERRCODE = 'object_in_use',
+                      HINT = 'A table of a two-way sync can be in no other sync. Run `rebeco uninstall` for the other one first.';
+        END IF;
+        IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND c.records = wanted.records AND c.is_two_way = two_way AND rebeco.capture_is_intact(c.id) IS NULL THEN
             RETURN c.id;
         END IF;
         PERFORM rebeco.capture_drop_triggers(c.id);
@@ -350,10 +360,10 @@ BEGIN
            SET table_schema = wanted.table_schema, table_name = wanted.table_name, form = wanted.form,
                key_columns = wanted.key_columns, key_index = wanted.key_index, key_types = wanted.key_types,
                key_attnums = wanted.key_attnums, key_typids = wanted.key_typids, key_equals = wanted.key_equals,
-               records = wanted.records, is_partitioned = wanted.is_partitioned, installed_at = now()
+               records = wanted.records, is_partitioned = wanted.is_partitioned, is_two_way = two_way, installed_at = now()
          WHERE u.id = c.id RETURNING u.* INTO c;
     END IF;
-    PERFORM rebeco.capture_create_log(c.id, c.key_types, c.records);
+    PERFORM rebeco.capture_create_log(c.id, c.key_types, c.records, c.is_two_way);
     PERFORM rebeco.capture_function(c.id, 0);
     PERFORM rebeco.capture_create_triggers(c.id, relation);
     INSERT INTO rebeco.capture_alive (capture_id) VALUES (c.id) ON CONFLICT DO NOTHING;
@@ -458,17 +468,18 @@ $$;
 -- that could not be emptied for hours; rebeco.log_summarize() keeps it away from the end that is
 -- written, so that an insert only finds out that there is no summary to be kept up to date: 2 us
 -- a statement. A million rows: 6 ms instead of 200 to 300 (tests/bench/README.md).
-CREATE FUNCTION rebeco.capture_create_log(capture_id int, types text[], records text) RETURNS void
+CREATE FUNCTION rebeco.capture_create_log(capture_id int, types text[], records text, two_way boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     FOR segment IN 0..1 LOOP
-        EXECUTE format('CREATE TABLE rebeco.log_%s_%s (%sxid bigint NOT NULL, op "char"%s) WITH (fillfactor = 100, autovacuum_enabled = false, toast.autovacuum_enabled = false)',
+        EXECUTE format('CREATE TABLE rebeco.log_%s_%s (%sxid bigint NOT NULL, op "char"%s%s) WITH (fillfactor = 100, autovacuum_enabled = false, toast.autovacuum_enabled = false)',
                        capture_id, segment,
                        (SELECT string_agg(format('k%s %s, ', k.ordinal, k.type), '' ORDER BY k.ordinal)
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
-                       CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END);
+                       CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END,
+                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean' END);
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 16, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
@@ -532,8 +543,10 @@ CREATE FUNCTION rebeco.capture_create_trigger(capture_id int, relation oid, name
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%L::pg_catalog.regclass IS NOT NULL) EXECUTE FUNCTION rebeco.capture_%s()',
-                   name, event, relation::regclass, level, 'rebeco.log_' || capture_id, capture_id);
+    EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%L::pg_catalog.regclass IS NOT NULL%s) EXECUTE FUNCTION rebeco.capture_%s()',
+                   name, event, relation::regclass, level, 'rebeco.log_' || capture_id,
+                   CASE WHEN (SELECT c.is_two_way FROM rebeco.capture c WHERE c.id = capture_id)
+                        THEN $w$ AND pg_catalog.current_setting('rebeco.applying', true) IS DISTINCT FROM 'on'$w$ END, capture_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name);
 END
 $$;

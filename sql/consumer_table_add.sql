@@ -4,13 +4,13 @@
 -- form of capture stays: two syncs with different wishes would make it anew in turns for ever.
 -- $1 bigint: the table; $2 bigint: its key's index; $3 text: auto, row or statement;
 -- $4 text: the consumer; $5 text: what the log holds: key, image or nothing. Nothing is in any log, so
--- that another sync's log will do.
+-- that another sync's log will do. $6 boolean: for a two-way sync, which shares a capture with no other
 -- Result: id int, snapshot text, log bigint: which change log the position is about. When that log was
 -- made anew, by whomever, nothing can be said about what is missing, and the table is copied again.
 -- Lowest server version: 11.
 WITH installed AS MATERIALIZED (
     SELECT CASE WHEN $5 = 'nothing' AND o.id IS NOT NULL AND rebeco.capture_is_intact(o.id) IS NULL THEN o.id
-                ELSE rebeco.capture_install($1::bigint::oid, $2::bigint::oid, coalesce(o.form, $3), $5) END AS id
+                ELSE rebeco.capture_install($1::bigint::oid, $2::bigint::oid, coalesce(o.form, $3), $5, $6::boolean) END AS id
       FROM (SELECT 1) here
       LEFT JOIN LATERAL (SELECT c.id, CASE c.form WHEN 'row' THEN 'row' ELSE 'auto' END AS form
                            FROM rebeco.capture c JOIN rebeco.consumer_table o ON o.capture_id = c.id
@@ -18,5 +18,6 @@ WITH installed AS MATERIALIZED (
 )
 INSERT INTO rebeco.consumer_table AS t (consumer, capture_id, snapshot)
 SELECT $4, i.id, pg_catalog.txid_current_snapshot() FROM installed i
+ WHERE rebeco.two_way_may_capture(i.id, $4, $6::boolean)
 ON CONFLICT (consumer, capture_id) DO UPDATE SET snapshot = EXCLUDED.snapshot
 RETURNING t.capture_id AS id, t.snapshot::text AS snapshot, rebeco.log_oid(t.capture_id)::bigint AS log

@@ -100,7 +100,7 @@ def test_schema_accepts_what_the_program_accepts():
 
 @pytest.mark.parametrize("text", [
     "colour: red", "databases: {a: {}}", "databases: {a: {url: x, colour: red}}", "syncs: {}",
-    "syncs: [{copy: {streams: four}}]", "syncs: [{copy: {streams: 65}}]", "syncs: [{mode: two-way}]",
+    "syncs: [{copy: {streams: four}}]", "syncs: [{copy: {streams: 65}}]", "syncs: [{mode: three-way}]",
     "syncs: [{poll: 5}]", "syncs: [{poll: 5us}]", "syncs: [{copy: {max_rate: 50MB}}]",
     "syncs: [{tables: {include: x}}]", "syncs: [{materialized_views: {refresh: [never]}}]", "log: {level: loud}"])
 def test_schema_refuses_what_the_program_refuses(text):

@@ -1,0 +1,136 @@
+/* Reads the sequences at the source, sets them apart there and then at the target, fifty at a time.
+ * The source goes first: the target begins beyond all that the source had given until then. All
+ * that the source looked at, apart already or not, goes on to the target, so a crash between the
+ * two is mended by the next run. */
+#include "apart.h"
+
+#include <stdlib.h>
+
+#include "lead.h"
+#include "sync.h"
+
+#define AGAIN_S 30. /* for sequences of new tables */
+
+static struct apart_job *apart_of(struct job *j)
+{
+    return container_of(j, struct apart_job, job);
+}
+
+static void keep(struct apart_job *a, const PGresult *r)
+{
+    free(a->sequences);
+    a->sequences = mem_strdup(PQgetvalue(r, 0, 0));
+}
+
+static void bind_sync(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+}
+
+static enum job_next take_tables(struct job *j, PGresult *r)
+{
+    keep(apart_of(j), r);
+    return JOB_NEXT;
+}
+
+/* Those of the sync's tables, and what its tables' schemas have besides. */
+static void bind_read(struct job *j, struct params *p)
+{
+    params_text(p, apart_of(j)->sequences);
+    params_bool(p, j->sync->config->include.count == 0);
+}
+
+static enum job_next take_read(struct job *j, PGresult *r)
+{
+    keep(apart_of(j), r);
+    return JOB_NEXT;
+}
+
+static void bind_source(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+    params_bool(p, true);
+    params_text(p, apart_of(j)->sequences);
+}
+
+static enum job_next take_source(struct job *j, PGresult *r)
+{
+    keep(apart_of(j), r);
+    apart_of(j)->fresh = atoi(PQgetvalue(r, 0, 1));
+    return JOB_NEXT;
+}
+
+static void bind_target(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+    params_bool(p, false);
+    params_text(p, apart_of(j)->sequences);
+}
+
+static enum job_next enter_again(struct job *j)
+{
+    struct apart_job *a = apart_of(j);
+
+    j->failures = 0;
+    if (a->fresh > 0)
+        return job_goto(j, "tables");
+    if (!a->is_done) {
+        a->is_done = true;
+        j->sync->sequences_are_read = true;
+        sync_think(j->sync);
+        lead_show(j->sync->lead);
+    }
+    return job_sleep(j, AGAIN_S, job_goto(j, "tables"));
+}
+
+static const struct job_step steps[] = {
+    {.name = "tables",
+     .sql = &sql_sequence_tables,
+     .side = JOB_TARGET,
+     .bind = bind_sync,
+     .result = take_tables},
+    {.name = "read",
+     .sql = &sql_sequence_read,
+     .side = JOB_SOURCE,
+     .bind = bind_read,
+     .result = take_read},
+    {.name = "source",
+     .sql = &sql_sequences_apart,
+     .side = JOB_SOURCE,
+     .bind = bind_source,
+     .result = take_source},
+    {.name = "target", .sql = &sql_sequences_apart, .side = JOB_TARGET, .bind = bind_target},
+    {.name = "again", .enter = enter_again},
+    {0},
+};
+
+static const struct job_type type = {
+    .name = "sequences apart",
+    .uses = {[JOB_SOURCE] = true, [JOB_TARGET] = true},
+    .steps = steps,
+};
+
+void apart_init(struct apart_job *a, struct sync *sync)
+{
+    job_init(&a->job, sync->loop, &type, sync, sync->source_url, sync->target_url);
+}
+
+void apart_start(struct apart_job *a)
+{
+    if (!job_is_running(&a->job))
+        job_start(&a->job);
+}
+
+void apart_stop(struct apart_job *a)
+{
+    job_stop(&a->job);
+    a->is_done = false;
+}
+
+void apart_fini(struct apart_job *a)
+{
+    apart_stop(a);
+    job_fini(&a->job);
+    free(a->sequences);
+    a->sequences = NULL;
+}

@@ -1,0 +1,21 @@
+/* Sequences of a two-way sync: each end gets values of its own, before the target takes writes, and
+ * later those of new tables. See schema/071_two_way_sequence.sql. */
+#ifndef APART_H
+#define APART_H
+
+#include "job.h"
+
+struct apart_job {
+    struct job job;
+    char *sequences; /* as read at the source, or answered there (malloc) */
+    int fresh;       /* how many were not apart before: if any, there may be more */
+    bool is_done;    /* all of a first reading are apart, since it was started */
+};
+
+void apart_init(struct apart_job *a, struct sync *sync);
+void apart_fini(struct apart_job *a);
+/* Starts it, unless it runs. */
+void apart_start(struct apart_job *a);
+void apart_stop(struct apart_job *a);
+
+#endif

@@ -1,0 +1,521 @@
+/* A round of both directions; two_way.c says what is done in it and why. Here the two batch jobs
+ * meet:
+ *
+ *   meet      both have ended their last batch; each takes its snapshot and looks for changes
+ *   compare   both know what has changed; the forward one looks for conflicts and decides
+ *   decided   both read and apply, each by itself, and come to `meet` again
+ *
+ * Who waits at a later place than the other comes to has been left alone: the other one has failed
+ * and begun again. It gives the round up and goes to `meet`, too. */
+#include "batch_two_way.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch_judge.h"
+#include "batch_read.h"
+#include "lead.h"
+#include "log.h"
+#include "two_way.h"
+
+enum place { NOWHERE, AT_MEET, AT_COMPARE, AT_DECIDED };
+
+static const char *const after_place[] = {NULL, "recent", "judge", "read"};
+
+#define MISMATCH_S 0.05 /* until the other direction has the same tables */
+
+static struct batch_job *other_of(const struct batch_job *b)
+{
+    return b->sync->other ? b->sync->other->batch : NULL;
+}
+
+static struct batch_job *forward_of(struct batch_job *b)
+{
+    return b->sync->is_back ? other_of(b) : b;
+}
+
+/* ------------------------------------------------------------------ meeting */
+
+static void release(struct batch_job *b, const char *step)
+{
+    b->waits_at = NOWHERE;
+    job_continue(&b->job, job_goto(&b->job, step));
+}
+
+void batch_leave_round(struct batch_job *b)
+{
+    struct batch_job *o = other_of(b);
+
+    b->waits_at = NOWHERE;
+    if (o && o->waits_at > AT_MEET)
+        release(o, "undo");
+}
+
+void batch_wake_other(struct batch_job *b)
+{
+    struct batch_job *o = other_of(b);
+
+    if (o && job_is_at(&o->job, "quiet"))
+        batch_wake(o);
+}
+
+bool batch_other_waits(const struct batch_job *b)
+{
+    const struct batch_job *o = other_of(b);
+
+    return o && o->waits_at == AT_MEET;
+}
+
+static enum job_next meet(struct batch_job *b, int place)
+{
+    struct batch_job *o = other_of(b);
+
+    if (o->waits_at == place) {
+        release(o, after_place[place]);
+        return job_goto(&b->job, after_place[place]);
+    }
+    if (o->waits_at > place)
+        release(o, "undo");
+    else if (o->waits_at != NOWHERE)
+        return job_goto(&b->job, "undo");
+    b->waits_at = place;
+    batch_wake_other(b);
+    return JOB_WAIT;
+}
+
+static struct batch_table *find_other(const struct batch_job *o, struct table *t)
+{
+    struct table *other = two_way_other(t);
+
+    for (int i = 0; other && i < o->group_count; i++)
+        if (o->group[i].table == other)
+            return &o->group[i];
+    return NULL;
+}
+
+/* A table that has just been taken in, or paused, is known to both before the next round. */
+static bool have_same_tables(const struct batch_job *b, const struct batch_job *o)
+{
+    if (b->group_count != o->group_count)
+        return false;
+    for (int i = 0; i < b->group_count; i++)
+        if (find_other(o, b->group[i].table) == NULL)
+            return false;
+    return true;
+}
+
+enum job_next batch_enter_meet(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    struct batch_job *o = other_of(b);
+
+    b->both_idle = false;
+    if (!two_way_is_coupled(b->sync))
+        return job_goto(j, "snapshot");
+    if (o->waits_at == AT_MEET && !have_same_tables(b, o)) {
+        release(o, "record");
+        return job_sleep(j, MISMATCH_S, job_goto(j, "record"));
+    }
+    return meet(b, AT_MEET);
+}
+
+/* The facts about the other direction that this round needs, kept here: its own may go away. */
+static void take_other(struct batch_job *b, const struct batch_job *o)
+{
+    b->other_until = arena_strdup(b->arena, o->until);
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+        const struct batch_table *there = find_other(o, t->table);
+
+        t->other_id = there ? there->table->id : 0;
+        t->other_changes = there ? there->changes : 0;
+        t->other_truncated = there && there->is_truncated;
+        if (there)
+            t->other_since = arena_strdup(b->arena, there->table->snapshot ? there->table->snapshot
+                                                                           : o->sync->snapshot);
+        t->own_keys = t->keys = t->details = t->verdict = NULL;
+        t->left_out = t->keep = t->survivors = "[]";
+        t->records = t->late_keys = NULL;
+    }
+}
+
+/* Asked of the forward direction, before it looks for changes. */
+enum job_next batch_enter_recent(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    struct batch_job *o = other_of(b);
+
+    if (!two_way_is_coupled(b->sync) || b->sync->is_back ||
+        !(b->owes_conflicts || o->owes_conflicts))
+        return job_goto(j, "snapshot");
+    arena_free(b->arena);
+    b->arena = arena_new();
+    b->at_source = b->at_target = "[]";
+    params_clear(&j->params);
+    params_text(&j->params, b->sync->name);
+    batch_ask_text(b, &sql_conflicts_recent, NULL, &b->at_source);
+    batch_sync_source(b);
+    conn_query(job_conn(j, JOB_TARGET), sql_conflicts_recent.text, &j->params, CONN_TEXT, 0);
+    apply_sent_text(&b->apply, NULL, b->arena, &b->at_target);
+    return batch_sync_target(b);
+}
+
+enum job_next batch_enter_share(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    params_clear(&j->params);
+    params_text(&j->params, "source");
+    params_text(&j->params, b->at_target);
+    params_int(&j->params, (int64_t)b->sync->config->conflict_keep_s);
+    batch_ask_text(b, &sql_conflicts_share, NULL, &b->at_source);
+    batch_sync_source(b);
+    params_clear(&j->params);
+    params_text(&j->params, "target");
+    params_text(&j->params, b->at_source);
+    params_int(&j->params, (int64_t)b->sync->config->conflict_keep_s);
+    conn_query(job_conn(j, JOB_TARGET), sql_conflicts_share.text, &j->params, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
+    b->owes_conflicts = other_of(b)->owes_conflicts = false;
+    return batch_sync_target(b);
+}
+
+static bool any_broken(const struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].is_broken || b->group[i].is_other_log)
+            return true;
+    return false;
+}
+
+enum job_next batch_enter_compare(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    struct batch_job *o = other_of(b);
+
+    if (!two_way_is_coupled(b->sync))
+        return JOB_NEXT;
+    if (o->waits_at == AT_COMPARE) {
+        if (!have_same_tables(b, o))
+            return job_goto(j, "undo");
+        take_other(b, o);
+        take_other(o, b);
+        b->both_idle = o->both_idle =
+            (batch_is_idle(b) && batch_is_idle(o)) || any_broken(b) || any_broken(o);
+    }
+    return meet(b, AT_COMPARE);
+}
+
+bool batch_has_nothing(const struct batch_job *b, bool is_idle)
+{
+    return two_way_is_coupled(b->sync) ? b->both_idle : is_idle;
+}
+
+/* ------------------------------------------------------------------ conflicts */
+
+static const char *since_of(const struct batch_job *b, const struct batch_table *t)
+{
+    return t->table->snapshot ? t->table->snapshot : b->sync->snapshot;
+}
+
+static bool may_conflict(const struct batch_table *t)
+{
+    return t->changes > 0 && t->other_changes > 0;
+}
+
+static void bind_round(struct params *p, int id, const char *since, const char *until)
+{
+    params_clear(p);
+    params_int(p, id);
+    params_text(p, since);
+    params_text(p, until);
+}
+
+static void ask_own(struct batch_job *b, struct batch_table *t, const struct sql *sql,
+                    const char **answer)
+{
+    batch_ask_text(b, sql, t, answer);
+}
+
+static void ask_there(struct batch_job *b, struct table *t, const struct sql *sql,
+                      const char **answer)
+{
+    conn_query(job_conn(&b->job, JOB_TARGET), sql->text, &b->job.params, CONN_TEXT, 0);
+    apply_sent_text(&b->apply, t, b->arena, answer);
+}
+
+enum job_next batch_enter_survivors(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = false;
+
+    if (!two_way_is_coupled(b->sync))
+        return job_goto(j, "read");
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        if (t->changes == 0 || !t->is_truncated)
+            continue;
+        bind_round(&j->params, t->table->id, since_of(b, t), b->until);
+        ask_own(b, t, &sql_two_way_survivors, &t->survivors);
+        any = true;
+    }
+    return any ? batch_sync_source(b) : JOB_NEXT;
+}
+
+/* Not asked where the other side has less: its keys are compared with all of ours. */
+enum job_next batch_enter_own_keys(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = false;
+
+    if (b->sync->is_back)
+        return job_goto(j, "decided");
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        if (!may_conflict(t) || (t->changes > t->other_changes && !t->other_truncated))
+            continue;
+        bind_round(&j->params, t->table->id, since_of(b, t), b->until);
+        params_text(&j->params, NULL);
+        params_bool(&j->params, true);
+        params_bool(&j->params, false);
+        ask_own(b, t, &sql_two_way_keys, &t->own_keys);
+        any = true;
+    }
+    return any ? batch_sync_source(b) : JOB_NEXT;
+}
+
+enum job_next batch_enter_other_keys(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = false;
+
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        if (!may_conflict(t))
+            continue;
+        bind_round(&j->params, t->other_id, t->other_since, b->other_until);
+        params_text(&j->params, t->own_keys);
+        params_bool(&j->params, t->is_truncated);
+        params_bool(&j->params, t->other_truncated);
+        ask_there(b, t->table, &sql_two_way_keys, &t->keys);
+        any = true;
+    }
+    return any ? batch_sync_target(b) : JOB_NEXT;
+}
+
+static bool has_any(const char *list)
+{
+    return list && strcmp(list, "[]") != 0;
+}
+
+enum job_next batch_enter_details(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = false;
+
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        if (!has_any(t->keys))
+            continue;
+        bind_round(&j->params, t->table->id, since_of(b, t), b->until);
+        params_text(&j->params, t->keys);
+        ask_own(b, t, &sql_two_way_details, &t->details);
+        any = true;
+    }
+    return any ? batch_sync_source(b) : JOB_NEXT;
+}
+
+enum job_next batch_enter_decide(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = false;
+    char ahead[32];
+
+    snprintf(ahead, sizeof ahead, "%.6f", other_of(b)->clock_ahead_s - b->clock_ahead_s);
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        if (!has_any(t->details))
+            continue;
+        bind_round(&j->params, t->other_id, t->other_since, b->other_until);
+        params_text(&j->params, t->details);
+        params_text(&j->params, two_way_policy(b->sync, t->table));
+        params_text(&j->params, ahead);
+        ask_there(b, t->table, &sql_two_way_decide, &t->verdict);
+        any = true;
+    }
+    return any ? batch_sync_target(b) : JOB_NEXT;
+}
+
+static const char *part(struct arena *a, const json_t *verdict, const char *name)
+{
+    char *text = json_dumps(json_object_get(verdict, name), JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *kept = arena_strdup(a, text);
+
+    free(text);
+    return kept;
+}
+
+static void pause_undecided(struct table *t, int64_t count)
+{
+    struct error e = {0};
+
+    error_set(&e, "%lld rows of %s were changed at both ends", (long long)count, t->label);
+    error_hint(&e, "%s",
+               "The policy of this table is abort. Make the rows equal at both ends, or choose "
+               "another policy for it under `conflict` and send the daemon SIGHUP.");
+    table_pause(t, TABLE_ERROR, &e);
+}
+
+/* What was decided about one table goes to both directions. False: nothing may be applied. */
+static bool share_verdict(struct batch_job *b, struct batch_job *o, struct batch_table *t)
+{
+    struct batch_table *there = find_other(o, t->table);
+    json_t *verdict = json_loads(t->verdict, 0, NULL);
+    int64_t aborted = json_integer_value(json_object_get(verdict, "abort"));
+    size_t count = json_array_size(json_object_get(verdict, "records"));
+
+    if (there && verdict && aborted == 0) {
+        t->left_out = part(b->arena, verdict, "read");
+        t->keep = part(b->arena, verdict, "keep");
+        there->left_out = part(o->arena, verdict, "back_read");
+        there->keep = part(o->arena, verdict, "back_keep");
+        t->records = count ? part(b->arena, verdict, "records") : NULL;
+        there->records = count ? part(o->arena, verdict, "records") : NULL;
+        b->conflicts += (int64_t)count;
+    }
+    json_decref(verdict);
+    if (aborted > 0)
+        pause_undecided(t->table, aborted);
+    return there && aborted == 0;
+}
+
+enum job_next batch_enter_decided(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool good = true;
+
+    if (!b->sync->is_back)
+        for (int i = 0; i < b->group_count; i++)
+            if (b->group[i].verdict)
+                good &= share_verdict(b, other_of(b), &b->group[i]);
+    if (good)
+        return meet(b, AT_DECIDED);
+    batch_leave_round(b);
+    return job_goto(j, "undo");
+}
+
+void batch_send_conflicts(struct batch_job *b)
+{
+    struct params *p = &b->job.params;
+
+    for (int i = 0; two_way_is_coupled(b->sync) && i < b->group_count; i++) {
+        const struct batch_table *t = &b->group[i];
+        const struct batch_job *f = forward_of(b);
+
+        if (t->records == NULL)
+            continue;
+        params_clear(p);
+        params_text(p, f->sync->name);
+        params_text(p, b->sync->is_back ? "source" : "target");
+        params_text(p, t->table->source->schema);
+        params_text(p, t->table->source->name);
+        params_text(p, two_way_policy(f->sync, t->table));
+        params_text(p, b->sync->is_back
+                           ? arena_printf(b->arena, "%s / %s", b->other_until, b->until)
+                           : arena_printf(b->arena, "%s / %s", b->until, b->other_until));
+        params_text(p, t->records);
+        params_int(p, (int64_t)f->sync->config->conflict_keep_s);
+        conn_query(job_conn(&b->job, JOB_TARGET), sql_conflicts_add.text, p, CONN_TEXT, 0);
+        apply_sent_other(&b->apply);
+    }
+}
+
+/* ------------------------------------------------------------------ what came in between */
+
+enum job_next batch_enter_late(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    struct buf ids = {0};
+
+    b->late = NULL;
+    for (int i = 0; two_way_is_coupled(b->sync) && i < b->group_count; i++)
+        if (b->group[i].changes > 0)
+            buf_printf(&ids, "%s%d", ids.len ? "," : "{", b->group[i].other_id);
+    if (ids.len == 0)
+        return job_goto(j, "commit");
+    buf_text(&ids, "}");
+    params_clear(&j->params);
+    params_text(&j->params, ids.data);
+    params_text(&j->params, b->other_until);
+    ask_there(b, NULL, &sql_two_way_late, &b->late);
+    buf_fini(&ids);
+    return batch_sync_target(b);
+}
+
+/* A truncation on either side concerns every key of the other. */
+static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json_t *late)
+{
+    if (t->is_truncated || json_is_true(json_object_get(late, "cut"))) {
+        t->late_keys = "[all]";
+        return;
+    }
+    bind_round(&b->job.params, t->table->id, since_of(b, t), b->until);
+    params_text(&b->job.params, part(b->arena, late, "keys"));
+    params_bool(&b->job.params, false);
+    params_bool(&b->job.params, false);
+    ask_own(b, t, &sql_two_way_keys, &t->late_keys);
+}
+
+enum job_next batch_enter_late_keys(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    json_t *all = b->late ? json_loads(b->late, 0, NULL) : NULL;
+    bool any = false;
+
+    for (int i = 0; i < b->group_count; i++) {
+        char id[16];
+        const json_t *late;
+
+        snprintf(id, sizeof id, "%d", b->group[i].other_id);
+        late = json_object_get(all, id);
+        if (late == NULL || b->group[i].changes == 0)
+            continue;
+        ask_late_keys(b, &b->group[i], json_object_get(all, id));
+        any = true;
+    }
+    json_decref(all);
+    return any ? batch_sync_source(b) : job_goto(j, "commit");
+}
+
+enum job_next batch_enter_late_judged(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    for (int i = 0; i < b->group_count; i++)
+        if (has_any(b->group[i].late_keys)) {
+            b->redone++;
+            log_event(LOG_DEBUG, "a row was changed meanwhile: the round is made again", "sync",
+                      b->sync->name, "table", b->group[i].table->label, NULL);
+            return job_goto(j, "undo");
+        }
+    return job_goto(j, "commit");
+}
+
+enum job_next batch_enter_undo(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    b->waits_at = NOWHERE;
+    b->owes_conflicts = true;
+    batch_say(b, &sql_commit);
+    batch_sync_source(b);
+    conn_query(job_conn(j, JOB_TARGET), sql_rollback.text, NULL, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
+    return batch_sync_target(b);
+}

@@ -1,0 +1,40 @@
+/* The steps of a batch that it has only in a two-way sync: where the two directions wait for each
+ * other, how conflicts are found and decided, and the look at what came in between. */
+#ifndef BATCH_TWO_WAY_H
+#define BATCH_TWO_WAY_H
+
+#include "batch.h"
+
+/* Both directions begin a round together, with the same tables. */
+enum job_next batch_enter_meet(struct job *j);
+/* After a round that only one end has committed: what was decided goes to the other one. */
+enum job_next batch_enter_recent(struct job *j);
+enum job_next batch_enter_share(struct job *j);
+/* Both have looked for changes: a round, or none. */
+enum job_next batch_enter_compare(struct job *j);
+/* Which rows a truncation of the source does not concern. */
+enum job_next batch_enter_survivors(struct job *j);
+/* Which keys were changed at both ends: asked in turns, the smaller side first. */
+enum job_next batch_enter_own_keys(struct job *j);
+enum job_next batch_enter_other_keys(struct job *j);
+enum job_next batch_enter_details(struct job *j);
+enum job_next batch_enter_decide(struct job *j);
+enum job_next batch_enter_decided(struct job *j);
+/* Writes down what was decided, in the transaction that applies it. */
+void batch_send_conflicts(struct batch_job *b);
+/* After the last write: has the application changed any of these keys meanwhile? */
+enum job_next batch_enter_late(struct job *j);
+enum job_next batch_enter_late_keys(struct job *j);
+enum job_next batch_enter_late_judged(struct job *j);
+/* The round is given up at this end, and made again. */
+enum job_next batch_enter_undo(struct job *j);
+/* This direction takes no part any more: the other one does not wait for it. */
+void batch_leave_round(struct batch_job *b);
+/* The other direction has something to do, and waits for this one. */
+bool batch_other_waits(const struct batch_job *b);
+/* There is something to do here: the other direction comes, too. */
+void batch_wake_other(struct batch_job *b);
+/* A round without anything to do, agreed on by both; without a pair: as is_idle says. */
+bool batch_has_nothing(const struct batch_job *b, bool is_idle);
+
+#endif

@@ -1,0 +1,249 @@
+/* Both directions at once, and why both ends converge.
+ *
+ * Each end captures what its application writes, with the time; what we apply ourselves is not
+ * captured (the session says rebeco.applying = on), so nothing comes back as an echo. There are two
+ * streams of batches, one for each direction, each with a position that is committed with the rows
+ * at its receiving end: A at the source, by which the target is; a at the target, by which the
+ * source is. The two go in rounds (batch_two_way.c). A round
+ *
+ *   1. takes a snapshot at both ends, B and b, when both batches of the last round have ended;
+ *   2. finds the keys that were changed in A..B at the source and in a..b at the target. Who wins
+ * is decided once, for both directions, from both rows and the times of both last changes;
+ *   3. writes the source's other changes, and what it has won, at the target, and the target's at
+ * the source: two transactions, each with its position and with what was decided;
+ *   4. asks, in each of them and before its commit, whether the application has changed any of the
+ *      round's keys at the receiving end after B or b. Then it is rolled back, and the next round
+ *      finds that change in the log and decides anew.
+ *
+ * No write is overwritten unseen: a row that we write is locked until our commit, so the question
+ * in 4, which is a new statement after the last write, sees every change that came before our lock,
+ * and whoever waits for our lock changes our row, later. A row that we delete and that is not there
+ * is not locked; an insert of it that commits later is a later change, and travels back.
+ *
+ * Always true, for every key: when neither log has a change of it that is not in A or in a, its row
+ * is the same at both ends (unless `skip` was the decision). The application's writes add to a
+ * log. A commit at the target moves A over changes whose rows it has just written there, or that
+ * lost: for those the target's log has a change beyond a, because only a commit at the source moves
+ * that, and that commit writes the target's row. So the order of the two commits does not matter,
+ * and either may be missing: after a crash, or a round that one end has rolled back, the other's
+ * change is read again in the state that it has by then. That may be the row that had won: nothing
+ * is written. So when writes stop, the rounds end with both logs empty, and with equal ends.
+ *
+ * A truncation is a change of every key that was there, and of no other: rows that came from the
+ * other end after it are not removed there, though nothing in the log says so; the table itself
+ * does.
+ *
+ * What such a half round can do is to count a change once more as one side of a conflict, when the
+ * same row is changed again before the other half is through; the row that had won meets a later
+ * one.
+ *
+ * Foreign keys stay on at both ends, also where replica role might switch them off: a row may refer
+ * to one that the other end has just removed. What the key does then is done where the removal
+ * arrives, is not captured, and is read when the row's own change is sent; the other end refuses
+ * that change until then, and it is sent again. Where the key does nothing (NO ACTION), neither end
+ * takes the other's change: both tables are paused, and a person decides. Triggers of the
+ * application would do again what they did at the other end: a table that has one is not taken,
+ * unless the trigger's WHEN says rebeco.applying.
+ *
+ * A table runs in both directions or in none: whatever pauses one pauses the other, each with its
+ * position. It is never copied again by itself, since that would lose what only the target has:
+ * `resync` is for a person to ask. Then the table is copied from the source, and captured anew. */
+#include "two_way.h"
+
+#include <string.h>
+
+#include "batch.h"
+#include "lead.h"
+
+#define FOREIGN_KEY_VIOLATION "23503"
+#define RETRY_S 30.
+#define RETRY_SOON_S 2.
+#define ABOUT_TO_S 10. /* how long the way back may take to follow a table before it is paused */
+
+/* ------------------------------------------------------------------ the pair */
+
+struct config_sync *two_way_config_back(struct config *owner, const struct config_sync *c)
+{
+    struct config_sync *back = arena_alloc(owner->arena, sizeof *back);
+
+    *back = *c;
+    list_init(&back->in_config);
+    back->name = arena_printf(owner->arena, "%s back", c->name);
+    back->source = c->target;
+    back->target = c->source;
+    back->schema = CONFIG_SCHEMA_EXPECT;
+    memset(&back->include, 0, sizeof back->include);
+    memset(&back->exclude, 0, sizeof back->exclude);
+    back->new_tables = true; /* those that are followed the other way */
+    back->matview_initial = false;
+    back->matview_on_change = false;
+    back->matview_every_s = 0;
+    back->copy_streams = 1;
+    memset(&back->follower, 0, sizeof back->follower);
+    return back;
+}
+
+void two_way_join(struct sync *forward, struct sync *back)
+{
+    forward->other = back;
+    back->other = forward;
+    back->is_back = true;
+}
+
+void two_way_think(struct sync *s)
+{
+    if (s->other == NULL || s->is_back || !s->schema_finished)
+        return;
+    if (!job_is_running(&s->other->lead->job))
+        sync_start(s->other);
+}
+
+bool two_way_is_coupled(const struct sync *s)
+{
+    return s->other && (s->is_back || s->schema_finished);
+}
+
+/* ------------------------------------------------------------------ tables */
+
+static bool is_other(const struct table *a, const struct table *b)
+{
+    return a->target && b->target && a->target->oid == b->source_oid &&
+           b->target->oid == a->source_oid;
+}
+
+struct table *two_way_other(struct table *t)
+{
+    if (t->other || t->sync->other == NULL)
+        return t->other;
+    for (struct list *l = t->sync->other->tables.next; l != &t->sync->other->tables; l = l->next) {
+        struct table *o = container_of(l, struct table, in_sync);
+
+        if (!is_other(t, o))
+            continue;
+        t->other = o;
+        o->other = t;
+        return o;
+    }
+    return NULL;
+}
+
+void two_way_unlink(struct table *t)
+{
+    if (t->other)
+        t->other->other = NULL;
+    t->other = NULL;
+}
+
+static void pause_with(struct table *t, const char *why)
+{
+    struct error e = {0};
+
+    error_set(&e, "the other direction of %s does not run", t->label);
+    error_detail(&e, "%s", why);
+    error_hint(&e, "%s", "It goes on by itself as soon as that one does.");
+    table_pause(t, TABLE_OTHER, &e);
+}
+
+void two_way_paused(struct table *t)
+{
+    struct table *o = two_way_other(t);
+
+    if (o && o->pause == TABLE_RUNS && t->pause != TABLE_OTHER)
+        pause_with(o, t->why.what);
+}
+
+static bool runs(const struct table *t)
+{
+    return t->pause == TABLE_RUNS && t->state == TABLE_FOLLOW;
+}
+
+bool two_way_may_go_on(struct table *t)
+{
+    struct table *o = two_way_other(t);
+
+    return o && (runs(o) || (o->pause == TABLE_OTHER && o->state == TABLE_FOLLOW));
+}
+
+bool two_way_is_ready(struct table *t)
+{
+    struct table *o;
+
+    if (!two_way_is_coupled(t->sync))
+        return true;
+    o = two_way_other(t);
+    return o && runs(o);
+}
+
+/* The way back has not got to it yet, but will in a moment. */
+static bool is_about_to_run(const struct sync *s, const struct table *o)
+{
+    const struct sync *back = s->other;
+
+    if (s->is_back || ev_now(s->loop) - back->started_at > ABOUT_TO_S)
+        return false;
+    return o == NULL || (o->pause == TABLE_RUNS && o->state != TABLE_FOLLOW);
+}
+
+static bool gate_table(struct sync *s, struct table *t)
+{
+    struct table *o = two_way_other(t);
+
+    if (!runs(t) || (o && runs(o)))
+        return true;
+    if (o == NULL) {
+        s->other->wants_catalog = true;
+        lead_wake(s->other->lead);
+    }
+    if (t->snapshot) /* out of step already: it can be left out as it is */
+        return true;
+    if (is_about_to_run(s, o))
+        return false;
+    pause_with(t, o ? o->why.what : "it is not captured at the target");
+    return true;
+}
+
+bool two_way_gate(struct sync *s)
+{
+    bool go = true;
+
+    if (!two_way_is_coupled(s))
+        return true;
+    if (!s->other->is_led)
+        return false;
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        go &= gate_table(s, container_of(l, struct table, in_sync));
+    return go;
+}
+
+bool two_way_may_take_in(struct sync *s, Oid source_oid)
+{
+    for (struct list *l = s->other->tables.next; l != &s->other->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->target && t->target->oid == source_oid)
+            return t->state == TABLE_FOLLOW;
+    }
+    return false;
+}
+
+/* Each end may wait for a removal that the other one cannot send before it has got ours: with the
+ * tables that refer to them aside, both removals get through, and what the foreign key does with
+ * them is found at the next try. */
+double two_way_retry_s(const struct table *t, const struct error *e)
+{
+    return t->sync->other && strcmp(e->sqlstate, FOREIGN_KEY_VIOLATION) == 0 ? RETRY_SOON_S
+                                                                             : RETRY_S;
+}
+
+const char *two_way_policy(const struct sync *s, const struct table *t)
+{
+    const struct config_sync *c = s->config;
+
+    for (int i = 0; t->source && i < c->conflict_tables.count; i++) {
+        struct config_patterns one = {.count = 1, .texts = &c->conflict_tables.texts[i]};
+
+        if (config_patterns_match(&one, t->source->schema, t->source->name, NULL))
+            return c->conflict_policies[i];
+    }
+    return c->conflict_default;
+}

@@ -1,0 +1,39 @@
+/* A sync in both directions is two syncs, a pair: the one that a person configured, and its way
+ * back from target to source, which has jobs, tables and a position of its own. Here is what makes
+ * a pair of them: which tables may run, and what stops when the other one stops. */
+#ifndef TWO_WAY_H
+#define TWO_WAY_H
+
+#include "config.h"
+#include "sync.h"
+
+/* The configuration of the way back of `c`; lives in the arena of `owner`. */
+struct config_sync *two_way_config_back(struct config *owner, const struct config_sync *c);
+/* Makes two syncs a pair; the second one is the way back. */
+void two_way_join(struct sync *forward, struct sync *back);
+/* The way back is started once the copy and its schema are complete, and as long as the sync is
+ * led. */
+void two_way_think(struct sync *s);
+/* From here on neither direction applies anything without looking at the other. */
+bool two_way_is_coupled(const struct sync *s);
+/* The same table in the other direction, or NULL. */
+struct table *two_way_other(struct table *t);
+/* The table is about to be freed, or means another relation. */
+void two_way_unlink(struct table *t);
+/* The table was paused: so is the other direction's. */
+void two_way_paused(struct table *t);
+/* A table that was paused with the other direction may go on. */
+bool two_way_may_go_on(struct table *t);
+/* The other direction's table runs too, or there is none to be waited for. */
+bool two_way_is_ready(struct table *t);
+/* Takes tables out of step that the other direction does not follow. False: wait a moment, it is
+ * about to. */
+bool two_way_gate(struct sync *s);
+/* For the way back: the table of that oid at its source is followed in the other direction. */
+bool two_way_may_take_in(struct sync *s, Oid source_oid);
+/* After how many seconds a table that failed is tried again. */
+double two_way_retry_s(const struct table *t, const struct error *e);
+/* The policy for conflicts in a table. */
+const char *two_way_policy(const struct sync *s, const struct table *t);
+
+#endif

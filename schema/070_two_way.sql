@@ -1,0 +1,357 @@
+-- What a two-way sync needs at both ends: which keys were changed at both, who wins, and what was lost.
+-- replicator/two_way.c says in which order these functions are called, and why that converges.
+--
+-- A change is in the round from `since` to `until` when its transaction is visible in `until` and not in
+-- `since`: exact, whenever it is asked. Keys travel as JSON arrays of their columns' text.
+
+-- Rows that were changed at both ends, and what was decided. The same rows at both ends.
+CREATE TABLE rebeco.conflict (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sync text NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    key json NOT NULL,
+    kind text NOT NULL,                 -- as PostgreSQL 18 would call it at this end
+    source_row json,                    -- NULL: it was deleted there
+    target_row json,
+    source_at timestamptz NOT NULL,     -- when it was changed, by each end's own clock
+    target_at timestamptz NOT NULL,
+    policy text NOT NULL,
+    decision text NOT NULL,             -- source, target or skip
+    batch text NOT NULL,                -- the snapshots of both ends in which the rows were read
+    decided_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+CREATE UNIQUE INDEX conflict_once ON rebeco.conflict (sync, table_schema, table_name, md5(key::text), source_at, target_at);
+CREATE INDEX conflict_age ON rebeco.conflict (decided_at);
+
+-- Who wins where both ends have changed a row. Depends on nothing but its arguments: two rounds that
+-- see the same facts decide the same. `target_at` is by the source's clock here. A tie is the source's.
+CREATE FUNCTION rebeco.conflict_winner(policy text, source_at timestamptz, target_at timestamptz) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE policy WHEN 'latest' THEN CASE WHEN target_at > source_at THEN 'target' ELSE 'source' END ELSE policy END
+$$;
+
+-- What PostgreSQL 18 calls a conflict at the end where `local` is, when the other's row arrives.
+CREATE FUNCTION rebeco.conflict_kind(local_row json, other_row json, both_new boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN other_row IS NULL THEN 'delete_origin_differs'
+                WHEN local_row IS NULL THEN 'update_missing'
+                WHEN both_new THEN 'insert_exists'
+                ELSE 'update_origin_differs' END
+$$;
+
+-- A table of a two-way sync has one reader: what we apply is not logged, and another reader would miss it.
+-- And none of its triggers may do again, for rows that arrive, what it did at the other end.
+CREATE FUNCTION rebeco.two_way_may_capture(capture_id int, consumer text, two_way boolean) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    unsafe text;
+BEGIN
+    SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname) INTO unsafe
+      FROM rebeco.capture c JOIN pg_trigger t ON t.tgrelid = c.relid
+      JOIN pg_proc p ON p.oid = t.tgfoid
+     WHERE c.id = two_way_may_capture.capture_id AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+       AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0;
+    IF two_way AND unsafe IS NOT NULL THEN
+        RAISE EXCEPTION 'its triggers would fire here for rows that arrive from the other end: %', unsafe
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Make each anew at both ends with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), or disable it, or leave the table out of the sync.';
+    END IF;
+    IF two_way AND EXISTS (SELECT 1 FROM rebeco.consumer_table t
+                            WHERE t.capture_id = two_way_may_capture.capture_id AND t.consumer <> two_way_may_capture.consumer) THEN
+        RAISE EXCEPTION 'another sync reads the changes of this table'
+            USING ERRCODE = 'object_in_use',
+                  HINT = 'A table of a two-way sync can be in no other sync. Run `rebeco uninstall` for the other one first.';
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- The texts of which the statements below are made. In them l is the log, f the keys that were given, x
+-- the table; $1 and $2 are the round's snapshots, $3 the given keys.
+CREATE FUNCTION rebeco.two_way_texts(capture_id int, OUT log text, OUT keys text, OUT key_texts text, OUT given text,
+        OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT relation text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format($f$(SELECT * FROM rebeco.log_%1$s_0 WHERE xid >= txid_snapshot_xmin($1) AND NOT txid_visible_in_snapshot(xid, $1)
+                         AND ($2 IS NULL OR txid_visible_in_snapshot(xid, $2))
+                      UNION ALL
+                      SELECT * FROM rebeco.log_%1$s_1 WHERE xid >= txid_snapshot_xmin($1) AND NOT txid_visible_in_snapshot(xid, $1)
+                         AND ($2 IS NULL OR txid_visible_in_snapshot(xid, $2)))$f$, c.id),
+           string_agg('l.k' || k.n, ', ' ORDER BY k.n),
+           string_agg(format('l.k%s::text', k.n), ', ' ORDER BY k.n),
+           format('(SELECT e.n, %s FROM json_array_elements($3) WITH ORDINALITY e (v, n))',
+                  string_agg(format('(e.v ->> %s)::%s AS f%s', k.n - 1, k.type, k.n), ', ' ORDER BY k.n)),
+           string_agg(format('f.f%s::text', k.n), ', ' ORDER BY k.n),
+           string_agg(format('l.k%s %s f.f%s', k.n, k.equals, k.n), ' AND ' ORDER BY k.n),
+           string_agg(format('x.%I %s f.f%s', k.name, k.equals, k.n), ' AND ' ORDER BY k.n),
+           string_agg(format('(x.%I::%s)::text', k.name, k.type), ', ' ORDER BY k.n),
+           string_agg(format('x.%I %s l.k%s', k.name, k.equals, k.n), ' AND ' ORDER BY k.n),
+           format('%s%s', CASE WHEN c.is_partitioned THEN '' ELSE 'ONLY ' END, c.relid::regclass)
+      FROM rebeco.capture c, unnest(c.key_columns, c.key_types, c.key_equals) WITH ORDINALITY k (name, type, equals, n)
+     WHERE c.id = two_way_texts.capture_id
+     GROUP BY c.id, c.is_partitioned, c.relid
+$$;
+
+-- The keys that were changed here in a round: those among the given ones; all of them where none are
+-- given (NULL) or `with_own`; and `with_given`, because this end was truncated, every given one.
+CREATE FUNCTION rebeco.two_way_keys(capture_id int, since txid_snapshot, until txid_snapshot, given json,
+        with_own boolean, with_given boolean) RETURNS json
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
+AS $$
+DECLARE
+    t record;
+    answer json;
+BEGIN
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
+    EXECUTE format('WITH l AS MATERIALIZED (SELECT DISTINCT %1$s FROM %2$s l WHERE op IS NULL), f AS MATERIALIZED %3$s '
+                   'SELECT json_agg(doc) FROM (SELECT json_build_array(%4$s) AS doc FROM l%5$s%6$s) a',
+                   t.keys, t.log, t.given, t.key_texts,
+                   CASE WHEN NOT with_own AND given IS NOT NULL THEN format(' WHERE EXISTS (SELECT 1 FROM f WHERE %s)', t.log_match) END,
+                   CASE WHEN with_given THEN format(' UNION ALL SELECT json_build_array(%s) FROM f WHERE NOT EXISTS (SELECT 1 FROM l WHERE %s)',
+                                                    t.given_texts, t.log_match) END)
+       INTO answer USING since, until, coalesce(given, '[]');
+    RETURN coalesce(answer, '[]');
+END
+$$;
+
+-- Of the given keys those that were changed here in a round, a truncation counting for all that are not
+-- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the first was an INSERT (new), and the row.
+CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json) RETURNS json
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
+AS $$
+DECLARE
+    t record;
+    answer json;
+BEGIN
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
+    EXECUTE format('WITH c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l WHERE op IS NULL GROUP BY %1$s), '
+                   'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T''), f AS MATERIALIZED %3$s '
+                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%4$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''row'', r.doc)) '
+                   'FROM cut CROSS JOIN f LEFT JOIN c l ON %5$s '
+                   'LEFT JOIN LATERAL (SELECT row_to_json(x) AS doc FROM %6$s x WHERE %7$s LIMIT 1) r ON true '
+                   'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND r.doc IS NULL)',
+                   t.keys, t.log, t.given, t.given_texts, t.log_match, t.relation, t.row_match)
+       INTO answer USING since, until, given;
+    RETURN coalesce(answer, '[]');
+END
+$$;
+
+-- Decides, at the target, every key that both ends have changed. `source` is what two_way_details says
+-- there. A policy with a dot in it is a function of the user's: (table text, key json, source_row json,
+-- target_row json, source_at timestamptz, target_at timestamptz), which answers source, target or skip.
+-- Result: read, keep: keys that are not sent to the target, as the source and as the target write them;
+-- back_read, back_keep: those not sent to the source, as the target and as the source write them;
+-- records for rebeco.conflicts_add; abort: how many are not to be decided.
+CREATE FUNCTION rebeco.two_way_decide(capture_id int, since txid_snapshot, until txid_snapshot, source json,
+        policy text, target_is_ahead interval) RETURNS json
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    table_name text;
+    resolver text;
+    pair record;
+    winner text;
+    to_target json[] := '{}';
+    kept_at_target json[] := '{}';
+    to_source json[] := '{}';
+    kept_at_source json[] := '{}';
+    records json[] := '{}';
+    aborted int := 0;
+BEGIN
+    SELECT format('%I.%I', n.nspname, r.relname) INTO STRICT table_name
+      FROM rebeco.capture c JOIN pg_class r ON r.oid = c.relid JOIN pg_namespace n ON n.oid = r.relnamespace
+     WHERE c.id = capture_id;
+    IF strpos(policy, '.') > 0 THEN
+        resolver := format('SELECT %s($1, $2, $3, $4, $5, $6)', policy::regproc);
+    END IF;
+    FOR pair IN
+        SELECT s.doc -> 'k' AS source_key, t.doc -> 'k' AS target_key,
+               nullif((s.doc -> 'row')::text, 'null')::json AS source_row, nullif((t.doc -> 'row')::text, 'null')::json AS target_row,
+               (s.doc ->> 'at')::timestamptz AS source_at, (t.doc ->> 'at')::timestamptz AS target_at,
+               coalesce((s.doc ->> 'new')::boolean AND (t.doc ->> 'new')::boolean, false) AS both_new
+          FROM json_array_elements(source) WITH ORDINALITY s (doc, n)
+          JOIN json_array_elements(rebeco.two_way_details(capture_id, since, until,
+                   (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)))) t (doc)
+            ON (t.doc ->> 'i')::bigint = s.n
+    LOOP
+        CONTINUE WHEN pair.source_row::text IS NOT DISTINCT FROM pair.target_row::text;
+        winner := rebeco.conflict_winner(policy, pair.source_at, pair.target_at - target_is_ahead);
+        IF resolver IS NOT NULL THEN
+            EXECUTE resolver INTO winner USING table_name, pair.source_key, pair.source_row, pair.target_row, pair.source_at, pair.target_at;
+        END IF;
+        IF winner = 'abort' THEN
+            aborted := aborted + 1;
+            CONTINUE;
+        ELSIF winner IS NULL OR winner NOT IN ('source', 'target', 'skip') THEN
+            RAISE EXCEPTION 'the conflict policy % answered % for %', policy, coalesce(quote_literal(winner), 'NULL'), table_name
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'It must answer source, target or skip.';
+        END IF;
+        IF winner <> 'source' THEN
+            to_target := to_target || pair.source_key;
+            kept_at_target := kept_at_target || pair.target_key;
+        END IF;
+        IF winner <> 'target' THEN
+            to_source := to_source || pair.target_key;
+            kept_at_source := kept_at_source || pair.source_key;
+        END IF;
+        records := records || json_build_object('key', pair.source_key, 'source_row', pair.source_row, 'target_row', pair.target_row,
+            'source_at', pair.source_at, 'target_at', pair.target_at, 'both_new', pair.both_new, 'decision', winner);
+    END LOOP;
+    RETURN json_build_object('read', to_json(to_target), 'keep', to_json(kept_at_target), 'back_read', to_json(to_source),
+                             'back_keep', to_json(kept_at_source), 'records', to_json(records), 'abort', aborted);
+END
+$$;
+
+-- Writes down what was decided, in the transaction that carries it out at this end (`side`: source or
+-- target). A round that is made again finds what it wrote before. What is older than `keep` goes.
+CREATE FUNCTION rebeco.conflicts_add(sync_name text, side text, table_schema text, table_name text, policy text,
+        batch text, records json, keep interval) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    DELETE FROM rebeco.conflict o
+     WHERE o.id IN (SELECT x.id FROM rebeco.conflict x WHERE x.decided_at < clock_timestamp() - keep ORDER BY x.decided_at LIMIT 1000);
+    INSERT INTO rebeco.conflict (sync, table_schema, table_name, key, kind, source_row, target_row, source_at, target_at, policy, decision, batch)
+    SELECT sync_name, table_schema, table_name, r.doc -> 'key',
+           rebeco.conflict_kind(CASE side WHEN 'source' THEN v.source_row ELSE v.target_row END,
+                                CASE side WHEN 'source' THEN v.target_row ELSE v.source_row END, (r.doc ->> 'both_new')::boolean),
+           v.source_row, v.target_row, (r.doc ->> 'source_at')::timestamptz, (r.doc ->> 'target_at')::timestamptz,
+           policy, r.doc ->> 'decision', batch
+      FROM json_array_elements(records) r (doc)
+     CROSS JOIN LATERAL (SELECT nullif((r.doc -> 'source_row')::text, 'null')::json AS source_row,
+                                nullif((r.doc -> 'target_row')::text, 'null')::json AS target_row) v
+    ON CONFLICT DO NOTHING
+$$;
+
+-- For a person: gives a row the version that has lost, at this end and as a write of the application, so that
+-- it travels to the other one. Gives what was done.
+CREATE FUNCTION rebeco.conflict_replay(conflict_id bigint) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    k rebeco.conflict;
+    c rebeco.capture;
+    t record;
+    version json;
+    columns text;
+    changes text;
+BEGIN
+    SELECT * INTO STRICT k FROM rebeco.conflict WHERE id = conflict_id;
+    SELECT * INTO STRICT c FROM rebeco.capture
+     WHERE relid = to_regclass(format('%I.%I', k.table_schema, k.table_name));
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(c.id);
+    version := CASE k.decision WHEN 'source' THEN k.target_row ELSE k.source_row END;
+    IF version IS NULL THEN
+        EXECUTE format('DELETE FROM %s x USING %s f WHERE %s', t.relation, t.given, t.row_match)
+          USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key);
+        RETURN 'removed';
+    END IF;
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+           coalesce(string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
+                    FILTER (WHERE a.attnum <> ALL (c.key_attnums) AND a.attidentity <> 'a'), '')
+      INTO columns, changes
+      FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+    EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM json_populate_record(NULL::%1$s, $1) ON CONFLICT (%3$s) DO %4$s',
+                   c.relid::regclass, columns, (SELECT string_agg(quote_ident(n), ', ') FROM unnest(c.key_columns) n),
+                   CASE changes WHEN '' THEN 'NOTHING' ELSE 'UPDATE SET ' || changes END)
+      USING version;
+    RETURN 'written';
+END
+$$;
+
+-- What was decided in the last hour at this end, for the other one: a commit there may have failed, or
+-- been rolled back because a row was changed meanwhile.
+CREATE FUNCTION rebeco.conflicts_recent(sync_name text) RETURNS json
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(json_agg(row_to_json(c) ORDER BY c.id), '[]')
+      FROM (SELECT *, kind = 'insert_exists' AS both_new FROM rebeco.conflict c
+             WHERE c.sync = sync_name AND c.decided_at > clock_timestamp() - interval '1 hour'
+             ORDER BY c.id DESC LIMIT 5000) c
+$$;
+
+-- Takes over from the other end what is not here.
+CREATE FUNCTION rebeco.conflicts_share(side text, records json, keep interval) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT rebeco.conflicts_add(r ->> 'sync', side, r ->> 'table_schema', r ->> 'table_name', r ->> 'policy', r ->> 'batch', json_build_array(r), keep)
+      FROM json_array_elements(records) r
+$$;
+
+-- What was changed here after a snapshot and is committed now, for the captures that are asked for and
+-- have anything: {"id": {"keys": [...], "cut": was it truncated}}.
+CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot) RETURNS json
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    id int;
+    t record;
+    one json;
+    found_any jsonb := '{}';
+BEGIN
+    FOREACH id IN ARRAY capture_ids LOOP
+        SELECT * INTO STRICT t FROM rebeco.two_way_texts(id);
+        EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(json_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
+                       'FROM %s l HAVING count(*) > 0', t.key_texts, t.log)
+           INTO one USING since, NULL::txid_snapshot;
+        IF one IS NOT NULL THEN
+            found_any := found_any || jsonb_build_object(id::text, one);
+        END IF;
+    END LOOP;
+    RETURN found_any::json;
+END
+$$;
+
+-- After a truncation in a round: the keys that are here and were not written by the application. They came from
+-- the other end after it, where they must not be removed.
+CREATE FUNCTION rebeco.two_way_survivors(capture_id int, since txid_snapshot, until txid_snapshot) RETURNS json
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
+    SET enable_seqscan = on
+AS $$
+DECLARE
+    t record;
+    answer json;
+BEGIN
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
+    EXECUTE format('WITH l AS MATERIALIZED (SELECT DISTINCT %s FROM %s l WHERE op IS NULL) '
+                   'SELECT json_agg(json_build_array(%s)) FROM %s x WHERE NOT EXISTS (SELECT 1 FROM l WHERE %s)',
+                   t.keys, t.log, t.row_texts, t.relation, t.row_log_match)
+       INTO answer USING since, until;
+    RETURN coalesce(answer, '[]');
+END
+$$;
+
+-- Carries out a truncation of the other end: all rows go but those that win against it, and those that it had
+-- from here afterwards.
+CREATE FUNCTION rebeco.two_way_clear(capture_id int, winners json, survivors json) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
+AS $$
+DECLARE
+    t record;
+BEGIN
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
+    EXECUTE format('WITH f AS MATERIALIZED %s DELETE FROM %s x WHERE NOT EXISTS (SELECT 1 FROM f WHERE %s)', t.given, t.relation, t.row_match)
+      USING NULL::txid_snapshot, NULL::txid_snapshot, (winners::jsonb || survivors::jsonb)::json;
+END
+$$;

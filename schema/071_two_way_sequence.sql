@@ -1,0 +1,128 @@
+-- Sequences of a two-way sync: both ends draw values, and never the same one. Of the values that a
+-- sequence can give (its start, and so many steps from it) the source takes those with an even number
+-- of steps and the target those with an odd one: each end's step is twice as long.
+
+-- What a sequence's step was before, at this end.
+CREATE TABLE rebeco.two_way_sequence (
+    seq oid PRIMARY KEY,
+    sync text NOT NULL,
+    increment bigint NOT NULL,
+    apart_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+
+-- The next value after `base` that this end may give, by its number of steps from the start.
+CREATE FUNCTION rebeco.sequence_next_apart(base bigint, is_source boolean) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT base + CASE WHEN ((base % 2) + 2) % 2 = CASE WHEN is_source THEN 1 ELSE 0 END THEN 1 ELSE 2 END
+$$;
+
+-- Sets one sequence apart, after which this end gives only values of its own, beyond `beyond` (the number
+-- of steps that the other end has gone; NULL: not known). Gives the steps that this one has gone; `is_fresh`
+-- when it was not apart before.
+-- The lock keeps nextval out until the commit.
+CREATE FUNCTION rebeco.sequence_apart(sync_name text, p_seq oid, is_source boolean, beyond bigint,
+        OUT steps bigint, OUT is_fresh boolean)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    s pg_sequence;
+    v record;
+    step bigint;
+BEGIN
+    SELECT * INTO STRICT s FROM pg_sequence WHERE seqrelid = p_seq;
+    IF s.seqcycle THEN
+        RAISE EXCEPTION 'it begins again at its end (CYCLE), and would give the values of the other end then'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    SELECT t.increment INTO step FROM rebeco.two_way_sequence t WHERE t.seq = p_seq;
+    is_fresh := NOT FOUND;
+    IF is_fresh THEN
+        step := s.seqincrement;
+        EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', p_seq::regclass, 2 * step);
+        INSERT INTO rebeco.two_way_sequence (seq, sync, increment) VALUES (p_seq, sync_name, step);
+    END IF;
+    SELECT * INTO STRICT v FROM rebeco.sequence_value(p_seq);
+    steps := greatest((v.last_value - s.seqstart) / step - CASE WHEN v.is_called THEN 0 ELSE 1 END, -1);
+    IF is_fresh THEN
+        PERFORM setval(p_seq::regclass, s.seqstart + step * rebeco.sequence_next_apart(greatest(steps, beyond), is_source), false);
+    END IF;
+END
+$$;
+
+-- Sets the sequences apart that were read at the source (rebeco.sequence_read); first there, then at the
+-- target, which gets the answer. Ends after 50 that were not apart yet, so that no lock is held for long.
+-- Result: the list, as far as it went, each with "steps" and "fresh", or with "trouble".
+CREATE FUNCTION rebeco.sequences_apart(sync_name text, is_source boolean, sequences jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '200ms'
+AS $$
+DECLARE
+    one record;
+    apart record;
+    fresh int := 0;
+    answer jsonb[] := '{}';
+BEGIN
+    FOR one IN
+        SELECT j.doc, CASE WHEN is_source THEN (j.doc ->> 'seq')::oid ELSE m.seq END AS seq
+          FROM jsonb_array_elements(sequences) WITH ORDINALITY j (doc, number)
+          LEFT JOIN rebeco.sequence_match(sequences) m ON m.number = j.number AND NOT is_source
+         ORDER BY j.number
+    LOOP
+        EXIT WHEN fresh >= 50;
+        BEGIN
+            IF one.doc ? 'trouble' AND one.doc ->> 'trouble' IS NOT NULL THEN
+                RAISE EXCEPTION '%', one.doc ->> 'trouble';
+            ELSIF one.seq IS NULL THEN
+                RAISE EXCEPTION 'it is not at the target';
+            END IF;
+            apart := rebeco.sequence_apart(sync_name, one.seq, is_source, (one.doc ->> 'steps')::bigint);
+            fresh := fresh + apart.is_fresh::int;
+            answer := answer || (one.doc || jsonb_build_object('steps', apart.steps, 'fresh', apart.is_fresh));
+        EXCEPTION WHEN lock_not_available THEN
+            RAISE;
+        WHEN OTHERS THEN
+            answer := answer || (one.doc || jsonb_build_object('trouble', SQLERRM));
+            IF NOT is_source THEN
+                INSERT INTO rebeco.problem (sync, kind, object, message, hint)
+                VALUES (sync_name, 'sequence', format('%I.%I', one.doc ->> 'seq_schema', one.doc ->> 'seq_name'),
+                        'both ends may give the same values: ' || SQLERRM,
+                        'Let each end draw other values by hand, or use keys that need no sequence.')
+                ON CONFLICT (sync, kind, object) DO UPDATE SET message = EXCLUDED.message;
+            END IF;
+        END;
+    END LOOP;
+    RETURN to_jsonb(answer);
+END
+$$;
+
+-- Gives sequences at this end their own step again, beyond all values that are in their column: all of
+-- them, or those of syncs that are not known any more.
+CREATE FUNCTION rebeco.sequences_together(p_all boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    one record;
+    used bigint;
+BEGIN
+    FOR one IN SELECT t.seq, t.increment, l.owner, l.owner_column, v.last_value, v.is_called
+                 FROM rebeco.two_way_sequence t JOIN rebeco.sequence_list() l ON l.seq = t.seq
+                CROSS JOIN LATERAL rebeco.sequence_value(t.seq) v
+                WHERE p_all OR t.sync NOT IN (SELECT name FROM rebeco.sync UNION ALL SELECT sync FROM rebeco.consumer)
+    LOOP
+        EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', one.seq::regclass, one.increment);
+        IF one.owner IS NOT NULL THEN
+            EXECUTE format('SELECT %s(%I)::bigint FROM %s', CASE WHEN one.increment > 0 THEN 'max' ELSE 'min' END,
+                           one.owner_column, one.owner::regclass) INTO used;
+            IF used IS NOT NULL AND (used - one.last_value) * sign(one.increment) > 0 THEN
+                PERFORM setval(one.seq::regclass, used, true);
+            END IF;
+        END IF;
+        DELETE FROM rebeco.two_way_sequence t WHERE t.seq = one.seq;
+    END LOOP;
+END
+$$;

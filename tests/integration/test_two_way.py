@@ -1,0 +1,299 @@
+"""mode: two-way: both ends take writes, nothing comes back as an echo, and both become equal."""
+
+import itertools
+import json
+import random
+import threading
+import time
+import urllib.request
+
+import psycopg2
+import pytest
+import rig
+import yaml
+
+POLICIES = ["source", "target", "latest", "skip", "app.resolve"]
+
+
+def config(port=None, **sync):
+    tree = yaml.safe_load(rig.config(mode="two-way", **sync))
+    tree["http"] = {"listen": f"127.0.0.1:{port}" if port else "none"}
+    return yaml.safe_dump(tree)
+
+
+def wait_both(rebeco, timeout=60):
+    """Returns when both directions run, and everything committed before is at the other end."""
+    rebeco.wait("both directions run", lambda: (rebeco.status() or {}).get("in_sync"), timeout)
+    rebeco.ok("kick", "--wait", timeout=timeout)
+
+
+def check_equal(source, target):
+    """Tables only: each end draws other values of the sequences."""
+    assert rig.compare(source, target, sequences=False) == []
+
+
+def applied(port):
+    """Rows that each direction has written, by the daemon's own count."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=10) as r:
+        return [sum(t["rows_applied"] for t in s["tables"]) for s in json.load(r)]
+
+
+def conflicts(server):
+    return server.run("SELECT table_name, key->>0, kind, decision, source_row::text, target_row::text "
+                      "FROM rebeco.conflict ORDER BY 1, 2")
+
+
+def test_nothing_comes_back(source, target, rebecos):
+    source.run("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    source.run("INSERT INTO t SELECT i, 'old' FROM generate_series(1, 100) i")
+    port = rig.free_port()
+    rebeco = rebecos(source, target, config=config(port))
+    rebeco.start()
+    wait_both(rebeco)
+    check_equal(source, target)
+    source.run("UPDATE t SET v = 'source' WHERE id <= 10")
+    target.run("UPDATE t SET v = 'target' WHERE id > 90")
+    target.run("INSERT INTO t VALUES (1000, 'target')")
+    target.run("DELETE FROM t WHERE id = 50")
+    target.run("UPDATE t SET id = 2000 WHERE id = 60")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT v, count(*) FROM t GROUP BY v ORDER BY v") == [("old", 79), ("source", 10), ("target", 11)]
+    assert applied(port) == [10, 14]  # a changed key is two rows
+    for _ in range(3):
+        wait_both(rebeco)
+    assert applied(port) == [10, 14]
+    assert conflicts(source) == conflicts(target) == []
+    rebeco.terminate()
+
+
+# ------------------------------------------------------------------ who wins
+
+OPS = {
+    "insert": "BEGIN; DELETE FROM {t} WHERE id = 1; INSERT INTO {t} VALUES (1, '{end}'); COMMIT",
+    "update": "UPDATE {t} SET v = '{end}' WHERE id = 1",
+    "delete": "DELETE FROM {t} WHERE id = 1",
+    "truncate": "TRUNCATE {t}",
+}
+
+
+def outcome(policy, at_source, at_target):
+    """The row with id 1 at both ends afterwards, and whether that was a conflict; the target wrote later."""
+    row_s = "source" if at_source in ("insert", "update") else None
+    row_t = "target" if at_target in ("insert", "update") else None
+    if row_s == row_t:
+        return row_s, row_t, False
+    if policy == "skip":
+        return row_s, row_t, True
+    row = row_s if policy == "source" else row_t
+    if policy == "app.resolve":  # prefers the row that is there, and the source's
+        row = row_s or row_t
+    return row, row, True
+
+
+@pytest.mark.limit(200)
+def test_who_wins(source, target, rebecos, capsys):
+    """Every pair of changes under every policy; prints the table."""
+    cases = {f"t_{p.replace('.', '_')}_{a}_{b}": (p, a, b) for p, a, b in itertools.product(POLICIES, OPS, OPS)}
+    source.psql("CREATE SCHEMA app;" + "".join(
+        f"CREATE TABLE {t} (id int PRIMARY KEY, v text); INSERT INTO {t} VALUES (1, 'old'), (2, 'bystander');" for t in cases))
+    source.psql("""
+        CREATE FUNCTION app.resolve(text, json, s json, t json, timestamptz, timestamptz) RETURNS text LANGUAGE sql
+            AS $$ SELECT CASE WHEN s IS NULL THEN 'target' ELSE 'source' END $$""")
+    tables = {f"public.t_{p.replace('.', '_')}_*": p for p in POLICIES}
+    rebeco = rebecos(source, target, config=config(conflict={"default": "abort", "tables": tables}))
+    rebeco.start()
+    wait_both(rebeco, 120)
+    rebeco.ok("pause")
+    for server, end, which in (source, "source", 1), (target, "target", 2):
+        server.psql("".join(OPS[c[which]].format(t=t, end=end) + ";\n" for t, c in cases.items()))
+    rebeco.ok("resume")
+    wait_both(rebeco)
+    kinds = {row[0]: row[2:4] for row in conflicts(target)}
+    wrong = []
+    for t, (policy, a, b) in cases.items():
+        want_s, want_t, is_conflict = outcome(policy, a, b)
+        got = [s.value(f"SELECT v FROM {t} WHERE id = 1") for s in (source, target)]
+        others = [s.value(f"SELECT count(*) FROM {t} WHERE id = 2") for s in (source, target)]
+        good = got == [want_s, want_t] and (t in kinds) == is_conflict and others == [0 if "truncate" in (a, b) else 1] * 2
+        line = f"{policy:12} {a:9} {b:9} {want_s or '-':7} {want_t or '-':7} {kinds.get(t, '')}"
+        print(line)
+        if not good:
+            wrong.append(f"{line}: {got} {others}")
+    assert not wrong, "\n".join(wrong)
+    assert [r[:2] + r[3:] for r in conflicts(source)] == [r[:2] + r[3:] for r in conflicts(target)]
+    rebeco.terminate()
+
+
+def test_abort_pauses_the_table(source, target, rebecos):
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old'); "
+                "CREATE TABLE u (id int PRIMARY KEY, v text)")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "abort"}))
+    rebeco.start()
+    wait_both(rebeco)
+    rebeco.ok("pause")
+    source.run("UPDATE t SET v = 'source'")
+    target.run("UPDATE t SET v = 'target'")
+    rebeco.ok("resume")
+    rebeco.wait("the table is paused", lambda: target.value("SELECT paused FROM rebeco.sync_table WHERE source_name = 't'"))
+    target.run("INSERT INTO u VALUES (1, 'goes on')")
+    rebeco.wait("the other goes on", lambda: source.value("SELECT v FROM u"))
+    assert [s.value("SELECT v FROM t") for s in (source, target)] == ["source", "target"]
+    target.run("UPDATE t SET v = 'source'")
+    rebeco.ok("resume", "public.t")
+    wait_both(rebeco)
+    check_equal(source, target)
+    rebeco.terminate()
+
+
+def test_a_write_in_between_is_not_overwritten(source, target, rebecos):
+    """The application holds a row at the target while the source's change is on its way to it."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "target"}))
+    rebeco.start()
+    wait_both(rebeco)
+    for i in range(1, 10):
+        with target.connect() as app:
+            app.run("BEGIN")
+            app.run("UPDATE t SET v = 'target' WHERE id = %s", i)
+            source.run("UPDATE t SET v = 'source' WHERE id = %s", i)
+            time.sleep(0.05 * i)
+            app.run("COMMIT")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT DISTINCT v FROM t") == [("target",)]
+    assert [c[1] for c in conflicts(source)] == [str(i) for i in range(1, 10)]
+    assert conflicts(source) == conflicts(target)
+    rebeco.terminate()
+
+
+# ------------------------------------------------------------------ storms
+
+
+class Storm:
+    """Writers at both ends on the same few rows."""
+
+    def __init__(self, seed, *servers):
+        self.stop = threading.Event()
+        self.done = 0
+        self.threads = [threading.Thread(target=self._write, args=(s, random.Random(f"{seed} {i} {s.name}")))
+                        for s in servers for i in range(3)]
+
+    def _write(self, server, r):
+        own = r.randint(1000, 10**9)
+        connection = None
+        while not self.stop.is_set():
+            try:
+                connection = connection or psycopg2.connect(server.url())
+                with connection, connection.cursor() as c:
+                    for _ in range(r.randint(1, 3)):
+                        own += 1
+                        self._change(c, r, own)
+                self.done += 1
+            except psycopg2.Error:
+                connection = None if connection is None or connection.closed else connection
+            time.sleep(r.random() * 0.04)
+
+    @staticmethod
+    def _change(c, r, own):
+        table, i, v = r.choice("abc"), r.randint(1, 60), str(r.randint(0, 10**9))
+        kind = r.random()
+        if kind < 0.4:
+            c.execute(f"UPDATE {table} SET v = %s WHERE id = %s", (v, i))
+        elif kind < 0.6:
+            c.execute(f"INSERT INTO {table} VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET v = excluded.v", (i, v))
+        elif kind < 0.75:
+            c.execute(f"DELETE FROM {table} WHERE id = %s", (i,))
+        elif kind < 0.85:
+            c.execute(f"INSERT INTO {table} VALUES (%s, %s)", (own, v))
+        elif kind < 0.995:
+            c.execute(f"UPDATE {table} SET id = %s, v = %s WHERE id = %s", (r.randint(1, 60), v, i))
+        else:
+            c.execute(f"TRUNCATE {table}")
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+
+
+@pytest.mark.limit(240)
+@pytest.mark.parametrize("policy, owner", [("latest", "plain"), ("source", "rds")])
+def test_writers_on_both_ends(source, servers, rebecos, policy, owner):
+    """Both ends are equal after writes, kills of the daemon and of its connections; every conflict is known
+    at both ends, once."""
+    target = servers("target", owner)
+    for table in "abc":
+        source.psql(f"CREATE TABLE {table} (id int PRIMARY KEY, v text); INSERT INTO {table} SELECT i, 'old' FROM generate_series(1, 60) i")
+    rebeco = rebecos(source, target, config=config(conflict={"default": policy}))
+    rebeco.start()
+    wait_both(rebeco)
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    r = random.Random(seed)
+    with Storm(seed, source, target) as storm:
+        end = time.monotonic() + (120 if rig.LONG else 8)
+        while time.monotonic() < end:
+            time.sleep(r.uniform(0.3, 1.5))
+            if r.random() < 0.3:
+                rebeco.kill9()
+                rebeco.start()
+            elif r.random() < 0.5:
+                r.choice([source, target]).terminate_backends()
+    assert storm.done > 50
+    wait_both(rebeco, 120)
+    check_equal(source, target)
+    wait_both(rebeco, 60)
+    assert sorted(conflicts(source)) and len(set(conflicts(source))) > 0
+    twice = "SELECT table_name, key::text FROM rebeco.conflict GROUP BY table_name, key::text, source_at, target_at HAVING count(*) > 1"
+    assert source.run(twice) == target.run(twice) == []
+    rebeco.terminate()
+
+
+# ------------------------------------------------------------------ what is around it
+
+
+def test_sequences_never_meet(source, target, rebecos):
+    source.psql("CREATE TABLE t (id serial PRIMARY KEY, v text); INSERT INTO t (v) SELECT 'old' FROM generate_series(1, 10) i;"
+                "CREATE TABLE d (id bigint GENERATED BY DEFAULT AS IDENTITY (INCREMENT -3 START -5) PRIMARY KEY, v text)")
+    rebeco = rebecos(source, target, config=config())
+    rebeco.start()
+    wait_both(rebeco)
+    for i in range(5):
+        for server in (source, target):
+            server.psql("INSERT INTO t (v) VALUES ('new'); INSERT INTO d (v) VALUES ('new')")
+    wait_both(rebeco)
+    assert source.run("SELECT count(*), count(DISTINCT id) FROM t") == target.run("SELECT count(*), count(DISTINCT id) FROM t") == [(20, 20)]
+    assert source.value("SELECT count(*) FROM d") == target.value("SELECT count(*) FROM d") == 10
+    rebeco.terminate()
+    rebeco.ok("uninstall")
+    for server in (source, target):
+        assert server.value("SELECT to_regnamespace('rebeco')") is None
+        assert server.value("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == 0
+        assert server.run("SELECT DISTINCT increment_by FROM pg_sequences ORDER BY 1") == [(-3,), (1,)]
+        assert server.value("INSERT INTO t (v) VALUES ('after') RETURNING id") > 20
+
+
+def test_what_is_not_taken(source, target, rebecos):
+    """A table without a key, and one with a trigger that would fire again; the reason is said."""
+    source.psql("""
+        CREATE TABLE k (v text); CREATE TABLE good (id int PRIMARY KEY); CREATE TABLE x (id int PRIMARY KEY); CREATE TABLE y (id int PRIMARY KEY, v text);
+        CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.v := coalesce(new.v, '') || '!'; RETURN new; END$$;
+        CREATE TRIGGER again BEFORE INSERT ON x FOR EACH ROW EXECUTE FUNCTION stamp();
+        CREATE TRIGGER once BEFORE INSERT OR UPDATE ON y FOR EACH ROW WHEN (current_setting('rebeco.applying', true) IS DISTINCT FROM 'on')
+            EXECUTE FUNCTION stamp()""")
+    rebeco = rebecos(source, target, config=config())
+    rebeco.start()
+    rebeco.wait("the others run", lambda: target.value("SELECT to_regclass('rebeco.capture')") and
+                target.run("SELECT table_name FROM rebeco.capture ORDER BY 1") == [("good",), ("y",)], 60)
+    why = {t["name"]: (t["paused"], t["what"], t["hint"]) for t in rebeco.status()["tables"] if t["paused"]}
+    assert set(why) == {"k", "x"}
+    assert "again" in why["x"][1] and "rebeco.applying" in why["x"][2]
+    target.run("INSERT INTO y VALUES (1, 'a')")
+    rebeco.wait("the row comes", lambda: source.value("SELECT v FROM y") == "a!")
+    rebeco.terminate()

@@ -1,0 +1,71 @@
+-- Both directions: who wins, what is found to be changed at both ends, and what is not captured.
+SET timezone = 'UTC';
+CREATE TABLE t (id int PRIMARY KEY, v text);
+INSERT INTO t SELECT i, 'old' FROM generate_series(1, 6) i;
+SELECT rebeco.capture_install('t'::regclass, 't_pkey'::regclass, 'auto', two_way => true) AS id \gset
+SELECT txid_current_snapshot() AS since \gset
+
+\echo -- who wins
+SELECT p, rebeco.conflict_winner(p, s::timestamptz, t::timestamptz)
+  FROM unnest('{source,target,skip,abort,latest}'::text[]) p,
+       (VALUES ('2026-01-01 12:00', '2026-01-01 12:00')) v (s, t) ORDER BY 1;
+SELECT 'earlier at the target', rebeco.conflict_winner('latest', '2026-01-01 12:00:00.000001', '2026-01-01 12:00');
+SELECT 'later at the target', rebeco.conflict_winner('latest', '2026-01-01 12:00', '2026-01-01 12:00:00.000001');
+
+\echo -- what it is called at the end that has the first row
+SELECT rebeco.conflict_kind('{}', '{}', true), rebeco.conflict_kind('{}', '{}', false),
+       rebeco.conflict_kind(NULL, '{}', false), rebeco.conflict_kind('{}', NULL, false);
+
+\echo -- what we apply is not captured
+BEGIN; SET LOCAL rebeco.applying = 'on'; UPDATE t SET v = 'applied' WHERE id = 6; COMMIT;
+SELECT count(*) FROM rebeco.log_1;
+UPDATE t SET v = 'here' WHERE id = 1;
+DELETE FROM t WHERE id = 2;
+INSERT INTO t VALUES (7, 'here');
+SELECT txid_current_snapshot() AS until \gset
+UPDATE t SET v = 'late' WHERE id = 3;
+
+\echo -- the keys of a round: all, some, and all the given after a truncation
+SELECT rebeco.two_way_keys(:id, :'since', :'until', NULL, true, false)::jsonb;
+SELECT rebeco.two_way_keys(:id, :'since', :'until', '[["1"], ["3"], ["7"], ["9"]]', false, false)::jsonb;
+SELECT rebeco.two_way_keys(:id, :'since', :'until', '[["9"]]', false, true)::jsonb;
+SELECT rebeco.two_way_late(ARRAY[:id], :'until');
+
+\echo -- what is known of them
+SELECT d -> 'i' AS i, d -> 'k' AS k, d -> 'at' IS NOT NULL AS has_time, d -> 'new' AS new, d -> 'row' AS row
+  FROM json_array_elements(rebeco.two_way_details(:id, :'since', :'until', '[["1"], ["2"], ["3"], ["7"]]')) d ORDER BY 1::text;
+
+\echo -- decisions, the other end being a list
+\set there '[{"k": ["1"], "at": "2000-01-01", "new": null, "row": {"id": 1, "v": "there"}}, {"k": ["2"], "at": "2099-01-01", "new": null, "row": {"id": 2, "v": "there"}}, {"k": ["7"], "at": "2099-01-01", "new": true, "row": {"id": 7, "v": "here"}}, {"k": ["3"], "at": "2099-01-01", "new": null, "row": null}]'
+SELECT p, x ->> 'read' AS read, x ->> 'back_read' AS back_read, json_array_length(x -> 'records') AS records, x ->> 'abort' AS abort
+  FROM unnest('{latest,source,target,skip,abort}'::text[]) p, rebeco.two_way_decide(:id, :'since', :'until', :'there', p, '0 s') x;
+CREATE FUNCTION mine(t text, k json, s json, t_ json, s_at timestamptz, t_at timestamptz) RETURNS text LANGUAGE sql
+    AS $$ SELECT CASE WHEN t_ IS NULL THEN 'target' ELSE 'skip' END $$;
+SELECT x ->> 'read' AS read, x ->> 'back_read' AS back_read FROM rebeco.two_way_decide(:id, :'since', :'until', :'there', 'public.mine', '0 s') x;
+SELECT rebeco.conflicts_add('s', 'target', 'public', 't', 'latest', 'b', x -> 'records', '1 d'), rebeco.conflicts_add('s', 'target', 'public', 't', 'latest', 'b', x -> 'records', '1 d')
+  FROM rebeco.two_way_decide(:id, :'since', :'until', :'there', 'latest', '0 s') x;
+SELECT key, kind, source_row, target_row, decision FROM rebeco.conflict ORDER BY key::text;
+
+\echo -- the other way round, by a person; and what is old goes
+SELECT rebeco.conflict_replay(id), key FROM rebeco.conflict ORDER BY key::text;
+SELECT * FROM t ORDER BY id;
+UPDATE rebeco.conflict SET decided_at = '2020-01-01' WHERE key ->> 0 = '1';
+SELECT rebeco.conflicts_add('s', 'target', 'public', 't', 'latest', 'b', '[]', '1 d'), count(*) FROM rebeco.conflict;
+SELECT count(*) FROM rebeco.conflict;
+
+\echo -- a truncation of the other end
+SELECT string_agg(k ->> 0, ' ' ORDER BY k ->> 0) FROM json_array_elements(rebeco.two_way_survivors(:id, :'since', :'until')) k;
+SELECT rebeco.two_way_clear(:id, '[["1"], ["77"]]', '[["4"]]');
+SELECT * FROM t;
+
+\echo -- sequences: odd and even
+CREATE SEQUENCE up; CREATE SEQUENCE down INCREMENT -3 START -5 MAXVALUE -1 MINVALUE -1000; CREATE SEQUENCE round CYCLE MAXVALUE 9;
+SELECT nextval('up'), nextval('up'), nextval('down');
+SELECT a ->> 'seq_name' AS name, a -> 'steps' AS steps, a -> 'fresh' AS fresh, a ->> 'trouble' AS trouble
+  FROM jsonb_array_elements(rebeco.sequences_apart('s', true, rebeco.sequence_read(ARRAY['t'::regclass::oid], true))) a ORDER BY 1;
+SELECT nextval('up'), nextval('up'), nextval('down'), nextval('down');
+SELECT rebeco.sequence_next_apart(n, true) AS source, rebeco.sequence_next_apart(n, false) AS target FROM generate_series(-1, 2) n;
+SELECT a ->> 'seq_name' AS name, a -> 'steps' AS steps, a -> 'fresh' AS fresh
+  FROM jsonb_array_elements(rebeco.sequences_apart('s', true, rebeco.sequence_read(ARRAY['t'::regclass::oid], true))) a ORDER BY 1;
+SELECT rebeco.sequences_together(true);
+SELECT nextval('up'), nextval('up'), nextval('down');
