@@ -188,3 +188,24 @@ bool relation_is_key(const struct relation *r, const char *column)
             return true;
     return false;
 }
+
+/* ------------------------------------------------------------------ pairs */
+
+struct catalog_pair *catalog_pair_new(struct catalog *source, struct catalog *target)
+{
+    struct catalog_pair *p = mem_alloc(sizeof *p);
+
+    p->references = 1;
+    p->source = source;
+    p->target = target;
+    return p;
+}
+
+void catalog_pair_release(struct catalog_pair *p)
+{
+    if (p == NULL || --p->references > 0)
+        return;
+    catalog_free(p->source);
+    catalog_free(p->target);
+    free(p);
+}

@@ -73,4 +73,15 @@ const struct column *relation_column(const struct relation *r, const char *name)
 /* Is the column part of the key? */
 bool relation_is_key(const struct relation *r, const char *column);
 
+/* Both ends' catalogs of one reading, alive while a table points into them. */
+struct catalog_pair {
+    int references;
+    struct catalog *source;
+    struct catalog *target;
+};
+
+struct catalog_pair *catalog_pair_new(struct catalog *source, struct catalog *target);
+/* One reference less: the last one frees both. NULL is allowed. */
+void catalog_pair_release(struct catalog_pair *p);
+
 #endif

@@ -86,27 +86,6 @@ const char *table_records_name(enum table_records r)
     return "";
 }
 
-/* ------------------------------------------------------------------ catalogs */
-
-struct catalog_pair *catalog_pair_new(struct catalog *source, struct catalog *target)
-{
-    struct catalog_pair *p = mem_alloc(sizeof *p);
-
-    p->references = 1;
-    p->source = source;
-    p->target = target;
-    return p;
-}
-
-void catalog_pair_release(struct catalog_pair *p)
-{
-    if (p == NULL || --p->references > 0)
-        return;
-    catalog_free(p->source);
-    catalog_free(p->target);
-    free(p);
-}
-
 /* ------------------------------------------------------------------ tables */
 
 struct table *sync_table_new(struct sync *s)

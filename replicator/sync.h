@@ -130,13 +130,6 @@ struct table {
     double retry_at;
 };
 
-/* Both ends' catalogs of one reading, alive while a table points into them. */
-struct catalog_pair {
-    int references;
-    struct catalog *source;
-    struct catalog *target;
-};
-
 struct sync {
     struct list in_daemon;
     struct daemon *daemon;
@@ -250,8 +243,5 @@ bool sync_is_copied(const struct sync *s);
 bool sync_is_in_sync(const struct sync *s);
 /* Nothing more will happen by itself until a person mends a table. */
 bool sync_waits_for_person(const struct sync *s);
-
-struct catalog_pair *catalog_pair_new(struct catalog *source, struct catalog *target);
-void catalog_pair_release(struct catalog_pair *p);
 
 #endif
