@@ -109,6 +109,11 @@ static enum job_next enter_pick(struct job *j)
     return job_goto(j, t->records == TABLE_KEY ? "key definition" : "follow");
 }
 
+static void bind_session(struct job *j, struct params *p)
+{
+    params_bool(p, j->sync->other != NULL);
+}
+
 static void bind_claim(struct job *j, struct params *p)
 {
     struct copy_job *c = copy_of(j);
@@ -449,7 +454,7 @@ static enum job_next enter_again(struct job *j)
 }
 
 static const struct job_step steps[] = {
-    {.name = "session", .sql = &sql_session_copy, .side = JOB_TARGET},
+    {.name = "session", .sql = &sql_session_copy, .side = JOB_TARGET, .bind = bind_session},
     {.name = "pick", .enter = enter_pick},
     {.name = "begin", .sql = &sql_begin, .side = JOB_TARGET},
     {.name = "claim",

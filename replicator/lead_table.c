@@ -302,6 +302,7 @@ enum job_next lead_enter_empty(struct job *j)
     params_clear(&j->params);
     params_text(&j->params, l->table->target->schema);
     params_text(&j->params, l->table->target->name);
+    params_bool(&j->params, j->sync->other != NULL);
     conn_execute(job_conn(j, JOB_TARGET), &sql_table_empty, &j->params, CONN_TEXT, 0);
     return JOB_WAIT;
 }

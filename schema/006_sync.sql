@@ -115,14 +115,16 @@ $$;
 
 -- Empties a table before it is copied again: at once where no foreign key points to it, row by row,
 -- without their actions, where one does.
-CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text) RETURNS void
+CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text, two_way boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     relation regclass := to_regclass(format('%I.%I', table_schema, table_name));
 BEGIN
-    PERFORM set_config('rebeco.applying', 'on', true); -- no change to be sent back
+    IF two_way THEN
+        PERFORM set_config('rebeco.applying', 'on', true); -- no change to be sent back
+    END IF;
     EXECUTE format('TRUNCATE TABLE %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
 EXCEPTION WHEN feature_not_supported THEN
     -- Rows that point here must stay as they are: they are right again when the copy is there.

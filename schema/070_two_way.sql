@@ -47,7 +47,7 @@ $$;
 -- A table of a two-way sync has one reader: what we apply is not logged, and another reader would miss it.
 -- And none of its triggers may do again, for rows that arrive, what it did at the other end.
 CREATE FUNCTION rebeco.two_way_may_capture(capture_id int, consumer text, two_way boolean) RETURNS boolean
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

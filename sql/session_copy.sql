@@ -1,6 +1,7 @@
--- Makes a session one that loads tables: not captured in a two-way sync, replica role where the role may.
+-- Makes a session one that loads tables: replica role where the role may.
+-- $1 boolean: in a two-way sync, where what it writes is not captured
 -- Result: of no interest. Lowest server version: 10.
 SELECT rebeco.session_replica_role(),
-       pg_catalog.set_config('rebeco.applying', 'on', false),
+       CASE WHEN $1::boolean THEN pg_catalog.set_config('rebeco.applying', 'on', false) END,
        pg_catalog.set_config('maintenance_work_mem',
            greatest(pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) / 1024, 262144)::text, false)

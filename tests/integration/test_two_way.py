@@ -12,7 +12,7 @@ import pytest
 import rig
 import yaml
 
-POLICIES = ["source", "target", "latest", "skip", "app.resolve"]
+POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
 
 
 def config(port=None, **sync):
@@ -86,7 +86,7 @@ def outcome(policy, at_source, at_target):
     if policy == "skip":
         return row_s, row_t, True
     row = row_s if policy == "source" else row_t
-    if policy == "app.resolve":  # prefers the row that is there, and the source's
+    if policy == "rules.resolve":  # prefers the row that is there, and the source's
         row = row_s or row_t
     return row, row, True
 
@@ -95,10 +95,10 @@ def outcome(policy, at_source, at_target):
 def test_who_wins(source, target, rebecos, capsys):
     """Every pair of changes under every policy; prints the table."""
     cases = {f"t_{p.replace('.', '_')}_{a}_{b}": (p, a, b) for p, a, b in itertools.product(POLICIES, OPS, OPS)}
-    source.psql("CREATE SCHEMA app;" + "".join(
+    source.psql("CREATE SCHEMA rules;" + "".join(
         f"CREATE TABLE {t} (id int PRIMARY KEY, v text); INSERT INTO {t} VALUES (1, 'old'), (2, 'bystander');" for t in cases))
     source.psql("""
-        CREATE FUNCTION app.resolve(text, json, s json, t json, timestamptz, timestamptz) RETURNS text LANGUAGE sql
+        CREATE FUNCTION rules.resolve(text, json, s json, t json, timestamptz, timestamptz) RETURNS text LANGUAGE sql
             AS $$ SELECT CASE WHEN s IS NULL THEN 'target' ELSE 'source' END $$""")
     tables = {f"public.t_{p.replace('.', '_')}_*": p for p in POLICIES}
     rebeco = rebecos(source, target, config=config(conflict={"default": "abort", "tables": tables}))
