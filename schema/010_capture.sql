@@ -348,7 +348,7 @@ BEGIN
     IF is_there THEN
         IF c.is_two_way <> two_way AND EXISTS (SELECT 1 FROM rebeco.consumer_table t WHERE t.capture_id = c.id) THEN
             RAISE EXCEPTION '% is captured for a sync in one direction already, or for one in both', relation::regclass
-                USING ERRCODE = 'object_in_use',
+                USING ERRCODE = 'feature_not_supported',
                       HINT = 'A table of a two-way sync can be in no other sync. Run `rebeco uninstall` for the other one first.';
         END IF;
         IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND c.records = wanted.records AND c.is_two_way = two_way AND rebeco.capture_is_intact(c.id) IS NULL THEN

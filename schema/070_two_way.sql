@@ -60,13 +60,13 @@ BEGIN
        AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0;
     IF two_way AND unsafe IS NOT NULL THEN
         RAISE EXCEPTION 'its triggers would fire here for rows that arrive from the other end: %', unsafe
-            USING ERRCODE = 'object_not_in_prerequisite_state',
+            USING ERRCODE = 'feature_not_supported',
                   HINT = 'Make each anew at both ends with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), or disable it, or leave the table out of the sync.';
     END IF;
     IF two_way AND EXISTS (SELECT 1 FROM rebeco.consumer_table t
                             WHERE t.capture_id = two_way_may_capture.capture_id AND t.consumer <> two_way_may_capture.consumer) THEN
         RAISE EXCEPTION 'another sync reads the changes of this table'
-            USING ERRCODE = 'object_in_use',
+            USING ERRCODE = 'feature_not_supported',
                   HINT = 'A table of a two-way sync can be in no other sync. Run `rebeco uninstall` for the other one first.';
     END IF;
     RETURN true;
