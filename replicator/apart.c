@@ -112,7 +112,7 @@ static const struct job_type type = {
 
 void apart_init(struct apart_job *a, struct sync *sync)
 {
-    job_init(&a->job, sync->loop, &type, sync, sync->source_url, sync->target_url);
+    job_init(&a->job, sync->loop, &type, sync, sync->config->source, sync->config->target);
 }
 
 void apart_start(struct apart_job *a)

@@ -53,17 +53,17 @@ struct config_sync {
     struct config_patterns conflict_tables; /* those with a policy of their own */
     const char **conflict_policies;         /* theirs */
     double conflict_keep_s;                 /* how long rebeco.conflict keeps a row; default 30 d */
-    bool new_tables;              /* take in tables that appear later; default true */
-    const char *capture;          /* "auto", "row" or "statement" */
-    double lock_timeout_s;        /* for installing capture, at a time; default 0.2 */
-    int64_t log_limit_bytes;      /* warn when the change logs hold more; default 1 GB */
-    int64_t sequence_headroom;    /* default 1000 */
-    double sequence_interval_s;   /* default 5 */
-    bool matview_initial;         /* refresh after the first consistent state; default true */
-    bool matview_on_change;       /* when tables below have changed; default false */
-    double matview_every_s;       /* 0: never; the schedule, and the least time between on-change */
-    int copy_streams;             /* default 4 */
-    int64_t copy_split_bytes;     /* default 256 MB */
+    bool new_tables;                        /* take in tables that appear later; default true */
+    const char *capture;                    /* "auto", "row" or "statement" */
+    double lock_timeout_s;                  /* for installing capture, at a time; default 0.2 */
+    int64_t log_limit_bytes;                /* warn when the change logs hold more; default 1 GB */
+    int64_t sequence_headroom;              /* default 1000 */
+    double sequence_interval_s;             /* default 5 */
+    bool matview_initial;     /* refresh after the first consistent state; default true */
+    bool matview_on_change;   /* when tables below have changed; default false */
+    double matview_every_s;   /* 0: never; the schedule, and the least time between on-change */
+    int copy_streams;         /* default 4 */
+    int64_t copy_split_bytes; /* default 256 MB */
     struct config_database follower; /* url NULL: the copy is read from the source */
     int64_t copy_max_rate;           /* bytes per second, 0: no limit */
     int64_t apply_batch_bytes;       /* rows of a batch in memory at a time; default 16 MB */

@@ -80,7 +80,8 @@ void log_watch_init(struct log_watch *w, struct sync *s)
 
 void log_watch_start(struct log_watch *w)
 {
-    job_start(&w->job);
+    if (!job_is_running(&w->job))
+        job_start(&w->job);
 }
 
 void log_watch_fini(struct log_watch *w)

@@ -11,6 +11,7 @@ struct log_watch {
 
 /* Prepares it for a sync, which must outlive it; what is seen stands in sync->log_*. */
 void log_watch_init(struct log_watch *w, struct sync *s);
+/* Starts it, unless it runs. */
 void log_watch_start(struct log_watch *w);
 void log_watch_fini(struct log_watch *w);
 

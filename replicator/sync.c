@@ -561,8 +561,7 @@ void sync_start(struct sync *s)
         return;
     }
     lead_start(s->lead);
-    if (!job_is_running(&s->log_watch->job))
-        log_watch_start(s->log_watch);
+    log_watch_start(s->log_watch);
 }
 
 void sync_stop(struct sync *s)
