@@ -25,7 +25,14 @@ static const char *const after_place[] = {NULL, "recent", "judge", "read"};
 
 #define MISMATCH_S 0.05 /* until the other direction has the same tables */
 
+/* The other direction's batches; only where there is one. */
 static struct batch_job *other_of(const struct batch_job *b)
+{
+    return b->sync->other->batch;
+}
+
+/* The same, NULL where there is none. */
+static struct batch_job *any_other(const struct batch_job *b)
 {
     return b->sync->other ? b->sync->other->batch : NULL;
 }
@@ -45,7 +52,7 @@ static void release(struct batch_job *b, const char *step)
 
 void batch_leave_round(struct batch_job *b)
 {
-    struct batch_job *o = other_of(b);
+    struct batch_job *o = any_other(b);
 
     b->waits_at = NOWHERE;
     if (o && o->waits_at > AT_MEET)
@@ -54,7 +61,7 @@ void batch_leave_round(struct batch_job *b)
 
 void batch_wake_other(struct batch_job *b)
 {
-    struct batch_job *o = other_of(b);
+    struct batch_job *o = any_other(b);
 
     if (o && job_is_at(&o->job, "quiet"))
         batch_wake(o);
@@ -62,7 +69,7 @@ void batch_wake_other(struct batch_job *b)
 
 bool batch_other_waits(const struct batch_job *b)
 {
-    const struct batch_job *o = other_of(b);
+    const struct batch_job *o = any_other(b);
 
     return o && o->waits_at == AT_MEET;
 }
@@ -108,10 +115,10 @@ static bool have_same_tables(const struct batch_job *b, const struct batch_job *
 enum job_next batch_enter_meet(struct job *j)
 {
     struct batch_job *b = batch_of(j);
-    struct batch_job *o = other_of(b);
+    struct batch_job *o = any_other(b);
 
     b->both_idle = false;
-    if (!two_way_is_coupled(b->sync))
+    if (o == NULL || !two_way_is_coupled(b->sync))
         return job_goto(j, "snapshot");
     if (o->waits_at == AT_MEET && !have_same_tables(b, o)) {
         release(o, "record");
@@ -144,9 +151,9 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
 enum job_next batch_enter_recent(struct job *j)
 {
     struct batch_job *b = batch_of(j);
-    struct batch_job *o = other_of(b);
+    struct batch_job *o = any_other(b);
 
-    if (!two_way_is_coupled(b->sync) || b->sync->is_back ||
+    if (o == NULL || !two_way_is_coupled(b->sync) || b->sync->is_back ||
         !(b->owes_conflicts || o->owes_conflicts))
         return job_goto(j, "snapshot");
     arena_free(b->arena);
@@ -192,9 +199,9 @@ static bool any_broken(const struct batch_job *b)
 enum job_next batch_enter_compare(struct job *j)
 {
     struct batch_job *b = batch_of(j);
-    struct batch_job *o = other_of(b);
+    struct batch_job *o = any_other(b);
 
-    if (!two_way_is_coupled(b->sync))
+    if (o == NULL || !two_way_is_coupled(b->sync))
         return JOB_NEXT;
     if (o->waits_at == AT_COMPARE) {
         if (!have_same_tables(b, o))
