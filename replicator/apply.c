@@ -176,14 +176,31 @@ static void prepare(struct apply *a, const struct table *t, enum statement what,
     conn_prepare(a->conn, name, statement_text(t, what), NULL);
 }
 
-static void execute(struct apply *a, struct table *t, enum statement what)
+static void name_statement(const struct table *t, enum statement what, char *name, size_t size)
 {
     static const char letters[] = "wrc";
+
+    snprintf(name, size, "rebeco_%c%d", letters[what], t->plan);
+}
+
+void apply_prepare(struct apply *a, const struct table *t)
+{
+    char name[32];
+
+    for (int what = WRITE; what <= CLEAR; what++) {
+        name_statement(t, (enum statement)what, name, sizeof name);
+        prepare(a, t, (enum statement)what, name);
+        sent_push(a, NULL, 0, false);
+    }
+}
+
+static void execute(struct apply *a, struct table *t, enum statement what)
+{
     char name[32];
     size_t bytes = 0;
     int before = a->prepared_count;
 
-    snprintf(name, sizeof name, "rebeco_%c%d", letters[what], t->plan);
+    name_statement(t, what, name, sizeof name);
     prepare(a, t, what, name);
     if (a->prepared_count > before)
         sent_push(a, t, 0, false); /* the Parse has a result of its own */
@@ -223,6 +240,22 @@ static void send_slice(struct apply *a)
     send_arrays(a, a->writes, a->table->source->column_count, false);
     a->bytes = 0;
     conn_flush(a->conn);
+}
+
+const struct params *apply_one_row(struct apply *a, struct table *t, const PGresult *r)
+{
+    const struct relation *rel = t->source;
+
+    apply_open(a, t, APPLY_ALL);
+    params_clear(&a->params);
+    for (int i = 0; i < rel->column_count; i++) {
+        array_add(&a->writes[i], r, 1 + i);
+        array_finish(&a->writes[i]);
+        params_binary(&a->params, a->writes[i].bytes.data, (int)a->writes[i].bytes.len,
+                      rel->columns[i].array_oid);
+    }
+    a->table = NULL;
+    return &a->params;
 }
 
 void apply_clear(struct apply *a, struct table *t)

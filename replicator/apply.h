@@ -58,6 +58,11 @@ void apply_reset(struct apply *a);
 void apply_sent_other(struct apply *a);
 /* A statement that gives one value has been sent: it is kept in the arena. */
 void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, const char **answer);
+/* Prepares all of a table's statements now, where a later failure must not take that back. */
+void apply_prepare(struct apply *a, const struct table *t);
+/* A row's values as one-element arrays, one per column, until the next call of any function here.
+ */
+const struct params *apply_one_row(struct apply *a, struct table *t, const PGresult *r);
 /* Removes all rows of the table: it was truncated. */
 void apply_clear(struct apply *a, struct table *t);
 /* The same, except for keys that win and that survive (JSON), by its capture at the target. */

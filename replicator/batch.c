@@ -27,6 +27,7 @@
 #include "batch_two_way.h"
 #include "lead.h"
 #include "log.h"
+#include "skip.h"
 #include "sqlstate.h"
 #include "two_way.h"
 
@@ -72,6 +73,7 @@ static void begin(struct job *j)
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
     b->owes_conflicts = true;
+    skip_begin(b->sync);
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
         container_of(l, struct table, in_sync)->is_recording = false;
     batch_owe_whole(b);
@@ -226,7 +228,7 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
             apply_may_remove_first(t))
             t->delete_first = true;
         else if (side == JOB_TARGET || t->failures > 3)
-            table_pause(t, TABLE_ERROR, &e);
+            batch_pause_failed(b, t, &e);
         b->sync->wants_catalog = true;
     }
     return job_fail(&b->job, &e);
@@ -291,6 +293,7 @@ static enum job_next enter_commit(struct job *j)
         if (b->group[i].table->snapshot)
             buf_printf(&joining, "%s%d", joining.len ? "," : "{", b->group[i].table->id);
     buf_text(&joining, joining.len ? "}" : "{}");
+    skip_send_settled(b);
     params_clear(&j->params);
     params_text(&j->params, b->sync->name);
     params_int(&j->params, b->sync->owner);
@@ -298,7 +301,7 @@ static enum job_next enter_commit(struct job *j)
     params_text(&j->params, b->until);
     params_text(&j->params, b->taken_at);
     params_text(&j->params, joining.data);
-    params_bool(&j->params, batch_is_everything(b));
+    params_bool(&j->params, batch_is_everything(b) && skip_count(b->sync) == 0);
     conn_execute_name(target_of(b), sql_sync_advance.name, &j->params, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
     conn_query(target_of(b), sql_commit.text, NULL, CONN_TEXT, 0);
@@ -316,7 +319,9 @@ static void note_tables(struct batch_job *b)
         if (b->group[i].changes == 0)
             continue;
         t->changes_pending = 0;
-        t->failures = 0;
+        t->failures = t->retries = t->searches = 0;
+        skip_set_poison(t, NULL);
+        skip_settled(t);
         t->moves = 0;
         t->delete_first = false;
         batch_whole_read(t);

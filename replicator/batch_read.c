@@ -11,6 +11,7 @@
 
 #include "apply.h"
 #include "layout.h"
+#include "skip.h"
 
 enum { PROBE_TABLES = 50, MOVES_MAX = 2 };
 
@@ -360,6 +361,19 @@ bool batch_pause_unreadable(struct batch_job *b)
     return any;
 }
 
+/* A known row is named again, until another is found. */
+void batch_pause_failed(struct batch_job *b, struct table *t, const struct error *e)
+{
+    const struct batch_table *g = group_find(b, t->id);
+    bool is_known = t->poison && strcmp(t->poison->sqlstate, e->sqlstate) == 0;
+
+    t->retries++;
+    t->searches = 0;
+    t->wants_search = true;
+    t->was_truncated = g && g->is_truncated;
+    table_pause(t, TABLE_ERROR, is_known ? &t->why : e);
+}
+
 static struct error drift_error(const struct table *t, const char *shape)
 {
     struct error e = {0};
@@ -469,10 +483,10 @@ static void open_rows(struct batch_job *b, const struct batch_sent *s)
 static void take_row(struct batch_job *b, const struct batch_sent *s, const PGresult *r)
 {
     open_rows(b, s);
-    if (PQresultStatus(r) == PGRES_SINGLE_TUPLE)
-        apply_row(&b->apply, r);
-    else
+    if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)
         apply_close(&b->apply);
+    else if (s->table->table->skip_count == 0 || !skip_row(s->table->table, r, true))
+        apply_row(&b->apply, r);
 }
 
 bool batch_take(struct batch_job *b, const PGresult *r)

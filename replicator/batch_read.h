@@ -44,6 +44,8 @@ void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode
 bool batch_take(struct batch_job *b, const PGresult *r);
 /* The table that the oldest statement is about, NULL for none. */
 struct table *batch_first_table(const struct batch_job *b);
+/* Puts a table out of step whose statement failed; the row that is refused is looked for. */
+void batch_pause_failed(struct batch_job *b, struct table *t, const struct error *e);
 /* Puts tables out of step whose log cannot tell what has changed; true when there is one. */
 bool batch_pause_unreadable(struct batch_job *b);
 /* Puts a table out of step whose capture cannot be trusted. */

@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "check.h"
 #include "daemon.h"
+#include "ddl.h"
 #include "help.h"
 #include "mem.h"
 #include "monitor.h"
@@ -219,6 +220,12 @@ static const struct command_option kick_options[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static const struct command_option ddl_options[] = {
+    {"only", "END", offsetof(struct command_context, only),
+     "target: the source has it already, from the migration of another sync"},
+    {NULL, NULL, 0, NULL},
+};
+
 static const struct command_option uninstall_options[] = {
     {"only", "END", offsetof(struct command_context, only), "source or target: only this end"},
     {"force", NULL, offsetof(struct command_context, force),
@@ -274,6 +281,27 @@ const struct command commands[] = {
      "table is copied again, and its rows at the target are replaced. The daemon finds the request "
      "at its next try, or when it is started.",
      request_run},
+    {"retry", "[TABLE...]", 0, -1, COMMAND_TARGET, request_options,
+     "try tables that stand still for an error again",
+     "Asks the running daemon to try tables that stand still for an error again now, all of them "
+     "or "
+     "those that are named. It does so by itself too, less and less often.",
+     request_run},
+    {"skip", "TABLE KEY...", 2, -1, COMMAND_TARGET, request_options,
+     "leave out the row that keeps a table standing",
+     "Leaves out the one row that the target refuses and that `status` names, so that its table "
+     "goes on: the table, and the values of the row's key in the order of its columns. The row is "
+     "recorded with the error in rebeco.skipped at the target, and tried again when it changes at "
+     "the source. Until it is there, the target is not called consistent.",
+     request_run},
+    {"ddl", "FILE", 1, 1, COMMAND_SYNC, ddl_options, "run a migration at both ends",
+     "Runs the SQL in FILE (- is standard input) at the target and at the source while the daemon "
+     "runs, and commits at both or at neither. Nobody waits for it at the source longer than "
+     "lock_timeout for a lock; locked tables are tried again for five minutes. Should the second "
+     "commit fail or be cut off, that is recorded, and the same command goes on with that end. A "
+     "statement that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY, needs a file "
+     "of its own. The file holds no BEGIN or COMMIT.",
+     ddl_run},
     {"uninstall", "", 0, 0, COMMAND_TARGET, uninstall_options,
      "remove everything of Rebeco from both ends",
      "Removes triggers, change logs and the schema rebeco from source and target, also when some "

@@ -76,53 +76,6 @@ static void bind_consumer_only(struct job *j, struct params *p)
 
 /* ------------------------------------------------------------------ tables and catalogs */
 
-static enum table_pause pause_from_name(const char *name)
-{
-    for (int p = TABLE_USER; p <= TABLE_OTHER; p++)
-        if (strcmp(table_pause_name((enum table_pause)p), name) == 0)
-            return (enum table_pause)p;
-    return TABLE_RUNS;
-}
-
-static void take_table(struct sync *s, const PGresult *r, int row)
-{
-    struct table *t = sync_table_new(s);
-
-    t->id = atoi(PQgetvalue(r, row, 0));
-    t->source_oid = (Oid)strtoul(PQgetvalue(r, row, 1), NULL, 10);
-    t->label = arena_printf(t->arena, "%s.%s", PQgetvalue(r, row, 2), PQgetvalue(r, row, 3));
-    t->state = strcmp(PQgetvalue(r, row, 6), "follow") == 0 ? TABLE_FOLLOW : TABLE_COPY;
-    if (!PQgetisnull(r, row, 7))
-        table_set_snapshot(t, PQgetvalue(r, row, 7));
-    if (!PQgetisnull(r, row, 8)) {
-        t->pause = pause_from_name(PQgetvalue(r, row, 8));
-        t->is_recorded = true;
-        t->is_lossy = t->pause == TABLE_CAPTURE;
-        error_set(&t->why, "%s", PQgetvalue(r, row, 9));
-        error_detail(&t->why, "%s", PQgetvalue(r, row, 10));
-        error_hint(&t->why, "%s", PQgetvalue(r, row, 11));
-    }
-    t->bytes = strtoll(PQgetvalue(r, row, 13), NULL, 10);
-    t->rows = strtoll(PQgetvalue(r, row, 14), NULL, 10);
-    t->bytes_done = strtoll(PQgetvalue(r, row, 15), NULL, 10);
-    t->rows_done = strtoll(PQgetvalue(r, row, 16), NULL, 10);
-    t->chunks = atoi(PQgetvalue(r, row, 17));
-    t->chunks_done = atoi(PQgetvalue(r, row, 18));
-    table_set_layouts(t, PQgetisnull(r, row, 19) ? NULL : PQgetvalue(r, row, 19),
-                      PQgetisnull(r, row, 20) ? NULL : PQgetvalue(r, row, 20));
-    t->log = strtoll(PQgetvalue(r, row, 21), NULL, 10);
-    /* The snapshot that the first chunks shared is gone. */
-    t->tolerant =
-        PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);
-}
-
-enum job_next lead_take_tables(struct job *j, PGresult *r)
-{
-    for (int i = 0; i < PQntuples(r); i++)
-        take_table(j->sync, r, i);
-    return JOB_NEXT;
-}
-
 static enum job_next take_source_catalog(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
@@ -273,6 +226,11 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = lead_bind_name,
      .result = lead_take_tables},
+    {.name = "skipped rows",
+     .sql = &sql_skips_list,
+     .side = JOB_TARGET,
+     .bind = lead_bind_name,
+     .result = lead_take_skips},
     {.name = "captures",
      .sql = &sql_consumer_tables,
      .side = JOB_SOURCE,
@@ -351,6 +309,11 @@ static const struct job_step steps[] = {
      .bind = upkeep_bind_commands,
      .result = upkeep_take_commands},
     {.name = "pause", .enter = upkeep_enter_pause_set},
+    {.name = "skip",
+     .sql = &sql_skip_add,
+     .side = JOB_TARGET,
+     .bind = lead_bind_skip,
+     .result = lead_take_skip},
     {.name = "answer", .sql = &sql_command_answer, .side = JOB_TARGET, .bind = upkeep_bind_answer},
     {.name = "answered", .enter = upkeep_watch_again},
     {.name = "phase",

@@ -52,6 +52,15 @@ enum job_next lead_enter_more_files(struct job *j);
 enum job_next lead_enter_install_commit(struct job *j);
 enum job_next lead_enter_other_side(struct job *j);
 
+enum job_next lead_take_skips(struct job *j, PGresult *r);
+
+/* Rows that are refused: why the one with that key (JSON) cannot be left out, NULL when it can;
+ * then the step that does it, with lead->table. And a table in error is tried again now. */
+const char *lead_refuse_skip(const struct table *t, const char *key);
+void lead_bind_skip(struct job *j, struct params *p);
+enum job_next lead_take_skip(struct job *j, PGresult *r);
+void lead_retry(struct table *t);
+
 /* Tables. */
 enum job_next lead_enter_forget(struct job *j);
 void lead_bind_table(struct job *j, struct params *p);

@@ -13,6 +13,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "plan.h"
+#include "skip.h"
 #include "sqlstate.h"
 #include "two_way.h"
 
@@ -162,6 +163,7 @@ enum job_next lead_enter_orphan_forgotten(struct job *j)
     log_event(LOG_WARNING, "the capture of a table is gone at the source: it is copied again",
               "sync", j->sync->name, "table", t->label, NULL);
     t->is_orphan = false;
+    skip_clear(t);
     t->id = 0;
     t->state = TABLE_NEW;
     t->pause = TABLE_RUNS;
@@ -381,6 +383,9 @@ enum job_next lead_enter_added(struct job *j)
     copy_release_snapshot(t); /* it is older than the new position */
     if (two_way_other(t) && !j->sync->is_back)
         two_way_other(t)->wants_copy = true; /* taken in anew when these rows are there */
+    skip_clear(t);
+    t->retries = t->searches = 0;
+    t->wants_search = false;
     table_set_layouts(t, t->source->layout, t->target->layout);
     j->sync->is_consistent = false;
     t->is_indexing = false;

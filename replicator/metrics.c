@@ -14,6 +14,7 @@
 #include "http.h"
 #include "lead.h"
 #include "sqlstate.h"
+#include "skip.h"
 #include "status.h"
 
 /* A row has one of the functions. A value of NAN is not known. */
@@ -125,7 +126,7 @@ static double sync_in_sync(const struct sync *s, double now)
 static double sync_consistent(const struct sync *s, double now)
 {
     (void)now;
-    return s->is_consistent;
+    return skip_is_exact(s);
 }
 
 static double sync_led(const struct sync *s, double now)

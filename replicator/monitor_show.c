@@ -6,7 +6,7 @@
 
 #include "monitor.h"
 
-enum { SHOW_BAR = 24, SHOW_TABLES = 40, SHOW_NAME = 48 };
+enum { SHOW_BAR = 24, SHOW_TABLES = 40, SHOW_SKIPPED = 5, SHOW_NAME = 48 };
 
 /* ---------------------------------------------------------------- reading the tree */
 
@@ -204,7 +204,24 @@ static void show_copy(struct buf *b, const json_t *s)
 /* A table that is copied and runs is only counted. */
 static bool is_quiet(const json_t *t)
 {
-    return strcmp(text_of(t, "state"), "follow") == 0 && text_of(t, "paused")[0] == '\0';
+    return strcmp(text_of(t, "state"), "follow") == 0 && text_of(t, "paused")[0] == '\0' &&
+           json_array_size(json_object_get(t, "skipped")) == 0;
+}
+
+/* The first rows that are left out. */
+static void show_skipped(struct buf *b, const json_t *t)
+{
+    const json_t *list = json_object_get(t, "skipped"), *row;
+    size_t i;
+    if (json_array_size(list) > 0)
+        buf_printf(b, "      rows left out: %zu\n", json_array_size(list));
+    json_array_foreach(list, i, row)
+    {
+        if (i == SHOW_SKIPPED)
+            break;
+        add_line(b, "      key ", text_of(row, "key"));
+        add_line(b, "        ", text_of(row, "error"));
+    }
 }
 
 static void add_name(struct buf *b, const json_t *t)
@@ -233,6 +250,7 @@ static void show_table(struct buf *b, const json_t *t)
         add_line(b, "      ", text_of(t, "what"));
         add_line(b, "      ", text_of(t, "detail"));
         add_line(b, "      to do: ", text_of(t, "hint"));
+        show_skipped(b, t);
         return;
     }
     bool is_copying = strcmp(text_of(t, "state"), "copy") == 0;
@@ -241,6 +259,7 @@ static void show_table(struct buf *b, const json_t *t)
     else
         add_clean(b, text_of(t, "state"));
     buf_text(b, "\n");
+    show_skipped(b, t);
 }
 
 static void show_tables(struct buf *b, const json_t *s)

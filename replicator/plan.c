@@ -375,3 +375,8 @@ bool plan_apply_json(const struct sync *s, struct buf *out)
     }
     return dump(list, out);
 }
+
+void plan_row_json(const struct table *t, struct buf *out)
+{
+    dump(table_json(t, t->source, apply_column), out);
+}

@@ -20,8 +20,9 @@ struct table *plan_next_resume(struct sync *s);
 /* The next one that is gone at both ends. */
 struct table *plan_next_forget(struct sync *s);
 /* Tables that lack their statements, as sql/read_statements.sql and sql/apply_statements.sql take
- * them. False when there is none. */
+ * them. False when there is none. And one table as sql/row_statement.sql takes it. */
 bool plan_read_json(const struct sync *s, struct buf *out);
+void plan_row_json(const struct table *t, struct buf *out);
 bool plan_apply_json(const struct sync *s, struct buf *out);
 
 #endif

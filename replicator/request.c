@@ -1,4 +1,4 @@
-/* `pause`, `resume`, `kick` and `resync`.
+/* `pause`, `resume`, `kick`, `resync`, `retry` and `skip`.
  *
  * A request is a row in rebeco.command at the target, one for each table, plus a NOTIFY; the
  * daemon answers in the row. The rows are sent once: a failure after that ends the command, and
@@ -22,6 +22,7 @@ struct request {
     struct client client;
     const struct command_context *x;
     json_t *tables;  /* what is asked for: [{"s": schema, "n": name}]; NULL: the whole sync */
+    char *key;       /* skip: the row's key, a JSON array of texts; NULL: none */
     char *ids;       /* of the rows that were sent, as an array's text; NULL before */
     bool is_held;    /* somebody holds the sync's lock: a daemon is there */
     bool is_refused; /* an answer was no */
@@ -83,7 +84,8 @@ static int add_matching(struct request *q, const PGresult *r, const char *patter
         const char *name = client_text(r, row, "source_name");
         if (!config_pattern_match(pattern, schema, name))
             continue;
-        json_array_append_new(q->tables, json_pack("{s:s, s:s}", "s", schema, "n", name));
+        json_array_append_new(q->tables,
+                              json_pack("{s:s, s:s, s:s?}", "s", schema, "n", name, "k", q->key));
         count++;
     }
     return count;
@@ -93,7 +95,7 @@ static enum job_next result_tables(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
     q->tables = json_array();
-    for (int i = 0; i < q->x->operand_count; i++) {
+    for (int i = 0; i < (q->key ? 1 : q->x->operand_count); i++) {
         struct error ignored;
         error_clear(&ignored);
         const char *operand = q->x->operands[i];
@@ -245,6 +247,17 @@ static int ask(struct request *q, double limit_s)
     return is_answered && !q->is_refused ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* `skip TABLE KEY...`: the key's values, in its columns' order. */
+static char *read_key(const struct command_context *x)
+{
+    json_t *list = json_array();
+    for (int i = 1; i < x->operand_count; i++)
+        json_array_append_new(list, json_string(x->operands[i]));
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
+}
+
 int request_run(struct command_context *x)
 {
     struct request q = {.x = x};
@@ -253,10 +266,13 @@ int request_run(struct command_context *x)
     error_clear(&e);
     if (!read_limit(x, &limit_s, &e))
         return command_usage_error(&e);
+    if (strcmp(x->command->name, "skip") == 0)
+        q.key = read_key(x);
     client_init(&q.client, x, &request_type, "target", x->sync->target);
     int code = ask(&q, limit_s);
     client_fini(&q.client);
     json_decref(q.tables);
     free(q.ids);
+    free(q.key);
     return code;
 }

@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "buf.h"
+#include "skip.h"
 
 static json_t *real_or_null(bool known, double value)
 {
@@ -59,6 +60,8 @@ static json_t *table_tree(const struct table *t, double now)
         json_object_set_new(o, "detail", text_or_null(t->why.detail));
         json_object_set_new(o, "hint", text_or_null(t->why.hint));
     }
+    json_object_set_new(o, "refused", skip_poison_tree(t));
+    json_object_set_new(o, "skipped", skip_tree(t));
     return o;
 }
 
@@ -192,7 +195,7 @@ json_t *status_tree(const struct sync *s)
 
     json_object_set_new(o, "sync", json_string(s->name));
     json_object_set_new(o, "phase", json_string(sync_phase_name(s->phase)));
-    json_object_set_new(o, "consistent", json_boolean(s->is_consistent));
+    json_object_set_new(o, "consistent", json_boolean(skip_is_exact(s)));
     json_object_set_new(o, "in_sync", json_boolean(sync_is_in_sync(s)));
     json_object_set_new(o, "paused", json_boolean(s->is_paused));
     add_trouble(o, s);

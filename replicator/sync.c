@@ -15,6 +15,8 @@
 #include "log.h"
 #include "log_watch.h"
 #include "plan.h"
+#include "poison.h"
+#include "skip.h"
 #include "pulse.h"
 #include "two_way.h"
 
@@ -104,6 +106,7 @@ void sync_table_forget(struct table *t)
 {
     two_way_unlink(t);
     copy_release_snapshot(t);
+    skip_clear(t);
     catalog_pair_release(t->catalogs);
     arena_free(t->arena);
     free(t->snapshot);
@@ -212,7 +215,8 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
     t->pause = why;
     t->why = *e;
     if (why == TABLE_ERROR)
-        t->retry_at = ev_now(t->sync->loop) + two_way_retry_s(t, e);
+        t->retry_at =
+            ev_now(t->sync->loop) + (t->sync->other ? two_way_retry_s(t, e) : skip_retry_s(t));
     if (!is_news)
         return;
     t->sync->is_consistent &= table_is_left_out(t);
@@ -227,20 +231,6 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
         batch_wake(t->sync->batch);
     lead_wake(t->sync->lead);
     two_way_paused(t);
-}
-
-void table_set_layouts(struct table *t, const char *source, const char *target)
-{
-    free(t->layout);
-    free(t->target_layout);
-    t->layout = mem_strdup(source);
-    t->target_layout = mem_strdup(target);
-}
-
-void table_set_snapshot(struct table *t, const char *snapshot)
-{
-    free(t->snapshot);
-    t->snapshot = mem_strdup(snapshot);
 }
 
 void sync_table_changed(struct table *t)
@@ -412,7 +402,7 @@ static bool only_a_person_can_help(const struct sync *s)
 
         if (!waits && t->state != TABLE_FOLLOW)
             return false;
-        any |= waits && !t->wants_plan;
+        any |= (waits && !t->wants_plan) || t->skip_count > 0;
     }
     return any;
 }
@@ -442,6 +432,7 @@ void sync_think(struct sync *s)
     if (!s->is_paused)
         sync_start_streams(s);
     release_idle_snapshots(s);
+    poison_start(s->poison);
     choose_phase(s);
     start_helpers(s);
     two_way_think(s);
@@ -478,7 +469,7 @@ static bool matviews_are_settled(const struct sync *s)
 
 static bool is_in_sync(const struct sync *s)
 {
-    return s->is_led && s->phase == SYNC_FOLLOW && s->is_consistent && s->sequences_are_read &&
+    return s->is_led && s->phase == SYNC_FOLLOW && skip_is_exact(s) && s->sequences_are_read &&
            matviews_are_settled(s) && sync_tables_taking_part(s) == s->table_count;
 }
 
@@ -519,6 +510,7 @@ void sync_lost_lead(struct sync *s)
     s->schema_retried = false;
     matview_stop(s->matviews);
     schema_copy_stop(s->schema);
+    poison_stop(s->poison);
     forget_tables(s);
     s->phase = SYNC_STARTING;
     s->is_consistent = false;
@@ -538,6 +530,8 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     s->lead = lead_new(s);
     s->log_watch = mem_alloc(sizeof *s->log_watch);
     log_watch_init(s->log_watch, s);
+    s->poison = mem_alloc(sizeof *s->poison);
+    poison_init(s->poison, s);
     s->pulse = mem_alloc(sizeof *s->pulse);
     pulse_init(s->pulse, s);
     s->batch = batch_new(s);
@@ -583,6 +577,8 @@ void sync_free(struct sync *s)
     pulse_fini(s->pulse);
     free(s->pulse);
     batch_free(s->batch);
+    poison_fini(s->poison);
+    free(s->poison);
     sequence_fini(s->sequences);
     free(s->sequences);
     apart_fini(s->apart);

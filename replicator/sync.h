@@ -26,6 +26,9 @@ struct batch_job;
 struct copier;
 struct lead_job;
 struct log_watch;
+struct poison;
+struct poison_job;
+struct skip;
 struct pulse;
 
 /* In the order in which a sync goes through them. */
@@ -127,6 +130,14 @@ struct table {
     int64_t changes_pending; /* counted by the last probe */
     int64_t rows_applied;
     int failures; /* in a row, while following */
+    int retries;  /* of a table in error, in a row */
+    /* Rows that the target refuses. */
+    bool wants_search;     /* one is to be found */
+    bool was_truncated;    /* in the batch that failed */
+    int searches;          /* begun since the table failed */
+    struct poison *poison; /* the one that was found (malloc), NULL: none */
+    struct skip *skips;    /* those that are left out (malloc) */
+    int skip_count;
     double retry_at;
 };
 
@@ -161,6 +172,7 @@ struct sync {
     struct apart_job *apart; /* in a two-way sync instead of these */
     struct matview_job *matviews;
     struct schema_copy *schema;
+    struct poison_job *poison; /* looks for refused rows */
     struct copy_rate rate;
     /* For status. */
     double started_at;

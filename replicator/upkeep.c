@@ -9,8 +9,10 @@
 #include "batch.h"
 #include "batch_read.h"
 #include "daemon.h"
+#include "lead_steps.h"
 #include "log.h"
 #include "plan.h"
+#include "skip.h"
 #include "status.h"
 #include "two_way.h"
 
@@ -28,11 +30,6 @@
 #define RECONCILE_S 5.        /* while a table is paused */
 
 enum { ROTATE_BYTES = 1024 * 1024 };
-
-static struct lead_job *lead_of(struct job *j)
-{
-    return container_of(j, struct lead_job, job);
-}
 
 void lead_show(struct lead_job *l)
 {
@@ -126,13 +123,16 @@ static enum job_next answer_kick(struct job *j, struct lead_kick *k)
 {
     int64_t id = k->id;
     const struct sync *s = lead_of(j)->sync;
-    bool all = s->is_consistent && (s->other == NULL || s->other->is_consistent);
+    bool all = skip_is_exact(s) && (s->other == NULL || s->other->is_consistent);
 
     list_remove(&k->in_lead);
     free(k);
-    return answer(j, id, all,
-                  all ? "everything committed before the request is at the target"
-                      : "some tables are paused: see `rebeco status`");
+    return answer(
+        j, id, all,
+        all ? "everything committed before the request is at the target"
+        : s->is_consistent
+            ? "everything but rows that are left out is at the target: see `rebeco status`"
+            : "some tables are paused: see `rebeco status`");
 }
 
 static double soonest(const struct lead_job *l, double now)
@@ -261,11 +261,12 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
     if (strcmp(verb, "pause") == 0) {
         pause_by_person(t);
     } else if (strcmp(verb, "resume") == 0) {
-        if (t->pause == TABLE_USER || t->pause == TABLE_ERROR) {
-            t->pause = t->is_recorded || t->is_recording ? TABLE_ERROR : TABLE_RUNS;
-            t->retry_at = 0;
-            j->sync->wants_catalog = true;
-        }
+        if (t->pause == TABLE_USER || t->pause == TABLE_ERROR)
+            lead_retry(t);
+    } else if (strcmp(verb, "retry") == 0) {
+        if (t->pause != TABLE_ERROR)
+            return answer(j, id, false, "the table does not stand still for an error");
+        lead_retry(t);
     } else if (strcmp(verb, "resync") == 0) {
         copy_again(t);
     } else if (strcmp(verb, "kick") == 0) {
@@ -276,9 +277,42 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
     return answer(j, id, true, "done");
 }
 
+static enum job_next do_skip(struct job *j, int64_t id, struct table *t, const char *key)
+{
+    struct lead_job *l = lead_of(j);
+    const char *refusal = lead_refuse_skip(t, key);
+
+    if (refusal)
+        return answer(j, id, false, refusal);
+    l->table = t;
+    l->command_id = id;
+    l->command_ok = true;
+    snprintf(l->answer, sizeof l->answer, "the row is left out, and recorded in rebeco.skipped");
+    return job_goto(j, "skip");
+}
+
+/* Every table that stands still for an error is tried again. */
+static enum job_next retry_all(struct job *j, int64_t id)
+{
+    int n = 0;
+
+    for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next) {
+        struct table *t = container_of(k, struct table, in_sync);
+
+        if (t->pause == TABLE_ERROR) {
+            lead_retry(t);
+            n++;
+        }
+    }
+    return answer(j, id, true, n > 0 ? "done" : "no table stands still for an error");
+}
+
 static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
 {
     struct lead_job *l = lead_of(j);
+
+    if (strcmp(verb, "retry") == 0)
+        return retry_all(j, id);
 
     if (strcmp(verb, "kick") == 0) {
         add_kick(l, id);
@@ -317,8 +351,11 @@ enum job_next upkeep_take_commands(struct job *j, PGresult *r)
             next = do_sync(j, id, verb);
         } else {
             t = sync_table_find_name(j->sync, PQgetvalue(r, i, 2), PQgetvalue(r, i, 3));
-            next = t ? do_table(j, id, verb, t)
-                     : answer(j, id, false, "there is no such table in this sync");
+            if (t && strcmp(verb, "skip") == 0)
+                next = do_skip(j, id, t, PQgetisnull(r, i, 4) ? NULL : PQgetvalue(r, i, 4));
+            else
+                next = t ? do_table(j, id, verb, t)
+                         : answer(j, id, false, "there is no such table in this sync");
         }
         if (next != JOB_NEXT)
             return next;

@@ -76,9 +76,11 @@ CREATE TABLE rebeco.chunk (
 CREATE TABLE rebeco.command (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sync text NOT NULL,
-    verb text NOT NULL,                 -- pause, resume, kick, resync, accept
+    verb text NOT NULL,                 -- pause, resume, kick, resync, accept, retry, skip
     table_schema text,                  -- NULL: the whole sync
     table_name text,
+    key text,                           -- skip: the row's key, a JSON array of texts
+    requested_by text NOT NULL DEFAULT session_user,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     done_at timestamptz,
     ok boolean,

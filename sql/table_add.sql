@@ -5,6 +5,7 @@
 -- $10 bigint, $11 bigint: bytes and rows; $12 json: chunks [{relation, filenode, lower, upper, bytes}];
 -- $13 boolean: rows of an earlier copy may be there, so that rows may come twice; $14 text, $15 text: layouts
 -- of source and target; $16 bigint: the change log that the snapshot is about
+-- Rows that were left out are copied with the others.
 -- The old chunks must be gone before the new ones come: what nobody reads is run last, so it is read.
 -- Result: one row. Lowest server version: 10.
 WITH ours AS MATERIALIZED (SELECT rebeco.sync_check_owner($1, $2::bigint)),
@@ -22,6 +23,10 @@ added AS (
            state = 'copy', paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL,
            copy_started_at = NULL, copied_at = NULL
     RETURNING t.sync, t.id
+),
+settled AS (
+    UPDATE rebeco.skipped k SET settled_at = pg_catalog.clock_timestamp()
+      FROM ours WHERE k.sync = $1 AND k.table_id = $3::int AND k.settled_at IS NULL
 ),
 unclear AS (
     UPDATE rebeco.sync SET consistent_since = NULL FROM ours WHERE name = $1

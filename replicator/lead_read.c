@@ -1,0 +1,144 @@
+/* What the target knows of a sync's tables, read at each start of the leading job, and what becomes
+ * of rows that the target refuses. */
+#include "lead_steps.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "skip.h"
+
+/* ------------------------------------------------------------------ tables */
+
+void table_set_layouts(struct table *t, const char *source, const char *target)
+{
+    free(t->layout);
+    free(t->target_layout);
+    t->layout = mem_strdup(source);
+    t->target_layout = mem_strdup(target);
+}
+
+void table_set_snapshot(struct table *t, const char *snapshot)
+{
+    free(t->snapshot);
+    t->snapshot = mem_strdup(snapshot);
+}
+
+static enum table_pause pause_from_name(const char *name)
+{
+    for (int p = TABLE_USER; p <= TABLE_OTHER; p++)
+        if (strcmp(table_pause_name((enum table_pause)p), name) == 0)
+            return (enum table_pause)p;
+    return TABLE_RUNS;
+}
+
+static void take_table(struct sync *s, const PGresult *r, int row)
+{
+    struct table *t = sync_table_new(s);
+
+    t->id = atoi(PQgetvalue(r, row, 0));
+    t->source_oid = (Oid)strtoul(PQgetvalue(r, row, 1), NULL, 10);
+    t->label = arena_printf(t->arena, "%s.%s", PQgetvalue(r, row, 2), PQgetvalue(r, row, 3));
+    t->state = strcmp(PQgetvalue(r, row, 6), "follow") == 0 ? TABLE_FOLLOW : TABLE_COPY;
+    if (!PQgetisnull(r, row, 7))
+        table_set_snapshot(t, PQgetvalue(r, row, 7));
+    if (!PQgetisnull(r, row, 8)) {
+        t->pause = pause_from_name(PQgetvalue(r, row, 8));
+        t->is_recorded = true;
+        t->is_lossy = t->pause == TABLE_CAPTURE;
+        error_set(&t->why, "%s", PQgetvalue(r, row, 9));
+        error_detail(&t->why, "%s", PQgetvalue(r, row, 10));
+        error_hint(&t->why, "%s", PQgetvalue(r, row, 11));
+    }
+    t->bytes = strtoll(PQgetvalue(r, row, 13), NULL, 10);
+    t->rows = strtoll(PQgetvalue(r, row, 14), NULL, 10);
+    t->bytes_done = strtoll(PQgetvalue(r, row, 15), NULL, 10);
+    t->rows_done = strtoll(PQgetvalue(r, row, 16), NULL, 10);
+    t->chunks = atoi(PQgetvalue(r, row, 17));
+    t->chunks_done = atoi(PQgetvalue(r, row, 18));
+    table_set_layouts(t, PQgetisnull(r, row, 19) ? NULL : PQgetvalue(r, row, 19),
+                      PQgetisnull(r, row, 20) ? NULL : PQgetvalue(r, row, 20));
+    t->log = strtoll(PQgetvalue(r, row, 21), NULL, 10);
+    /* The snapshot that the first chunks shared is gone. */
+    t->tolerant =
+        PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);
+}
+
+enum job_next lead_take_tables(struct job *j, PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++)
+        take_table(j->sync, r, i);
+    return JOB_NEXT;
+}
+
+/* ------------------------------------------------------------------ refused rows */
+
+enum job_next lead_take_skips(struct job *j, PGresult *r)
+{
+    skip_take_list(j->sync, r);
+    return JOB_NEXT;
+}
+
+static bool is_same_key(const char *a, const char *b)
+{
+    json_t *x = json_loads(a, 0, NULL), *y = json_loads(b, 0, NULL);
+    bool same = x && y && json_equal(x, y);
+
+    json_decref(x);
+    json_decref(y);
+    return same;
+}
+
+const char *lead_refuse_skip(const struct table *t, const char *key)
+{
+    if (t->pause != TABLE_ERROR)
+        return "the table does not stand still for a row: nothing is left out";
+    if (t->poison == NULL)
+        return t->wants_search ? "the row is being looked for: try again in a moment"
+                               : "no single row is known to be refused: see rebeco status";
+    if (key == NULL || !is_same_key(key, t->poison->key))
+        return "it is another row that is refused: see rebeco status";
+    return NULL;
+}
+
+void lead_bind_skip(struct job *j, struct params *p)
+{
+    const struct lead_job *l = lead_of(j);
+    const struct table *t = l->table;
+
+    params_text(p, j->sync->name);
+    params_int(p, j->sync->owner);
+    params_int(p, t->id);
+    params_text(p, t->source->schema);
+    params_text(p, t->source->name);
+    params_text(p, t->poison->key);
+    params_text(p, t->poison->row);
+    params_text(p, t->poison->is_delete ? "delete" : "write");
+    params_text(p, t->poison->error);
+    params_text(p, t->poison->sqlstate);
+    params_text(p, t->poison->key_hash);
+    params_text(p, t->poison->row_hash);
+    params_int(p, l->command_id);
+}
+
+enum job_next lead_take_skip(struct job *j, PGresult *r)
+{
+    struct table *t = lead_of(j)->table;
+
+    log_event(LOG_WARNING, "a row is left out", "sync", j->sync->name, "table", t->label, "key",
+              t->poison->key, "number", PQgetvalue(r, 0, 0), "hint",
+              "It is in rebeco.skipped at the target, and tried again when it changes.", NULL);
+    skip_add(t);
+    lead_retry(t);
+    return JOB_NEXT;
+}
+
+void lead_retry(struct table *t)
+{
+    t->pause = t->is_recorded || t->is_recording ? TABLE_ERROR : TABLE_RUNS;
+    t->retry_at = 0;
+    t->retries = 0;
+    t->sync->wants_catalog = true;
+    t->sync->lead->reconcile_due = 0;
+}

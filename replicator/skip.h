@@ -1,0 +1,73 @@
+/* Rows that the target refuses: the one that was found to be refused, and those that a person had
+ * left out. A row is known again by hashes of its key and of all its values, in the form in which
+ * batches read them: it is left out as long as it looks the same, and tried again when it does not.
+ *
+ * A table with rows left out goes on, but the target is not one state of the source meanwhile. */
+#ifndef SKIP_H
+#define SKIP_H
+
+#include <jansson.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+struct batch_job;
+struct sync;
+struct table;
+
+enum { SKIP_HASH_SIZE = 33 };
+
+/* A row that is left out. */
+struct skip {
+    char key_hash[SKIP_HASH_SIZE];
+    char row_hash[SKIP_HASH_SIZE];
+    char *key;       /* a JSON array of texts (malloc, as the others) */
+    char *error;     /* the server's words */
+    char *at;        /* when it was left out */
+    bool is_settled; /* by the batch in hand: it has changed */
+};
+
+/* The row that keeps a table standing. */
+struct poison {
+    char key_hash[SKIP_HASH_SIZE];
+    char row_hash[SKIP_HASH_SIZE];
+    char *key; /* as above */
+    char *row; /* a JSON object of texts */
+    char *error;
+    char sqlstate[6];
+    bool is_delete;
+};
+
+/* Hashes of a row as sql/read_statements.sql gives it. */
+void skip_hash(const struct table *t, const PGresult *r, char *key_hash, char *row_hash);
+/* Is this row left out? Asked for every row of a table that has such. In a batch (`settles`) one
+ * that has changed is noted, to be settled with it. */
+bool skip_row(struct table *t, const PGresult *r, bool settles);
+/* Forgets what the batch in hand has settled; what it has, after its commit. */
+void skip_begin(struct sync *s);
+void skip_settled(struct table *t);
+/* Writes what the batch settles, in its transaction at the target. */
+void skip_send_settled(struct batch_job *b);
+
+/* Takes the rows of sql/skips_list.sql. */
+void skip_take_list(struct sync *s, const PGresult *r);
+/* The row that the table stands still for is left out from here on. */
+void skip_add(struct table *t);
+/* Forgets all of a table's: it is copied again, or gone. */
+void skip_clear(struct table *t);
+/* Sets the refused row, NULL for none; takes it over. */
+void skip_set_poison(struct table *t, struct poison *p);
+void skip_poison_free(struct poison *p);
+/* How many rows of all tables are left out. */
+int skip_count(const struct sync *s);
+/* The target shows one committed state of the source, and no row is left out. */
+bool skip_is_exact(const struct sync *s);
+/* How long a table in error rests before it is tried again. */
+double skip_retry_s(const struct table *t);
+/* For status: those of a table, and the refused row (NULL for none). */
+json_t *skip_tree(const struct table *t);
+json_t *skip_poison_tree(const struct table *t);
+/* A copy of JSON in which what is no UTF-8 is written as \\xNN (malloc), and so is all that is not
+ * ASCII unless `takes_utf8`: the target must be able to keep it. */
+char *skip_clean_text(const char *text, bool takes_utf8);
+
+#endif

@@ -1,0 +1,3 @@
+-- Takes back what was done since the savepoint.
+-- Lowest server version: 10.
+ROLLBACK TO SAVEPOINT rebeco_part
