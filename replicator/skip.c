@@ -282,7 +282,9 @@ char *skip_clean_text(const char *text, bool takes_utf8)
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
         int n = utf8_length(p);
 
-        if (n == 1 || (n > 1 && takes_utf8))
+        if (n > 1 && !takes_utf8)
+            n = 0;
+        if (n > 0)
             buf_append(&b, (const char *)p, (size_t)n);
         else
             buf_printf(&b, "\\\\x%02x", *p);
