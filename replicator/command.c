@@ -300,7 +300,7 @@ const struct command commands[] = {
      "lock_timeout for a lock; locked tables are tried again for five minutes. Should the second "
      "commit fail or be cut off, that is recorded, and the same command goes on with that end. A "
      "statement that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY, needs a file "
-     "of its own. The file holds no BEGIN or COMMIT, "
+     "of its own, and waits for locks as long as it takes. The file holds no BEGIN or COMMIT, "
      "and leaves new tables empty: their rows come from the source.",
      ddl_run},
     {"uninstall", "", 0, 0, COMMAND_TARGET, uninstall_options,

@@ -131,13 +131,14 @@ static enum job_next result_source_state(struct job *j, PGresult *r)
 
 static void bind_source_person(struct job *j, struct params *p)
 {
-    params_int(p, (int64_t)(ddl_of(j)->x->sync->lock_timeout_s * 1000));
+    const struct ddl *d = ddl_of(j);
+    /* An index that is given up half made is in the way of the next try. */
+    params_int(p, d->is_outside ? 0 : (int64_t)(d->x->sync->lock_timeout_s * 1000));
 }
 
 static void bind_target_person(struct job *j, struct params *p)
 {
-    (void)j;
-    params_int(p, TARGET_LOCK_MS);
+    params_int(p, ddl_of(j)->is_outside ? 0 : TARGET_LOCK_MS);
 }
 
 static void say(struct job *j, const struct sql *sql)
