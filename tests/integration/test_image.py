@@ -157,23 +157,26 @@ def test_the_deployment_follows(source, target, small):
     used = int(pod.running().status("VmHWM").split()[0]) * 1024
     print(f"memory: {used / 2**20:.1f} MB used at most, {requested} requested")
     assert used < int(requested.removesuffix("Mi")) * 2**20
-    # Killed: the one that stands by leads, and the killed one comes again to stand by.
+    # Killed: it comes again by itself, and one of the two leads while the other stands by.
     second = kubelet.Kubelet(world, "Deployment", *small)
     rig.eventually("the second stands by", lambda: is_up(second.port), 30)
     assert not second.is_ready
     pod.running().signal(signal.SIGKILL)
+    rig.eventually("the kubelet saw it", lambda: pod.codes == [137], 30)
     source.run("UPDATE item SET price = 1")
-    rig.eventually("the second is ready", lambda: second.is_ready, 60)
+    leads = rig.eventually("one of them is ready", lambda: next((p for p in (pod, second) if p.is_ready), None), 60)
     rig.wait_converged(source, target, 60)
-    rig.eventually("the first came again", lambda: pod.codes == [137] and pod.running(), 30)
-    assert not pod.is_ready
-    assert second.delete()[0] == 0
-    rig.eventually("the first leads again", lambda: pod.is_ready, 60)
+    waits = second if leads is pod else pod
+    assert waits.running() and not waits.is_ready
+    # The one that leads is deleted: the other one takes over.
+    assert leads.delete()[0] == 0
+    rig.eventually("the one that stood by leads", lambda: waits.is_ready, 60)
+    pod, before = waits, len(waits.codes)
     # Hung: the liveness probe ends it.
     pod.hurry = 10
     hung = pod.running()
     hung.signal(signal.SIGSTOP)
-    rig.eventually("the kubelet restarts what hangs", lambda: pod.was_unhealthy == 1 and len(pod.codes) == 2, 60)
+    rig.eventually("the kubelet restarts what hangs", lambda: pod.was_unhealthy == 1 and len(pod.codes) > before, 60)
     pod.hurry = 1
     source.run("UPDATE item SET price = 2")
     rig.eventually("it is ready once more", lambda: pod.is_ready, 60)
