@@ -18,6 +18,7 @@ enum {
     SLICE_BYTES = 256 * 1024,
     SLICE_ROWS = 2000,
     IMAGES_BYTES = 8 * 1024 * 1024,
+    WHOLE_BYTES = 8 * 1024 * 1024,
     ARRAY_HEADER = 20, /* dimensions, flags, element type, length, lower bound */
     KEEP_BYTES = 512 * 1024
 };
@@ -93,9 +94,14 @@ static int64_t rows_of(const PGresult *r)
     return strtoll(PQcmdTuples((PGresult *)(uintptr_t)r), NULL, 10);
 }
 
+void apply_sent_about(struct apply *a, struct table *t)
+{
+    sent_push(a, t, 0, false);
+}
+
 void apply_sent_other(struct apply *a)
 {
-    sent_push(a, NULL, 0, false);
+    apply_sent_about(a, NULL);
 }
 
 void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, const char **answer)
@@ -275,13 +281,6 @@ void apply_clear_but(struct apply *a, struct table *t, int capture_id, const cha
     sent_push(a, t, 0, false);
 }
 
-bool apply_may_remove_first(const struct table *t)
-{
-    const struct relation *now = catalog_find_oid(t->sync->catalogs->target, t->target->oid);
-
-    return t->sync->has_replica_role || (now && !now->is_referenced);
-}
-
 /* ------------------------------------------------------------------ rows */
 
 static void find_key_columns(struct apply *a)
@@ -302,6 +301,7 @@ void apply_open(struct apply *a, struct table *t, enum apply_mode mode)
     a->table = t;
     a->mode = mode;
     a->bytes = 0;
+    a->is_whole = false;
     find_key_columns(a);
     arrays_fit(&a->writes, &a->writes_size, r->column_count);
     arrays_fit(&a->removes, &a->removes_size, identity_count(t));
@@ -315,9 +315,11 @@ void apply_open(struct apply *a, struct table *t, enum apply_mode mode)
 void apply_row(struct apply *a, const PGresult *r)
 {
     const struct relation *rel = a->table->source;
-    bool remove = a->mode == APPLY_REMOVE || PQgetisnull(r, 0, 0);
+    bool is_gone = PQgetisnull(r, 0, 0);
 
-    if (remove)
+    if (is_gone && a->mode == APPLY_WRITE)
+        return;
+    if (is_gone || a->mode == APPLY_REMOVE)
         for (int k = 0; k < identity_count(a->table); k++)
             a->bytes += array_add(&a->removes[k], r, 1 + a->key_columns[k]);
     else
@@ -330,7 +332,8 @@ void apply_send_full(struct apply *a)
     if (a->table == NULL)
         return;
     if (a->table->records == TABLE_KEY || a->writes[0].count > 0) {
-        if (a->bytes >= SLICE_BYTES || a->writes[0].count + a->removes[0].count >= SLICE_ROWS)
+        if (a->bytes >= (a->is_whole ? WHOLE_BYTES : SLICE_BYTES) ||
+            (!a->is_whole && a->writes[0].count + a->removes[0].count >= SLICE_ROWS))
             send_slice(a);
     } else if (a->bytes >= IMAGES_BYTES) {
         send_slice(a);

@@ -10,8 +10,10 @@
 
 /* What is done with the rows of one reading. */
 enum apply_mode {
-    APPLY_ALL,   /* rows that are there are written, keys without a row are removed */
-    APPLY_REMOVE /* every key is removed: the rows follow in a second reading */
+    APPLY_ALL,    /* rows that are there are written, keys without a row are removed */
+    APPLY_REMOVE, /* every key is removed: the rows follow in a second reading */
+    APPLY_WRITE,  /* rows that are there are written: another reading is for the rest */
+    APPLY_GONE    /* that reading: only keys without a row come, and are removed */
 };
 
 /* One column's values of a slice, in the binary form of an array. */
@@ -39,6 +41,7 @@ struct apply {
     int removes_size;
     int *key_columns; /* which column each key column is */
     size_t bytes;     /* gathered and not sent */
+    bool is_whole;    /* rows of this table refer to each other: few and large statements */
     struct params params;
     /* Statements that the server has not answered, oldest first. */
     struct ring sent;  /* struct apply_sent */
@@ -54,7 +57,9 @@ void apply_init(struct apply *a, struct conn *conn);
 void apply_fini(struct apply *a);
 /* Forgets everything of a connection that is gone. */
 void apply_reset(struct apply *a);
-/* A statement that is not about rows (BEGIN, advance ...) has been sent: its result is counted. */
+/* A statement that is not about rows (BEGIN, advance ...) has been sent: its result is counted. Its
+ * failure is that of `t`, NULL for none. */
+void apply_sent_about(struct apply *a, struct table *t);
 void apply_sent_other(struct apply *a);
 /* A statement that gives one value has been sent: it is kept in the arena. */
 void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, const char **answer);
@@ -68,8 +73,6 @@ void apply_clear(struct apply *a, struct table *t);
 /* The same, except for keys that win and that survive (JSON), by its capture at the target. */
 void apply_clear_but(struct apply *a, struct table *t, int capture_id, const char *winners,
                      const char *survivors);
-/* May rows that stay be removed first? Without replica role that sets off what foreign keys do. */
-bool apply_may_remove_first(const struct table *t);
 /* The rows of this table come now. */
 void apply_open(struct apply *a, struct table *t, enum apply_mode mode);
 /* One row as sql/read_statements.sql gives it, in binary. */

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "batch_judge.h"
+#include "batch_order.h"
 #include "batch_quiet.h"
 #include "batch_read.h"
 #include "batch_record.h"
@@ -111,6 +112,7 @@ static enum job_next enter_gather(struct job *j)
         return job_sleep(j, 0.2, job_goto(j, "record"));
     if (!two_way_gate(b->sync))
         return job_sleep(j, 0.05, job_goto(j, "record"));
+    batch_hold_children(b);
     if (batch_has_unrecorded(b))
         return job_goto(j, "record");
     if (b->group_count > 0 && batch_group_is_current(b))
@@ -171,27 +173,6 @@ static enum job_next enter_look_again(struct job *j)
     return job_goto(j, "record");
 }
 
-/* Tables whose rows trade unique values are emptied of all the batch's keys before anything is
- * written. */
-static enum job_next enter_read(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-
-    conn_query(target_of(b), sql_begin.text, NULL, CONN_TEXT, 0);
-    apply_sent_other(&b->apply);
-    batch_send_conflicts(b);
-    batch_send_stamps(b, &sql_batch_stamps, BATCH_STAMPS);
-    for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].changes > 0 && b->group[i].table->delete_first)
-            batch_send_read(b, &b->group[i], APPLY_REMOVE);
-    for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].changes > 0)
-            batch_send_read(b, &b->group[i], APPLY_ALL);
-    batch_say(b, &sql_commit);
-    batch_send_stamps(b, &sql_batch_check, BATCH_CHECK);
-    return batch_sync_source(b);
-}
-
 /* Enough is on its way to the target: the source waits. */
 static void hold_back(struct batch_job *b)
 {
@@ -221,13 +202,15 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
     action = sqlstate_action(e.sqlstate);
     if (strcmp(e.sqlstate, SQLSTATE_TAKEN_OVER) == 0)
         lead_again(b->sync->lead);
+    if (t == NULL && side == JOB_TARGET) {
+        t = batch_table_named(b, r);
+        b->sync->wants_catalog = true; /* its foreign keys may have changed */
+        lead_wake(b->sync->lead);
+    }
     if (t && sqlstate_is_of_table(action)) {
         t->failures++;
         error_place(&e, "table %s", t->label);
-        if (action == SQLSTATE_CONFLICT && !t->delete_first && t->records == TABLE_KEY &&
-            apply_may_remove_first(t))
-            t->delete_first = true;
-        else if (side == JOB_TARGET || t->failures > 3)
+        if (!batch_try_otherwise(b, t, &e) && (side == JOB_TARGET || t->failures > 3))
             batch_pause_failed(b, t, &e);
         b->sync->wants_catalog = true;
     }
@@ -295,6 +278,8 @@ static enum job_next enter_commit(struct job *j)
     buf_text(&joining, joining.len ? "}" : "{}");
     skip_send_settled(b);
     params_clear(&j->params);
+    conn_query(target_of(b), sql_constraints_settle.text, &j->params, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
     params_text(&j->params, b->sync->name);
     params_int(&j->params, b->sync->owner);
     params_text(&j->params, b->sync->snapshot);
@@ -312,6 +297,7 @@ static enum job_next enter_commit(struct job *j)
 
 static void note_tables(struct batch_job *b)
 {
+    b->defers = false;
     for (int i = 0; i < b->group_count; i++) {
         struct table *t = b->group[i].table;
 
@@ -325,6 +311,7 @@ static void note_tables(struct batch_job *b)
         t->moves = 0;
         t->delete_first = false;
         batch_whole_read(t);
+        t->removes_early = false;
         sync_table_changed(t);
     }
 }
@@ -443,7 +430,7 @@ static const struct job_step steps[] = {
     {.name = "details", .enter = batch_enter_details, .event = on_event},
     {.name = "decide", .enter = batch_enter_decide, .event = on_event},
     {.name = "decided", .enter = batch_enter_decided, .event = on_event},
-    {.name = "read", .enter = enter_read, .event = on_event},
+    {.name = "read", .enter = batch_enter_read, .event = on_event},
     {.name = "check", .enter = enter_check, .event = on_event},
     {.name = "flush", .enter = batch_enter_flush, .event = on_event},
     {.name = "late", .enter = batch_enter_late, .event = on_event},

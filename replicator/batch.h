@@ -35,6 +35,11 @@ struct batch_table {
     const char *survivors; /* keys that came to the source after it was truncated */
     const char *records;   /* for rebeco.conflict, NULL: none */
     const char *late_keys; /* changed at the target after the round's snapshot */
+    bool is_placed;        /* in the order */
+    bool is_parent;        /* foreign keys that cannot be switched off point to it */
+    bool is_whole;         /* and from its own rows */
+    bool is_early;         /* its removals come before its writes (batch_order.c) */
+    bool is_ruled;         /* foreign keys change its rows with others */
 };
 
 /* What a statement sent to the source was for. */
@@ -78,8 +83,12 @@ struct batch_job {
     double found_s; /* when changes were last found */
     bool has_running;
     int64_t changes;
-    bool has_moved;  /* a table changed its look between snapshot and reading */
-    bool is_flushed; /* all that the snapshot saw is on the source's disk */
+    struct batch_table **order; /* the tables with changes, parents before their children (arena) */
+    int order_count;
+    bool defers;              /* foreign keys that were not made for it wait for the batch's end */
+    struct table *defers_for; /* because of this table */
+    bool has_moved;           /* a table changed its look between snapshot and reading */
+    bool is_flushed;          /* all that the snapshot saw is on the source's disk */
     /* In a two-way sync. */
     int waits_at;          /* for the other direction, and where: batch_two_way.c */
     bool owes_conflicts;   /* what was decided may be known at one end only */

@@ -11,6 +11,7 @@
 
 #include "apply.h"
 #include "layout.h"
+#include "shaping.h"
 #include "skip.h"
 
 enum { PROBE_TABLES = 50, MOVES_MAX = 2 };
@@ -312,8 +313,9 @@ void batch_send_read(struct batch_job *b, struct batch_table *t, enum apply_mode
     params_clear(&b->job.params);
     params_int(&b->job.params, t->since.xmax);
     params_text(&b->job.params, t->since.running);
-    if (t->table->records != TABLE_KEY)
-        params_bool(&b->job.params, t->has_removals || t->is_truncated);
+    params_bool(&b->job.params, t->table->records == TABLE_KEY
+                                    ? mode == APPLY_GONE
+                                    : t->has_removals || t->is_truncated);
     if (b->sync->other)
         params_text(&b->job.params, t->left_out);
     conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_ROWS_BINARY,
@@ -406,7 +408,9 @@ static bool take_stamp(struct batch_job *b, struct batch_table *t, const PGresul
         return false;
     }
     if (!PQgetisnull(r, row, 6) &&
-        !layout_keeps_values(t->table->layout, PQgetvalue(r, row, 6), NULL, NULL)) {
+        !layout_keeps_values(t->table->layout,
+                             shaping_layout(b->arena, t->table->source, PQgetvalue(r, row, 6)),
+                             NULL, NULL)) {
         struct error e = drift_error(t->table, shape);
 
         table_pause(t->table, TABLE_DRIFT, &e);
@@ -478,6 +482,7 @@ static void open_rows(struct batch_job *b, const struct batch_sent *s)
     if (s->table->is_truncated && !s->table->is_cleared)
         batch_clear(b, s->table);
     apply_open(&b->apply, s->table->table, s->mode);
+    b->apply.is_whole = s->table->is_whole;
 }
 
 static void take_row(struct batch_job *b, const struct batch_sent *s, const PGresult *r)

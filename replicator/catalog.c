@@ -73,6 +73,16 @@ static void read_key(struct arena *a, const json_t *list, struct relation *r)
         r->key[i] = arena_strdup(a, json_string_value(json_array_get(list, (size_t)i)));
 }
 
+static int read_oids(struct arena *a, const json_t *list, Oid **oids)
+{
+    size_t count = json_array_size(list);
+
+    *oids = arena_alloc(a, sizeof **oids * (count + 1));
+    for (size_t i = 0; i < count; i++)
+        (*oids)[i] = (Oid)json_integer_value(json_array_get(list, i));
+    return (int)count;
+}
+
 static bool needs_quotes(const char *name)
 {
     if (strspn(name, "abcdefghijklmnopqrstuvwxyz_") == 0)
@@ -103,11 +113,17 @@ static void read_relation(struct arena *a, const json_t *doc, struct relation *r
     r->oid = (Oid)take_int(doc, "oid");
     r->schema = take_text(a, doc, "schema");
     r->name = take_text(a, doc, "name");
+    r->target_schema = r->schema;
+    r->target_name = r->name;
     r->label = arena_printf(a, "%s.%s", quoted(a, r->schema), quoted(a, r->name));
     r->kind = take_char(doc, "kind");
     r->only = take_bool(doc, "only");
     r->has_rules = take_bool(doc, "has_rules");
     r->is_referenced = take_bool(doc, "is_referenced");
+    r->has_actions = take_bool(doc, "has_actions");
+    r->reference_count = read_oids(a, json_object_get(doc, "references"), &r->references);
+    r->master_count = read_oids(a, json_object_get(doc, "masters"), &r->masters);
+    r->has_side_cascade = take_bool(doc, "has_side_cascade");
     r->bytes = take_int(doc, "bytes");
     r->rows = take_int(doc, "rows");
     r->shape = take_text(a, doc, "shape");
@@ -133,6 +149,7 @@ struct catalog *catalog_new(const PGresult *r, struct error *e)
     struct catalog *c = arena_alloc(a, sizeof *c);
 
     c->arena = a;
+    c->foreign_keys = "";
     c->count = PQntuples(r);
     c->relations = arena_alloc(a, sizeof *c->relations * (size_t)(c->count + 1));
     for (int i = 0; i < c->count; i++) {
@@ -146,6 +163,7 @@ struct catalog *catalog_new(const PGresult *r, struct error *e)
             return NULL;
         }
         read_relation(a, doc, &c->relations[i]);
+        c->foreign_keys = take_text(a, doc, "foreign_keys");
         json_decref(doc);
     }
     qsort(c->relations, (size_t)c->count, sizeof *c->relations, compare);
@@ -173,12 +191,25 @@ const struct relation *catalog_find_oid(const struct catalog *c, Oid oid)
     return NULL;
 }
 
+const struct relation *catalog_find_mate(const struct catalog *target, const struct relation *r)
+{
+    return r ? catalog_find(target, r->target_schema, r->target_name) : NULL;
+}
+
 const struct column *relation_column(const struct relation *r, const char *name)
 {
     for (int i = 0; i < r->all_count; i++)
         if (strcmp(r->columns[i].name, name) == 0)
             return &r->columns[i];
     return NULL;
+}
+
+bool relation_leaves_out(const struct relation *r, const char *column)
+{
+    for (int i = r->all_count; i < r->all_count + r->left_out_count; i++)
+        if (strcmp(r->columns[i].name, column) == 0)
+            return true;
+    return false;
 }
 
 bool relation_is_key(const struct relation *r, const char *column)

@@ -42,21 +42,35 @@ struct relation {
     bool only;         /* read without its children */
     bool has_rules;
     bool is_referenced; /* foreign keys point to it */
-    int64_t bytes;      /* of the table without indexes, an estimate */
-    int64_t rows;       /* likewise */
-    const char *layout; /* where its values are kept, for layout.h */
-    const char *shape;  /* all that matters of its definition, as text */
-    Oid key_index;      /* 0: rows cannot be told apart */
+    bool has_actions;   /* and some do more than refuse the end of a row, or refuse it at once */
+    int reference_count;
+    Oid *references; /* tables that its foreign keys point to */
+    int master_count;
+    Oid *masters;          /* those whose rows act on rows here, not by their key */
+    bool has_side_cascade; /* rows elsewhere go with rows here, and others with those, by no key */
+    int64_t bytes;         /* of the table without indexes, an estimate */
+    int64_t rows;          /* likewise */
+    const char *layout;    /* where its values are kept, for layout.h */
+    const char *shape;     /* all that matters of its definition, as text */
+    Oid key_index;         /* 0: rows cannot be told apart */
     bool key_immediate;
     int key_count;
     const char **key; /* column names in the index's order */
     int column_count; /* that travel: all but the generated ones */
     int all_count;    /* the generated ones come last */
     struct column *columns;
+    /* Of the source's, what the configuration makes of it (shaping.h). */
+    const char *target_schema; /* its name at the target */
+    const char *target_name;
+    int left_out_count;  /* columns that are not taken: after the others */
+    const char *where;   /* the rows that are taken, as an SQL expression; NULL: all */
+    const char *trouble; /* why that cannot be, and what to do; NULL: it can */
+    const char *trouble_hint;
 };
 
 struct catalog {
     struct arena *arena;
+    const char *foreign_keys; /* changes with every foreign key; empty without relations */
     int count;
     struct relation *relations; /* sorted by schema, then name, bytewise */
 };
@@ -68,8 +82,13 @@ void catalog_free(struct catalog *c);
 /* The relation of that name, or of that oid; NULL when there is none. */
 const struct relation *catalog_find(const struct catalog *c, const char *schema, const char *name);
 const struct relation *catalog_find_oid(const struct catalog *c, Oid oid);
+/* The relation at the target that belongs to one of the source; NULL when there is none, or no `r`.
+ */
+const struct relation *catalog_find_mate(const struct catalog *target, const struct relation *r);
 /* The column of that name, or NULL. */
 const struct column *relation_column(const struct relation *r, const char *name);
+/* Does the table have the column, and the configuration not take it? */
+bool relation_leaves_out(const struct relation *r, const char *column);
 /* Is the column part of the key? */
 bool relation_is_key(const struct relation *r, const char *column);
 

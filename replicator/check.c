@@ -18,11 +18,14 @@
 #include "check_probe.h"
 #include "check_programs.h"
 #include "check_report.h"
+#include "check_shape.h"
+#include "config_rules.h"
 #include "conn.h"
 #include "error.h"
 #include "exit_code.h"
 #include "job.h"
 #include "mem.h"
+#include "shaping.h"
 
 #define PATIENCE_S 10.       /* a transaction that lasts longer is long */
 #define CLOCK_TOLERANCE_S 1. /* what two clocks may differ */
@@ -153,6 +156,11 @@ static enum job_next ask(struct job *j)
     return ask_with(j, false);
 }
 
+static enum job_next ask_filters(struct job *j)
+{
+    return json_object_get(check_of(j)->context, "filters") ? ask(j) : JOB_NEXT;
+}
+
 static enum job_next ask_with_relations(struct job *j)
 {
     return ask_with(j, true);
@@ -201,6 +209,7 @@ static void take_fact(struct check *c, enum job_side side, const PGresult *r)
     } else if (strcmp(name, "clock") == 0) {
         take_clock(c, side, value);
     } else if (strcmp(name, "relations") == 0) {
+        check_shape_relations(&c->report, c->sync, value);
         json_decref(c->relations);
         c->relations = json_incref(value);
     } else {
@@ -241,7 +250,9 @@ static void take_refusal(struct check *c, const struct job_step *s, const PGresu
         check_report_add(&c->report, s->side, "replica-role-refused", "session_replication_role",
                          said ? said : "");
     else
-        check_report_add(&c->report, s->side, "check-failed", s->sql->name, said ? said : "");
+        check_report_add(
+            &c->report, s->side, s->sql == &sql_check_filters ? "filter-refused" : "check-failed",
+            s->sql == &sql_check_filters ? "tables.where" : s->sql->name, said ? said : "");
 }
 
 /* The results of one question, then the end of its pipeline. */
@@ -278,6 +289,19 @@ static bool all_matched(struct check *c, const struct config_patterns *p, const 
     return true;
 }
 
+/* The same for the rules about single tables. */
+static bool rules_matched(struct check *c, const PGresult *r)
+{
+    const struct config_rule *rule = shaping_unused(c->sync, r, 1);
+
+    if (rule == NULL)
+        return true;
+    error_set(&c->error, "the pattern %s matches no table of the source", rule->pattern);
+    error_hint(&c->error, "Write it as schema.table, in the case that the database uses.");
+    error_place(&c->error, "%s", rule->place);
+    return false;
+}
+
 static void choose_table(struct check *c, const PGresult *r, int row, bool *included,
                          bool *excluded)
 {
@@ -287,6 +311,8 @@ static void choose_table(struct check *c, const PGresult *r, int row, bool *incl
     bool is_in = config_patterns_match(&c->sync->include, schema, name, included);
     bool is_out = config_patterns_match(&c->sync->exclude, schema, name, excluded);
 
+    if (is_in && !is_out && !is_foreign)
+        check_shape_filter(c->context, c->sync, schema, name);
     if (is_in && !is_out)
         json_array_append_new(json_object_get(c->context, is_foreign ? "foreign" : "source_oids"),
                               json_integer(atoll(PQgetvalue(r, row, 0))));
@@ -309,7 +335,7 @@ static enum job_next take_tables(struct job *j, PGresult *r)
     for (int i = 0; i < PQntuples(r); i++)
         choose_table(c, r, i, included, excluded);
     if (!all_matched(c, &c->sync->include, included) ||
-        !all_matched(c, &c->sync->exclude, excluded))
+        !all_matched(c, &c->sync->exclude, excluded) || !rules_matched(c, r))
         return JOB_DONE;
     if (json_array_size(json_object_get(c->context, "source_oids")) == 0)
         check_report_add(&c->report, JOB_SOURCE, "no-tables", "tables",
@@ -412,6 +438,7 @@ static const struct job_step steps[] = {
     QUESTION("target activity", check_activity, JOB_TARGET, ask),
     QUESTION("kinds", check_kinds, JOB_SOURCE, ask),
     QUESTION("keys", check_keys, JOB_SOURCE, ask),
+    QUESTION("filters", check_filters, JOB_SOURCE, ask_filters),
     QUESTION("columns", check_columns, JOB_SOURCE, ask),
     QUESTION("sequences", check_sequences, JOB_SOURCE, ask),
     QUESTION("key width", check_key_width, JOB_SOURCE, ask),

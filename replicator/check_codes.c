@@ -178,6 +178,15 @@ const struct check_code check_codes[] = {
      "ALTER TABLE ... ADD PRIMARY KEY, or make the columns of a unique index NOT NULL. A small "
      "table may stand in tables.whole instead. Nothing needs to be done where rows are only "
      "added."},
+    {"column-list", CHECK_BLOCKER,
+     "tables.columns names columns that these tables do not have, or leaves out a part of their "
+     "key; or a part is to be taken (tables.columns, tables.where) of tables without a key, or of "
+     "those in tables.whole.",
+     "Mend the list. It must hold the key, and only columns that are there."},
+    {"filter-refused", CHECK_BLOCKER,
+     "The source cannot evaluate a condition of tables.where. Those after it were not tried.",
+     "Mend the condition: an SQL expression over the table's columns; functions of your own with "
+     "their schema."},
     {"row-security", CHECK_BLOCKER,
      "Row security applies to our role, so rows could be missing without anybody noticing. Rebeco "
      "refuses to work like that.",
@@ -356,9 +365,25 @@ const struct check_code check_codes[] = {
      "ALTER TABLE ... DISABLE TRIGGER ... at the target until the cutover; or let our role set "
      "session_replication_role, and have no trigger ENABLE ALWAYS or REPLICA."},
     {"target-foreign-key", CHECK_WARNING,
-     "Foreign keys will be checked at the target for rows that arrive, also where a row arrives "
-     "before the one it refers to.",
-     "Drop them at the target until the cutover, or let our role set session_replication_role."},
+     "Foreign keys stay on at the target while rows arrive: each is checked, which costs time. "
+     "Rows "
+     "are written in their order. Where no order will do (cycles, keys that change together with "
+     "unique values), foreign keys that are not DEFERRABLE are made so for one transaction, which "
+     "keeps readers of their table out for its length.",
+     "Let our role set session_replication_role; or at the target: ALTER TABLE ... ALTER "
+     "CONSTRAINT "
+     "... DEFERRABLE, until the cutover; or drop them until then."},
+    {"target-foreign-key-early", CHECK_BLOCKER,
+     "The target's tables have foreign keys before their rows are there, and our role may not "
+     "switch "
+     "them off: tables that are copied side by side would be refused.",
+     "Drop them at the target and create them again when the copy is done (the schema copy does it "
+     "like that), or let our role set session_replication_role."},
+    {"target-foreign-key-acts", CHECK_BLOCKER,
+     "Foreign keys of the target change or remove rows by themselves (ON DELETE, ON UPDATE) where "
+     "the source's do not, and our role may not switch them off: rows would be lost.",
+     "At the target, create them again as they are at the source, or let our role set "
+     "session_replication_role."},
     {"target-subscription", CHECK_WARNING,
      "A subscription (logical replication) writes the same tables at the target.",
      "Drop the subscription, or disable it for good: two writers would overwrite each other."},

@@ -14,6 +14,7 @@
 #include "address.h"
 #include "buf.h"
 #include "config_option.h"
+#include "config_rules.h"
 #include "config_value.h"
 #include "config_yaml.h"
 
@@ -138,6 +139,25 @@ static bool fill_side(struct config *c, const struct config_sync *s, const char 
     return false;
 }
 
+/* The schema copy makes tables under the names that they have. */
+static bool check_shaping(const struct config_sync *s, struct error *e)
+{
+    bool is_shaped = s->rename.count > 0 || s->columns.count > 0 || s->where.count > 0;
+    if (s->rename.count > 0 && s->schema != CONFIG_SCHEMA_EXPECT) {
+        error_set(e, "tables.rename needs schema: expect");
+        error_hint(
+            e, "Create the tables at the target under their new names, and say schema: expect.");
+        error_place(e, "%s", s->rename.rules[0].place);
+        return false;
+    }
+    if (!is_shaped || s->mode == CONFIG_ONE_WAY)
+        return true;
+    error_set(e, "tables.rename, columns and where are for syncs of mode: one-way");
+    if (s->place != NULL)
+        error_place(e, "%s", s->place);
+    return false;
+}
+
 static bool complete_sync(struct config *c, struct config_sync *s, bool target_is_enough,
                           struct error *e)
 {
@@ -149,6 +169,8 @@ static bool complete_sync(struct config *c, struct config_sync *s, bool target_i
     if (!fill_side(c, s, "source", "REBECO_SOURCE", &s->source, e))
         return false;
     s->follower.password_command = s->source->password_command;
+    if (!check_shaping(s, e))
+        return false;
     if (strcmp(s->source->url, s->target->url) != 0)
         return true;
     error_set(e, "the sync \"%s\" has the same database as source and as target", s->name);

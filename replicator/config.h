@@ -30,6 +30,12 @@ struct config_patterns {
     const char **places; /* file:line:column of each, for errors */
 };
 
+/* Mappings from patterns to texts or lists of texts: see config_rules.h. */
+struct config_rules {
+    int count;
+    struct config_rule *rules;
+};
+
 enum { CONFIG_HOOKS = 6 /* as many as enum hook_event has */ };
 
 enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY };
@@ -46,6 +52,9 @@ struct config_sync {
     enum config_schema schema;
     struct config_patterns include; /* default: everything that is the user's */
     struct config_patterns exclude;
+    struct config_rules rename;   /* tables and schemas with other names at the target */
+    struct config_rules columns;  /* the columns that are taken of a table */
+    struct config_rules where;    /* the rows that are taken of a table */
     struct config_patterns whole; /* read as a whole whenever something in them has changed */
     double whole_every_s;         /* at least so long between two readings; default 10 */
     const char

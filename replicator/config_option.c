@@ -147,6 +147,28 @@ const struct config_option config_options[] = {
      .max = DAY_S,
      .help = "The least time between two readings of one of them. A change waits so long; the "
              "target is not called in sync while one waits."},
+    {.path = "syncs[].tables.rename",
+     .type = OPTION_RENAMES,
+     .offset = offsetof(struct config_sync, rename),
+     .example = "{\"shop.*\": \"store.*\", \"shop.item\": \"store.thing\"}",
+     .help = "Tables, or all tables of a schema, that have another name at the target; the first "
+             "that fits counts. Needs schema: expect: the target has them already."},
+    {.path = "syncs[].tables.columns",
+     .type = OPTION_LISTS,
+     .offset = offsetof(struct config_sync, columns),
+     .example = "{\"shop.customer\": [\"id\", \"name\"]}",
+     .help =
+         "The columns to take of a table, its key among them; the others are not written at the "
+         "target. When the list changes, the table is copied again."},
+    {.path = "syncs[].tables.where",
+     .type = OPTION_TEXTS,
+     .offset = offsetof(struct config_sync, where),
+     .example = "{\"shop.orders\": \"placed_on >= '2024-01-01'\"}",
+     .help = "The rows to take of a table: an SQL condition over its columns, which the source "
+             "evaluates; functions of your own need their schema. A row that is changed so that it "
+             "does not hold any more is deleted at the target. The condition must depend on the "
+             "row alone, not on the time or on other tables. When it changes, the table is copied "
+             "again."},
     {.path = "syncs[].new_tables",
      .type = OPTION_BOOL,
      .offset = offsetof(struct config_sync, new_tables),

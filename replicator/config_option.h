@@ -32,6 +32,9 @@ enum option_type {
     OPTION_POLICY,    /* const char *: one of `words`, or the name of a function: schema.name */
     OPTION_POLICIES,  /* the conflict_tables: a mapping from patterns to policies */
     OPTION_PATTERNS,  /* struct config_patterns: a list */
+    OPTION_TEXTS,     /* struct config_rules: a mapping from patterns to texts */
+    OPTION_LISTS,     /* struct config_rules: a mapping from patterns to lists */
+    OPTION_RENAMES,   /* struct config_rules: a mapping from names to names */
     OPTION_REFRESH    /* the three matview_ fields: a list of words and {every: ...} */
 };
 

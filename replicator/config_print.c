@@ -59,7 +59,9 @@ static void print_value(const struct printer *p, const struct config_option *o, 
     buf_init(&value);
     value_text(p, o, base, &value);
     bool is_set = value.len > 0;
-    if (!is_set && p->is_sample && o->example != NULL)
+    if (!is_set && p->is_sample && o->example != NULL && o->example[0] == '{')
+        buf_text(&value, o->example);
+    else if (!is_set && p->is_sample && o->example != NULL)
         config_value_quote(&value, o->example);
     if (value.len > 0) {
         indent(p, columns);

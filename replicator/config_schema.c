@@ -88,6 +88,13 @@ static json_t *value_schema(const struct config_option *o)
                          "type", "string");
     case OPTION_PATTERNS:
         return json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string");
+    case OPTION_TEXTS:
+    case OPTION_RENAMES:
+        return json_pack("{s:[s, s], s:{s:s}}", "type", "object", "null", "additionalProperties",
+                         "type", "string");
+    case OPTION_LISTS:
+        return json_pack("{s:[s, s], s:{s:s, s:{s:s}}}", "type", "object", "null",
+                         "additionalProperties", "type", "array", "items", "type", "string");
     case OPTION_REFRESH:
         return refresh_schema(o);
     case OPTION_NAME:

@@ -13,6 +13,7 @@
 
 #include "address.h"
 #include "config_pattern.h"
+#include "config_rules.h"
 #include "words.h"
 
 struct value_unit {
@@ -77,6 +78,9 @@ static const char *type_name(enum option_type type)
     case OPTION_POLICY:
     case OPTION_POLICIES:
     case OPTION_PATTERNS:
+    case OPTION_TEXTS:
+    case OPTION_LISTS:
+    case OPTION_RENAMES:
     case OPTION_REFRESH:
         break;
     }
@@ -413,6 +417,9 @@ static bool set_field(const struct config_option *o, void *base, const struct co
     case OPTION_SYNCS:
     case OPTION_POLICIES:
     case OPTION_DATABASE:
+    case OPTION_TEXTS:
+    case OPTION_LISTS:
+    case OPTION_RENAMES:
         break;
     }
     abort(); /* a bug: these are not set from one text */
@@ -495,16 +502,6 @@ static void append_url(struct buf *b, const char *url)
     buf_fini(&text);
 }
 
-static void append_patterns(struct buf *b, const struct config_patterns *p)
-{
-    buf_text(b, "[");
-    for (int i = 0; i < p->count; i++) {
-        buf_text(b, i > 0 ? ", " : "");
-        config_value_quote(b, p->texts[i]);
-    }
-    buf_text(b, "]");
-}
-
 static void append_policies(struct buf *b, const struct config_sync *s)
 {
     for (int i = 0; i < s->conflict_tables.count; i++) {
@@ -585,7 +582,12 @@ void config_value_print(const struct config_option *o, const void *base, struct 
         buf_text(b, o->words[*(const int *)from]);
         break;
     case OPTION_PATTERNS:
-        append_patterns(b, from);
+        config_patterns_print(from, b);
+        break;
+    case OPTION_TEXTS:
+    case OPTION_RENAMES:
+    case OPTION_LISTS:
+        config_rules_print(from, o->type == OPTION_LISTS, b);
         break;
     case OPTION_REFRESH:
         append_refresh(b, base);

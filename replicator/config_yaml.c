@@ -11,6 +11,8 @@
 #include <yaml.h>
 
 #include "config_option.h"
+#include "config_pattern.h"
+#include "config_rules.h"
 #include "config_value.h"
 
 /* A sync's `source: name`, to be looked up when all databases are known. */
@@ -294,6 +296,49 @@ static bool load_policies(struct yaml_loader *l, const struct config_option *o, 
     return !error_is_set(l->error);
 }
 
+/* What a rule says: one text, or a list of them. */
+static bool load_rule(struct yaml_loader *l, const struct config_option *o, struct config_rule *r)
+{
+    struct config_text t;
+    if (o->type != OPTION_LISTS) {
+        if (!read_value(l, o, &t))
+            return false;
+        config_rule_say(r, t.text, l->config->arena);
+        return o->type != OPTION_RENAMES || config_rename_check(r->pattern, t.text, l->error) ||
+               fail_here(l);
+    }
+    if (l->event.type != YAML_SEQUENCE_START_EVENT)
+        return fail_kind(l, o, "lists of names ({\"shop.item\": [id, name]})");
+    while (advance(l) && l->event.type != YAML_SEQUENCE_END_EVENT) {
+        if (!read_value(l, o, &t))
+            return false;
+        config_rule_say(r, t.text, l->config->arena);
+    }
+    return !error_is_set(l->error);
+}
+
+/* A mapping from patterns to what is said about the tables they mean. */
+static bool load_rules(struct yaml_loader *l, const struct config_option *o, void *base)
+{
+    struct config_rules *rules = (struct config_rules *)(void *)((char *)base + o->offset);
+    if (is_null(&l->event))
+        return true;
+    if (l->event.type != YAML_MAPPING_START_EVENT)
+        return fail_kind(l, o, "a mapping (\"schema.table\": ...)");
+    while (advance(l) && l->event.type != YAML_MAPPING_END_EVENT) {
+        const char *pattern;
+        if (!read_text(l, o, &pattern))
+            return false;
+        if (!config_pattern_check(pattern, l->error))
+            return fail_here(l);
+        struct config_rule *r =
+            config_rules_add(rules, pattern, place(l, &l->event.start_mark), l->config->arena);
+        if (!advance(l) || !load_rule(l, o, r))
+            return false;
+    }
+    return !error_is_set(l->error);
+}
+
 static bool load_node(struct yaml_loader *l, const struct config_option *o, void *base)
 {
     switch (o->type) {
@@ -310,6 +355,10 @@ static bool load_node(struct yaml_loader *l, const struct config_option *o, void
     case OPTION_PATTERNS:
     case OPTION_REFRESH:
         return load_list(l, o, base);
+    case OPTION_TEXTS:
+    case OPTION_LISTS:
+    case OPTION_RENAMES:
+        return load_rules(l, o, base);
     case OPTION_NAME:
     case OPTION_URL:
     case OPTION_COMMAND:

@@ -339,6 +339,8 @@ static void bind_statements(struct job *j, struct params *p)
     params_text(p, t->target->name);
     params_bool(p, t->tolerant);
     params_text(p, column_casts(j, t->source));
+    params_text(p, t->source->where);
+    params_text(p, t->source->name);
 }
 
 static enum job_next take_statements(struct job *j, PGresult *r)

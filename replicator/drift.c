@@ -9,6 +9,17 @@
 
 typedef bool rule(const struct relation *s, const struct relation *t, struct drift *d);
 
+/* The configuration asks for something that the table does not have. */
+static bool shaping_unfit(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    (void)t;
+    if (s->trouble == NULL)
+        return false;
+    snprintf(d->what, sizeof d->what, "%s", s->trouble);
+    snprintf(d->remedy, sizeof d->remedy, "%s", s->trouble_hint);
+    return true;
+}
+
 /* A column of the source that the target does not have: added here, or renamed, or dropped there.
  */
 static bool column_missing(const struct relation *s, const struct relation *t, struct drift *d)
@@ -75,7 +86,8 @@ static bool extra_needs_value(const struct relation *s, const struct relation *t
         if (relation_column(s, c->name) || !c->needs_value)
             continue;
         snprintf(d->what, sizeof d->what,
-                 "column \"%s\" of %s is not at the source, and needs a value", c->name, t->label);
+                 "column \"%s\" of %s gets nothing from the source, and needs a value", c->name,
+                 t->label);
         snprintf(d->remedy, sizeof d->remedy,
                  "at the target: ALTER TABLE %s DROP COLUMN \"%s\" (or, to keep it, ALTER COLUMN "
                  "\"%s\" SET DEFAULT ... or DROP NOT NULL)",
@@ -139,8 +151,8 @@ static bool key_differs(const struct relation *s, const struct relation *t, stru
     return true;
 }
 
-static rule *const rules[] = {columns_missing,   column_missing, type_differs, generation_differs,
-                              extra_needs_value, null_differs,   key_differs};
+static rule *const rules[] = {shaping_unfit,      columns_missing,   column_missing, type_differs,
+                              generation_differs, extra_needs_value, null_differs,   key_differs};
 
 bool drift_compare(const struct relation *source, const struct relation *target, struct drift *d)
 {
@@ -172,7 +184,8 @@ bool drift_dropped(const struct relation *source, const struct relation *target,
     for (int i = 0; i < target->column_count; i++) {
         const struct column *c = &target->columns[i];
 
-        if (relation_column(source, c->name) || !layout_has_column(layout, c->name))
+        if (relation_column(source, c->name) || relation_leaves_out(source, c->name) ||
+            !layout_has_column(layout, c->name))
             continue;
         snprintf(d->what, sizeof d->what, "column \"%s\" of %s is not at the source any more",
                  c->name, target->label);

@@ -39,12 +39,23 @@ static json_t *columns_of(const json_t *layout)
     return json_object_get(layout, "columns");
 }
 
+/* Other columns or other rows are taken than before (see shaping.h). */
+static bool takes_other(const json_t *old, const json_t *now)
+{
+    const json_t *was = json_object_get(old, "taken"), *is = json_object_get(now, "taken");
+
+    return was != is && !json_equal(was, is);
+}
+
 static bool compare(const json_t *old, const json_t *now, const json_t *old_target,
                     const json_t *target)
 {
     bool rewritten = is_rewritten(old, now);
     const char *name;
     json_t *column;
+
+    if (takes_other(old, now))
+        return false;
 
     json_object_foreach(columns_of(now), name, column)
     {

@@ -17,6 +17,7 @@
 #include "lead_steps.h"
 #include "log.h"
 #include "plan.h"
+#include "shaping.h"
 #include "status.h"
 #include "upkeep.h"
 
@@ -83,6 +84,7 @@ static enum job_next take_source_catalog(struct job *j, PGresult *r)
 
     catalog_free(l->source_catalog);
     l->source_catalog = catalog_new(r, &e);
+    shaping_apply(l->source_catalog, j->sync->config);
     return l->source_catalog ? JOB_NEXT : job_fail(j, &e);
 }
 
@@ -110,9 +112,7 @@ void lead_attach_relations(struct sync *s)
         if (t->catalogs)
             continue;
         source = catalog_find_oid(s->catalogs->source, t->source_oid);
-        table_set_relations(t, s->catalogs, source,
-                            source ? catalog_find(s->catalogs->target, source->schema, source->name)
-                                   : NULL);
+        table_set_relations(t, s->catalogs, source, catalog_find_mate(s->catalogs->target, source));
     }
 }
 

@@ -12,7 +12,9 @@
 #include "batch_read.h"
 #include "daemon.h"
 #include "log.h"
+#include "config_rules.h"
 #include "plan.h"
+#include "shaping.h"
 #include "skip.h"
 #include "sqlstate.h"
 #include "two_way.h"
@@ -77,24 +79,27 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
 {
     const struct config_patterns *p = &j->sync->config->include;
     int unused = lead_of(j)->is_first ? first_unused(p, r) : -1;
+    const struct config_rule *rule = shaping_unused(j->sync->config, r, 0);
+    const char *place;
     struct error e = {0};
 
     if (unused < 0 && lead_of(j)->is_first) {
         p = &j->sync->config->whole;
         unused = first_unused(p, r);
     }
-    if (unused < 0)
+    if (!lead_of(j)->is_first || (unused < 0 && rule == NULL))
         return JOB_NEXT;
-    if (p->places[unused] == NULL && j->sync->daemon->until == CONFIG_UNTIL_STOPPED) {
+    if (unused >= 0 && p->places[unused] == NULL &&
+        j->sync->daemon->until == CONFIG_UNTIL_STOPPED) {
         log_event(LOG_WARNING, "the source has no tables", "sync", j->sync->name, "hint",
                   "Is it the right database? New tables are taken in as they come.", NULL);
         return JOB_NEXT;
     }
-    error_set(&e, "no table at the source is meant by %s", p->texts[unused]);
-    error_hint(&e, "%s",
-               p->places[unused] ? "Mend the pattern, or take it out."
-                                 : "Is it the right database?");
-    error_place(&e, "%s", p->places[unused] ? p->places[unused] : "");
+    place = unused >= 0 ? p->places[unused] : rule->place;
+    error_set(&e, "no table at the source is meant by %s",
+              unused >= 0 ? p->texts[unused] : rule->pattern);
+    error_hint(&e, "%s", place ? "Mend the pattern, or take it out." : "Is it the right database?");
+    error_place(&e, "%s", place ? place : "");
     daemon_misconfigured(j->sync->daemon, &e);
     return JOB_WAIT;
 }

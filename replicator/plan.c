@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "batch_order.h"
 #include "drift.h"
 #include "layout.h"
 #include "log.h"
@@ -46,8 +47,7 @@ static void add_new_tables(struct sync *s)
         t->source_oid = r->oid;
         t->bytes = r->bytes;
         t->rows = r->rows;
-        table_set_relations(t, s->catalogs, r,
-                            catalog_find(s->catalogs->target, r->schema, r->name));
+        table_set_relations(t, s->catalogs, r, catalog_find_mate(s->catalogs->target, r));
         s->is_consistent = false;
         if (s->had_tables)
             log_event(LOG_NOTICE, "new table", "sync", s->name, "table", t->label, NULL);
@@ -171,7 +171,7 @@ static void mend(struct table *t, const struct relation *source, const struct re
         t->wants_plan = stands_still(t);
         break;
     case TABLE_ERROR:
-        t->wants_plan = stands_still(t) && (changed || now >= t->retry_at);
+        t->wants_plan = stands_still(t) && (changed || now >= t->retry_at) && !batch_is_held(t);
         break;
     case TABLE_CAPTURE:
         t->wants_plan = stands_still(t) && !t->is_lossy;
@@ -199,16 +199,20 @@ static bool is_expected(const struct table *t)
 /* Another table has its name at the source now, and with it the one at the target. */
 static bool has_successor(const struct table *t)
 {
-    return t->target && catalog_find(t->sync->catalogs->source, t->target->schema, t->target->name);
+    const struct catalog *c = t->sync->catalogs->source;
+
+    for (int i = 0; t->target && i < c->count; i++)
+        if (strcmp(c->relations[i].target_schema, t->target->schema) == 0 &&
+            strcmp(c->relations[i].target_name, t->target->name) == 0)
+            return true;
+    return false;
 }
 
 static void reconcile_table(struct table *t)
 {
     const struct catalog_pair *p = t->sync->catalogs;
     const struct relation *source = catalog_find_oid(p->source, t->source_oid);
-    const struct relation *named = source ? source : t->target;
-    const struct relation *target =
-        named ? catalog_find(p->target, named->schema, named->name) : NULL;
+    const struct relation *target = catalog_find_mate(p->target, source ? source : t->target);
     struct drift d;
 
     if (source == NULL && (target == NULL || has_successor(t))) {
@@ -326,11 +330,11 @@ static json_t *table_json(const struct table *t, const struct relation *r,
 
     for (int i = 0; i < t->source->column_count; i++)
         json_array_append_new(columns, column(t, &t->source->columns[i]));
-    return json_pack("{s:i, s:b, s:s, s:s, s:b, s:s, s:b, s:o, s:o}", "id", t->id, "two_way",
+    return json_pack("{s:i, s:b, s:s, s:s, s:b, s:s, s:b, s:s?, s:o, s:o}", "id", t->id, "two_way",
                      t->sync->other != NULL, "schema", r->schema, "name", r->name, "only", r->only,
                      "records", table_records_name(t->records), "on_conflict",
-                     takes_on_conflict(t->source, t->target), "key", key_json(t->source), "columns",
-                     columns);
+                     takes_on_conflict(t->source, t->target), "where", t->source->where, "key",
+                     key_json(t->source), "columns", columns);
 }
 
 static bool dump(json_t *list, struct buf *out)

@@ -103,6 +103,7 @@ struct table {
     char *target_layout; /* of the target at that time */
     char *capture_stamp; /* of the triggers and their function, likewise */
     bool delete_first;   /* values move between rows under a unique index: remove, then insert */
+    bool removes_early;  /* rows take unique values of rows that are gone: remove those first */
     bool target_has_key;
     bool has_changed_since_refresh; /* for materialized views */
     bool owes_whole;                /* TABLE_NOTHING: it has changed since it was last read */

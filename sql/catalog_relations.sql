@@ -1,8 +1,13 @@
 -- All tables of the users, each as one JSON object; partitions are part of their root.
 -- Result: document json {oid, schema, name, kind, bytes, rows, shape, layout, key_index, key_immediate,
--- key [names], only (read without children), has_rules, is_referenced, columns [{name, type, full_type, cast, output,
+-- key [names], only (read without children), has_rules, is_referenced, has_actions, references [oids], masters [oids], has_side_cascade,
+-- foreign_keys (the stamp of all), columns [{name, type, full_type, cast, output,
 -- input, input_more, array, element_oid, array_oid, copy_binary, copy_cast, equals, is_bitwise,
 -- not_null, needs_value, generated, identity}]}.
+--   has_actions  foreign keys that point here do more than refuse the end of a row, or refuse it at once
+--   references   the tables that its foreign keys point to
+--   masters      those of them whose rows change or remove rows here by other columns than their key
+--   has_side_cascade  rows elsewhere go with rows here by columns that are not the key, and others may with those
 --   cast         what the value is read as: NULL for itself, 'text', or a domain's base type
 --   output       the type's own function, to be called before the cast to text, and
 --   input, input_more  the function and its arguments behind the text, where a cast between the two
@@ -15,10 +20,21 @@
 --   needs_value  a row cannot be inserted without one: it may not be NULL, and nothing makes one
 --   is_bitwise   equal values are equal bytes, so an equal key need not be written again
 -- Lowest server version: 12. Needs the functions of schema/005_shape.sql.
+WITH foreign_keys AS MATERIALIZED (
+    SELECT coalesce(pg_catalog.pg_partition_root(f.conrelid), f.conrelid)::oid AS child,
+           coalesce(pg_catalog.pg_partition_root(f.confrelid), f.confrelid)::oid AS parent, f.confdeltype <> 'a' AS acts,
+           CASE WHEN f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r')
+                THEN f.conindid IS DISTINCT FROM (SELECT min(y.index_oid) FROM rebeco.table_key(
+                         coalesce(pg_catalog.pg_partition_root(f.confrelid), f.confrelid)) y) END AS rules, f.conindid AS by_index,
+           f.confdeltype = 'c' AND EXISTS (SELECT 1 FROM pg_catalog.pg_constraint m WHERE m.contype = 'f' AND m.confrelid = f.conrelid) AS goes_on
+      FROM pg_catalog.pg_constraint f WHERE f.contype = 'f'
+)
 SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
     'only', c.relkind = 'r', 'has_rules', c.relhasrules,
-    'is_referenced', EXISTS (SELECT 1 FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid),
+    'is_referenced', pointed.acts IS NOT NULL, 'has_actions', coalesce(pointed.acts, false), 'references', coalesce(points.parents, '[]'), 'masters', coalesce(points.masters, '[]'), 
+    'has_side_cascade', EXISTS (SELECT 1 FROM foreign_keys y WHERE y.parent = c.oid AND y.goes_on AND y.by_index IS DISTINCT FROM k.index_oid),
+    'foreign_keys', stamp.all_of_them,
     'bytes', CASE c.relkind WHEN 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE p.bytes END,
     'rows', greatest(CASE c.relkind WHEN 'r' THEN c.reltuples ELSE p.rows END, 0)::bigint,
     'shape', rebeco.table_shape(c.oid), 'layout', rebeco.table_layout(c.oid),
@@ -31,6 +47,10 @@ SELECT json_build_object(
                coalesce(pg_catalog.sum(l.reltuples) FILTER (WHERE l.reltuples > 0), 0) AS rows
           FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON l.oid = t.relid
          WHERE t.isleaf AND c.relkind = 'p') p ON true
+ CROSS JOIN (SELECT rebeco.foreign_keys_stamp() AS all_of_them OFFSET 0) stamp
+  LEFT JOIN (SELECT k.parent, pg_catalog.bool_or(k.acts) AS acts FROM foreign_keys k GROUP BY k.parent) pointed ON pointed.parent = c.oid
+  LEFT JOIN (SELECT k.child, json_agg(DISTINCT k.parent::bigint) AS parents,
+                    json_agg(DISTINCT k.parent::bigint) FILTER (WHERE k.rules) AS masters FROM foreign_keys k GROUP BY k.child) points ON points.child = c.oid
   LEFT JOIN LATERAL (
         SELECT min(x.index_oid) AS index_oid, bool_and(x.is_immediate) AS is_immediate,
                json_agg(x.column_name ORDER BY x.ordinal) AS names

@@ -2,7 +2,8 @@
 -- $1 json: {oids [tables]}
 -- Result: fact text (relations), value json [{schema, name, key [names], columns [{name, type (as
 -- text; a type of an extension without its schema), not_null, generated}], triggers [{name,
--- enabled}], rules [names], foreign_keys [names]}]. Lowest server version: 12.
+-- enabled}], rules [names], foreign_keys [names],
+-- actions [names of foreign keys, and what they do on delete and on update]}]. Lowest server version: 12.
 WITH tables AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname
       FROM jsonb_array_elements_text($1::jsonb -> 'oids') o
@@ -45,7 +46,9 @@ SELECT 'relations' AS fact, coalesce(json_agg(json_build_object(
            'rules', coalesce((SELECT json_agg(r.rulename) FROM pg_catalog.pg_rewrite r
                                WHERE r.ev_class = t.oid AND r.ev_type <> '1'), '[]'),
            'foreign_keys', coalesce((SELECT json_agg(f.conname) FROM pg_catalog.pg_constraint f
-                                      WHERE f.conrelid = t.oid AND f.contype = 'f'), '[]'))), '[]') AS value
+                                      WHERE f.conrelid = t.oid AND f.contype = 'f'), '[]'),
+           'actions', coalesce((SELECT json_agg(concat(f.conname, ' ', f.confdeltype, f.confupdtype)) FROM pg_catalog.pg_constraint f
+                                 WHERE f.conrelid = t.oid AND f.contype = 'f'), '[]'))), '[]') AS value
   FROM tables t
   LEFT JOIN columns c ON c.attrelid = t.oid
   LEFT JOIN keys k ON k.indrelid = t.oid

@@ -1,13 +1,14 @@
 -- Which of the sync's tables the target lacks, and what stands in the way of writing the others.
 -- $1 json: {source_relations (see check_relations.sql), mode: auto|expect|copy, creates (tables are
---   made by us), replica_role (triggers and foreign keys can be switched off)}
+--   made by us), replica_role (triggers and foreign keys can be switched off), known (the sync has run)}
 -- Result: code text, object text, detail text. Lowest server version: 12.
 WITH x AS (
     SELECT $1::jsonb ->> 'mode' AS mode, ($1::jsonb ->> 'creates')::boolean AS creates,
-           coalesce(($1::jsonb ->> 'replica_role')::boolean, false) AS replica_role
+           coalesce(($1::jsonb ->> 'replica_role')::boolean, false) AS replica_role,
+           coalesce(($1::jsonb ->> 'known')::boolean, false) AS known
 ), source AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb -> 'source_relations')
-             s (schema text, name text, key jsonb, triggers jsonb, rules jsonb, foreign_keys jsonb)
+             s (schema text, name text, key jsonb, triggers jsonb, rules jsonb, foreign_keys jsonb, actions jsonb)
 ), tables AS MATERIALIZED (
     SELECT format('%I.%I', s.schema, s.name) AS object, s.*, c.oid, c.relkind, c.relowner,
            coalesce(c.relkind IN ('r', 'p'), false) AS is_table
@@ -74,6 +75,15 @@ SELECT 'target-trigger', g.object, string_agg(format('%I (%s)', g.name,
 UNION ALL
 SELECT 'target-foreign-key', f.object, string_agg(quote_ident(f.name), ', ' ORDER BY f.name)
   FROM x, foreign_keys f WHERE NOT x.replica_role GROUP BY f.object
+UNION ALL
+SELECT 'target-foreign-key-early', t.object, string_agg(quote_ident(f.conname), ', ' ORDER BY f.conname)
+  FROM x, tables t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.oid AND f.contype = 'f'
+ WHERE NOT x.replica_role AND NOT x.known GROUP BY t.object
+UNION ALL
+SELECT 'target-foreign-key-acts', t.object, string_agg(quote_ident(f.conname), ', ' ORDER BY f.conname)
+  FROM x, tables t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.oid AND f.contype = 'f'
+ WHERE NOT x.replica_role AND (f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r'))
+   AND NOT t.actions @> to_jsonb(concat(f.conname, ' ', f.confdeltype, f.confupdtype)) GROUP BY t.object
 UNION ALL
 SELECT 'target-rule', r.object, 'rule ' || string_agg(quote_ident(r.name), ', ' ORDER BY r.name)
   FROM rules r GROUP BY r.object

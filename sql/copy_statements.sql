@@ -2,16 +2,18 @@
 -- $1 text: what is read, quoted; $2 bigint, $3 bigint: first block and the one after the last,
 -- NULL for no bound; $4 text[]: columns; $5 boolean: binary; $6 text, $7 text: schema and name of
 -- the table at the target; $8 boolean: into the session's temporary table instead; $9 text[]: what each
--- column is cast to in text, NULL for nothing
+-- column is cast to in text, NULL for nothing; $10 text: which rows, an expression, NULL for all; $11 text:
+-- the table's name in it
 -- Result: output text (at the source), input text (at the target). Lowest server version: 10.
-SELECT CASE WHEN $2::bigint IS NULL AND $3::bigint IS NULL AND c.names = c.values
+SELECT CASE WHEN $2::bigint IS NULL AND $3::bigint IS NULL AND $10::text IS NULL AND c.names = c.values
                  AND NOT r.is_partitioned
             THEN pg_catalog.format('COPY %s (%s) TO STDOUT (FORMAT %s)', $1::text, c.names, f.name)
-            ELSE pg_catalog.format('COPY (SELECT %s FROM %s%s WHERE %s) TO STDOUT (FORMAT %s)', c.values,
-                     CASE WHEN NOT r.is_partitioned THEN 'ONLY ' END, $1::text,
+            ELSE pg_catalog.format('COPY (SELECT %s FROM %s%s AS %I WHERE %s) TO STDOUT (FORMAT %s)', c.values,
+                     CASE WHEN NOT r.is_partitioned THEN 'ONLY ' END, $1::text, $11::text,
                      pg_catalog.concat_ws(' AND ', 'true',
                         CASE WHEN $2::bigint IS NOT NULL THEN pg_catalog.format('ctid >= %L::tid', '(' || $2 || ',0)') END,
-                        CASE WHEN $3::bigint IS NOT NULL THEN pg_catalog.format('ctid < %L::tid', '(' || $3 || ',0)') END),
+                        CASE WHEN $3::bigint IS NOT NULL THEN pg_catalog.format('ctid < %L::tid', '(' || $3 || ',0)') END,
+                        CASE WHEN $10::text IS NOT NULL THEN pg_catalog.format(E'(%s\n)', $10::text) END),
                      f.name)
        END AS output,
        pg_catalog.format('COPY %s (%s) FROM STDIN (FORMAT %s)',

@@ -1,10 +1,11 @@
 -- Makes the statements that read the changed rows of tables at the source.
--- $1 json: [{id, schema, name, only, two_way, records, key [names], columns [{name, cast, output, copy_cast, equals}]}]
+-- $1 json: [{id, schema, name, only, two_way, records, where, key [names], columns [{name, cast, output, copy_cast, equals}]}]
+--   where   an expression over the table's columns, NULL for all rows: where it does not hold there is no row
 -- Result: id int, statement text. Each statement takes $1 bigint (log rows from this transaction
--- id on) and $2 bigint[] (and of these), and gives: is_there boolean, then the columns. A key
--- without a row gives is_there NULL and NULL for all but the key. Where the log has no keys it takes $3
--- too, and rows with is_there NULL are to be removed: see schema/060_image.sql. In a two-way sync it
--- takes $3 json: keys that are not read. The lateral LIMIT 1 and the
+-- id on), $2 bigint[] (and of these) and $3 boolean (only keys without a row), and gives: is_there
+-- boolean, then the columns. A key without a row gives is_there NULL and NULL for all but the key. Where the
+-- log has no keys, $3 means something else, and rows with is_there NULL are to be removed: see
+-- schema/060_image.sql. In a two-way sync it takes $4 json: keys that are not read. The lateral LIMIT 1 and the
 -- settings of the reading session leave one plan only: keys first, then the table's key index.
 -- A domain is compared as its base type, which the log has: for enums, arrays and ranges the server finds
 -- no operator between the two.
@@ -15,13 +16,16 @@ SELECT (t.doc ->> 'id')::int AS id,
           FROM (SELECT %2$s FROM rebeco.log_%3$s_0 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))
                 UNION ALL
                 SELECT %2$s FROM rebeco.log_%3$s_1 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))) l) k
-  LEFT JOIN LATERAL (SELECT true AS is_there, %4$s FROM %5$s%6$I.%7$I x WHERE %8$s LIMIT 1) r ON true%9$s$f$,
-              c.output, k.names, t.doc ->> 'id', c.input,
-              CASE WHEN (t.doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END,
-              t.doc ->> 'schema', t.doc ->> 'name', k.match,
+  LEFT JOIN LATERAL (SELECT true AS is_there, %4$s FROM %5$s x WHERE %6$s LIMIT 1) r ON true
+ WHERE (NOT $3::boolean OR r.is_there IS NULL)%7$s$f$,
+              c.output, k.names, t.doc ->> 'id', c.input, w.rows, k.match,
               CASE WHEN (t.doc ->> 'two_way')::boolean
-                   THEN format(E'\n WHERE NOT EXISTS (SELECT 1 FROM json_array_elements($3::json) e (v) WHERE %s)', left_out.match) END) AS statement
+                   THEN format(' AND NOT EXISTS (SELECT 1 FROM json_array_elements($4::json) e (v) WHERE %s)', left_out.match) END) AS statement
   FROM json_array_elements($1::json) t (doc)
+ CROSS JOIN LATERAL (
+        SELECT format(CASE WHEN t.doc ->> 'where' IS NULL THEN '%s%I.%I' ELSE E'(SELECT * FROM %s%I.%I WHERE (%s\n))' END,
+                      CASE WHEN (t.doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END,
+                      t.doc ->> 'schema', t.doc ->> 'name', t.doc ->> 'where') AS rows) w
  CROSS JOIN LATERAL (
         SELECT string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal) AS names,
                string_agg(format('x.%I%s %s k.k%s', k.name, b.cast, c.doc ->> 'equals', k.ordinal), ' AND ' ORDER BY k.ordinal) AS match

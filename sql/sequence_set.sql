@@ -4,4 +4,4 @@
 -- the numbers of sequences; then, for each trouble that was not known before, object, message, hint.
 -- Lowest server version: 10.
 SELECT s.seen, s.moved, s.troubled, s.object, s.message, s.hint
-  FROM rebeco.sequence_set($1, $2, $3, $4) s
+  FROM rebeco.sequence_set($1, rebeco.sequence_renamed($1, $2), $3, $4) s

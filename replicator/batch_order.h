@@ -1,0 +1,21 @@
+/* In what order the tables of a batch are written, and what is tried when that does not do. Used by
+ * batch.c only. */
+#ifndef BATCH_ORDER_H
+#define BATCH_ORDER_H
+
+#include "batch.h"
+
+/* Begins the batch's transaction at the target, and asks the source for the rows. */
+enum job_next batch_enter_read(struct job *j);
+/* Stops the tables that must not go on while another stands still: what foreign keys do to their
+ * rows when that one goes on would be undone by nobody. */
+void batch_hold_children(struct batch_job *b);
+/* Such a table, and the other still stands still. */
+bool batch_is_held(const struct table *t);
+/* A statement about the table failed. True when the batch may succeed if it is made again as is
+ * noted here; false when the table has to stand still, with a hint in `e` where there was none. */
+bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e);
+/* The table that a failed result of the target names, NULL when it is none of this batch. */
+struct table *batch_table_named(const struct batch_job *b, const PGresult *r);
+
+#endif

@@ -1,0 +1,172 @@
+"""Tables that are not taken as they are: under another name, with some of their columns, with some of
+their rows. Both ends are compared by queries that say what must be there."""
+
+import json
+
+import pytest
+import rig
+
+TABLES = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (id serial PRIMARY KEY, name text NOT NULL, price numeric, secret text, made date DEFAULT '2024-05-05');
+CREATE TABLE shop."a.b" (id int PRIMARY KEY, v text);
+CREATE TABLE shop.event (id bigint GENERATED ALWAYS AS IDENTITY, day date, kind text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE shop.event_1 PARTITION OF shop.event FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE shop.event_2 PARTITION OF shop.event FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+"""
+ROWS = """
+INSERT INTO shop.item (name, price, secret) SELECT 'n' || i, i, 's' || i FROM generate_series(1, 400) i;
+INSERT INTO shop."a.b" SELECT i, 'v' || i FROM generate_series(1, 50) i;
+INSERT INTO shop.event (day, kind) SELECT date '2024-06-01' + i, 'k' || i % 5 FROM generate_series(1, 500) i;
+"""
+
+
+def same(source, target, at_source, at_target=None):
+    """The rows of two queries are the same."""
+    return source.run(at_source) == target.run(at_target or at_source)
+
+
+def check_same(source, target, at_source, at_target=None):
+    a, b = source.run(at_source), target.run(at_target or at_source)
+    assert a == b, f"{len(a)} rows at the source, {len(b)} at the target: {a[:3]} {b[:3]}"
+
+
+def paused(target):
+    return target.run("SELECT source_name, paused, paused_what, paused_hint FROM rebeco.sync_table WHERE paused IS NOT NULL ORDER BY 1")
+
+
+def codes(rebeco):
+    return {f["code"]: f for f in rebeco.command("check", "--json").json["findings"]}
+
+
+def test_other_names(source, target, rebecos):
+    source.psql(TABLES + ROWS)
+    target.psql(TABLES.replace("shop", "store") + 'ALTER TABLE store.item RENAME TO thing; ALTER TABLE store."a.b" RENAME TO "x""y";')
+    rename = {'shop.item': 'store.thing', 'shop."a.b"': 'store."x""y"', "shop.*": "store.*"}
+    rebeco = rebecos(source, target, config=rig.config(schema="expect", tables={"rename": rename}))
+    assert not [f for f in codes(rebeco).values() if f["severity"] == "blocker"]
+    rebeco.start()
+    rebeco.wait_in_sync()
+
+    def check_all():
+        check_same(source, target, "SELECT * FROM shop.item ORDER BY id", "SELECT * FROM store.thing ORDER BY id")
+        check_same(source, target, 'SELECT * FROM shop."a.b" ORDER BY id', 'SELECT * FROM store."x""y" ORDER BY id')
+        check_same(source, target, "SELECT * FROM shop.event ORDER BY id", "SELECT * FROM store.event ORDER BY id")
+
+    check_all()
+    source.psql("UPDATE shop.item SET price = price + 1 WHERE id < 50; DELETE FROM shop.item WHERE id = 60;"
+                "INSERT INTO shop.item (name) SELECT 'more' FROM generate_series(1, 500);"
+                "TRUNCATE shop.\"a.b\"; INSERT INTO shop.\"a.b\" VALUES (1, 'x'); UPDATE shop.event SET kind = 'moved' WHERE id < 20")
+    rebeco.wait_in_sync()
+    check_all()
+    rig.eventually("the table's sequence is ahead", lambda: target.value("SELECT last_value FROM store.item_id_seq") >= 900)
+    target.run("DELETE FROM store.thing WHERE id < 10")
+    rebeco.ok("resync", "shop.item")
+    rig.eventually("it is copied again", lambda: same(
+        source, target, "SELECT * FROM shop.item ORDER BY id", "SELECT * FROM store.thing ORDER BY id"))
+    rebeco.terminate()
+    source.run("UPDATE shop.item SET name = 'again' WHERE id = 5")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    check_all()
+    assert paused(target) == []
+
+
+def test_some_columns(source, target, rebecos):
+    source.psql(TABLES + ROWS)
+    listed = {"shop.item": ["id", "name", "price"]}
+    rebeco = rebecos(source, target, config=rig.config(tables={"columns": listed}))
+    assert not [f for f in codes(rebeco).values() if f["severity"] == "blocker"]
+    rebeco.start()
+    rebeco.wait_in_sync()
+    query = "SELECT id, name, price FROM shop.item ORDER BY id"
+    check_same(source, target, query)
+    assert target.run("SELECT DISTINCT secret, made::text FROM shop.item") == [(None, "2024-05-05")]
+    target.run("UPDATE shop.item SET secret = 'ours' WHERE id = 7")
+    source.psql("UPDATE shop.item SET secret = 'x', price = 9 WHERE id < 20; INSERT INTO shop.item (name, secret) VALUES ('m', 'x');"
+                "DELETE FROM shop.item WHERE id = 30; ALTER TABLE shop.item ADD unlisted int; UPDATE shop.item SET unlisted = id")
+    rebeco.wait("changes arrive", lambda: same(source, target, query))
+    assert target.run("SELECT id FROM shop.item WHERE secret IS NOT NULL") == [(7,)]
+    rebeco.wait("nothing stands still", lambda: paused(target) == [])
+    # Another list: what was not taken is taken now, and what is not any more stays as it is.
+    rebeco.terminate()
+    rebeco.configure(rig.config(tables={"columns": {"shop.item": ["id", "name", "secret"]}}))
+    rebeco.start()
+    rebeco.wait("it is copied again", lambda: same(source, target, "SELECT id, name, secret FROM shop.item ORDER BY id"))
+    source.run("UPDATE shop.item SET secret = 'newest' WHERE id = 8")
+    rebeco.wait("it goes on", lambda: target.value("SELECT secret FROM shop.item WHERE id = 8") == "newest")
+    rebeco.wait("nothing stands still", lambda: paused(target) == [])
+
+
+@pytest.mark.parametrize("columns, words", [(["name", "price"], '"id"'), (["id", "name", "colour"], '"colour"')])
+def test_a_list_that_cannot_be(source, target, rebecos, columns, words):
+    source.psql(TABLES + ROWS)
+    rebeco = rebecos(source, target, config=rig.config(tables={"columns": {"shop.item": columns}}))
+    finding = codes(rebeco)["column-list"]
+    assert finding["severity"] == "blocker" and words in json.loads(json.dumps(finding["objects"]))[0]["detail"]
+    rebeco.start()
+    rebeco.wait("it says what is wrong", lambda: any(words.strip('"') in line and "tables.columns" in line
+                                                     for line in rebeco.log_lines("table paused")), 60)
+    rebeco.wait("the others are copied", lambda: same(source, target, 'SELECT * FROM shop."a.b" ORDER BY id'), 60)
+
+
+def test_some_rows(source, target, rebecos):
+    source.psql(TABLES + ROWS)
+    where = {"shop.item": "price > 100 OR item.name = 'kept' -- nobody sees this", "shop.event": "kind IN ('k1', 'k2')"}
+    rebeco = rebecos(source, target, config=rig.config(tables={"where": where}, copy={"split_size": "64kB"}))
+    assert not [f for f in codes(rebeco).values() if f["severity"] == "blocker"]
+    rebeco.start()
+    rebeco.wait_in_sync()
+
+    def check_all():
+        check_same(source, target, "SELECT * FROM shop.item WHERE price > 100 OR name = 'kept' ORDER BY id", "SELECT * FROM shop.item ORDER BY id")
+        check_same(source, target, "SELECT * FROM shop.event WHERE kind IN ('k1', 'k2') ORDER BY id", "SELECT * FROM shop.event ORDER BY id")
+
+    check_all()
+    assert target.value("SELECT count(*) FROM shop.item") == 300
+    # Rows leave, come, change inside and outside.
+    source.psql("UPDATE shop.item SET price = 1 WHERE id BETWEEN 390 AND 400; UPDATE shop.item SET name = 'kept' WHERE id = 5;"
+                "UPDATE shop.item SET price = 500 WHERE id = 6; UPDATE shop.item SET price = NULL WHERE id = 200;"
+                "INSERT INTO shop.item (name, price) VALUES ('no', 1), ('yes', 1000); DELETE FROM shop.item WHERE id IN (7, 300);"
+                "UPDATE shop.event SET kind = 'k1' WHERE id BETWEEN 10 AND 30; UPDATE shop.event SET kind = 'k9' WHERE id BETWEEN 40 AND 60")
+    rebeco.wait_in_sync()
+    check_all()
+    source.psql("BEGIN; TRUNCATE shop.item; INSERT INTO shop.item (name, price) SELECT 'x', i FROM generate_series(50, 150) i; COMMIT")
+    rebeco.wait("the truncated table arrives", lambda: target.value("SELECT count(*) FROM shop.item") == 50)
+    rebeco.wait_in_sync()
+    check_all()
+    # Another condition while the daemon is away.
+    rebeco.terminate()
+    where["shop.item"] = "price <= 100"
+    rebeco.configure(rig.config(tables={"where": where}))
+    rebeco.start()
+    rebeco.wait("it is copied again", lambda: same(
+        source, target, "SELECT * FROM shop.item WHERE price <= 100 ORDER BY id", "SELECT * FROM shop.item ORDER BY id"))
+
+
+@pytest.mark.parametrize("condition", ["prise > 1", "price >", "price", "price > 1; DROP TABLE shop.item"])
+def test_a_condition_that_cannot_be(source, target, rebecos, condition):
+    source.psql(TABLES + ROWS)
+    rebeco = rebecos(source, target, config=rig.config(tables={"where": {"shop.item": condition}}))
+    finding = codes(rebeco)["filter-refused"]
+    assert finding["severity"] == "blocker"
+    rebeco.start()
+    rebeco.wait("it stands still with the server's words", lambda: any(r[:2] == ("item", "error") for r in paused(target))
+                or rebeco.log_lines("table paused"), 60)
+    rebeco.wait("the others are copied", lambda: same(source, target, 'SELECT * FROM shop."a.b" ORDER BY id'), 60)
+    assert source.value("SELECT count(*) FROM shop.item") == 400
+
+
+def test_rules_that_mean_nothing(source, target, rebecos):
+    source.psql(TABLES)
+    for tables in ({"where": {"shop.itme": "true"}}, {"columns": {"shop.itme": ["id"]}}):
+        rebeco = rebecos(source, target, config=rig.config(tables=tables))
+        r = rebeco.command("check")
+        assert r.code == 2 and "shop.itme" in r.err
+        rebeco.start()
+        assert rebeco.wait_exit(60) == 2
+    for tables, words in (({"rename": {"shop.item": "store.item"}}, "schema: expect"), ({"rename": {"shop.*": "item"}}, "shop.*"),
+                          ({"rename": {"*.item": "a.b"}}, "no renaming"), ({"rename": {"shop.i?": "a.b"}}, "no renaming"),
+                          ({"columns": {"shop.item": "id"}}, "lists of names")):
+        r = rebecos(source, target, config=rig.config(tables=tables)).command("config")
+        assert r.code == 2 and words in r.err, r.err
