@@ -409,6 +409,28 @@ def test_replica_role_refused(pairs):
     assert "of_item" in str(found["target-foreign-key", "target"])
 
 
+def test_foreign_keys_that_are_there_early(pairs):
+    pair = pairs(target_owner="plain")
+    tables = SHOP + "CREATE TABLE part (id int PRIMARY KEY, item bigint CONSTRAINT of_item REFERENCES item{});"
+    pair.source.run(tables.format(""))
+    with pair.target.server.admin(pair.target.database) as c:
+        c.run(tables.format(" ON DELETE CASCADE"))
+    found = pair.must_find("target-foreign-key-early", "target", BLOCKER, "of_item", target_user="plain", config=EXPECT)
+    assert found["target-foreign-key-acts", "target"]["severity"] == BLOCKER
+    assert "of_item" in str(found["target-foreign-key-acts", "target"])
+
+
+@pytest.mark.parametrize("code, rule, words", [
+    ("column-list", "columns: {'public.item': [id, colour]}", "colour"),
+    ("column-list", "columns: {'public.item': [name]}", "key column"),
+    ("filter-refused", "where: {'public.item': 'colour > 1'}", "colour"),
+])
+def test_a_part_that_cannot_be_taken(pair, code, rule, words):
+    pair.source.run(SHOP)
+    config = EXPECT.replace("schema: expect", f"tables: {{{rule}}}")
+    pair.must_find(code, "source", BLOCKER, words, config=config)
+
+
 def test_replica_role_granted_silences_triggers(pair):
     both = SHOP + ("CREATE TABLE part (id int PRIMARY KEY, item bigint REFERENCES item);"
                    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
