@@ -211,6 +211,7 @@ static enum job_next enter_read(struct job *j)
     params_clear(&j->params);
     params_int(&j->params, since.xmax);
     params_text(&j->params, since.running);
+    params_bool(&j->params, false); /* not only keys without a row */
     conn_query(job_conn(j, JOB_SOURCE), p->table->read_sql, &j->params, CONN_ROWS_BINARY, 0);
     p->is_read = false;
     return JOB_WAIT;

@@ -12,6 +12,7 @@
 
 #include "capture.h"
 #include "config_option.h"
+#include "config_rules.h"
 #include "config_value.h"
 
 static char path[] = "/tmp/rebeco-test-config-XXXXXX";
@@ -77,7 +78,16 @@ static struct config_sync *first_sync(struct config *c)
 
 /* ---------------------------------------------------------------- every option */
 
-enum kind { KIND_TEXT, KIND_BOOL, KIND_INT, KIND_INT64, KIND_DOUBLE, KIND_LIST, KIND_DATABASE };
+enum kind {
+    KIND_TEXT,
+    KIND_BOOL,
+    KIND_INT,
+    KIND_INT64,
+    KIND_DOUBLE,
+    KIND_LIST,
+    KIND_RULES,
+    KIND_DATABASE
+};
 
 /* A value for an option, and what must then stand in the struct. */
 struct option_case {
@@ -115,6 +125,12 @@ static const struct option_case option_cases[] = {
      offsetof(struct config_sync, include), KIND_LIST, 2, "c.*"},
     {"syncs[].tables.exclude", "tables: {exclude: [a.b, b.c, '\"x.y\".z']}",
      offsetof(struct config_sync, exclude), KIND_LIST, 3, "\"x.y\".z"},
+    {"syncs[].tables.rename", "schema: expect, tables: {rename: {a.b: c.d, 'x.*': 'y.*'}}",
+     offsetof(struct config_sync, rename), KIND_RULES, 2, "y.*"},
+    {"syncs[].tables.columns", "tables: {columns: {'a.*': [id, name]}}",
+     offsetof(struct config_sync, columns), KIND_RULES, 1, "name"},
+    {"syncs[].tables.where", "tables: {where: {a.b: 'x > 1'}}", offsetof(struct config_sync, where),
+     KIND_RULES, 1, "x > 1"},
     {"syncs[].tables.whole", "tables: {whole: [a.b, '*.small']}",
      offsetof(struct config_sync, whole), KIND_LIST, 2, "*.small"},
     {"syncs[].tables.whole_every", "tables: {whole_every: 2m}",
@@ -180,6 +196,13 @@ static void check_field(const struct option_case *o, const void *base)
         assert_string_equal(((const struct config_patterns *)p)->texts[(int)o->number - 1],
                             o->text);
         break;
+    case KIND_RULES: {
+        const struct config_rules *r = p;
+        assert_int_equal(r->count, (int)o->number);
+        const struct config_rule *last = &r->rules[r->count - 1];
+        assert_string_equal(last->values[last->count - 1], o->text);
+        break;
+    }
     case KIND_DATABASE:
         assert_string_equal((*(struct config_database *const *)p)->name, o->text);
         break;
