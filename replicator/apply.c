@@ -17,6 +17,7 @@
 enum {
     SLICE_BYTES = 256 * 1024,
     SLICE_ROWS = 2000,
+    LARGE_BYTES = 1024 * 1024,
     IMAGES_BYTES = 8 * 1024 * 1024,
     WHOLE_BYTES = 8 * 1024 * 1024,
     ARRAY_HEADER = 20, /* dimensions, flags, element type, length, lower bound */
@@ -145,7 +146,7 @@ bool apply_is_settled(const struct apply *a)
 
 /* ------------------------------------------------------------------ statements */
 
-enum statement { WRITE, REMOVE, CLEAR };
+enum statement { WRITE, REMOVE, CLEAR, WRITE_LARGE };
 
 static const char *statement_text(const struct table *t, enum statement what)
 {
@@ -156,6 +157,8 @@ static const char *statement_text(const struct table *t, enum statement what)
         return t->remove_sql;
     case CLEAR:
         return t->clear_sql;
+    case WRITE_LARGE:
+        return t->upsert_large_sql;
     }
     return NULL;
 }
@@ -184,7 +187,7 @@ static void prepare(struct apply *a, const struct table *t, enum statement what,
 
 static void name_statement(const struct table *t, enum statement what, char *name, size_t size)
 {
-    static const char letters[] = "wrc";
+    static const char letters[] = "wrcl";
 
     snprintf(name, size, "rebeco_%c%d", letters[what], t->plan);
 }
@@ -311,6 +314,33 @@ void apply_open(struct apply *a, struct table *t, enum apply_mode mode)
         array_start(&a->removes[k], r->columns[a->key_columns[k]].element_oid);
 }
 
+static bool is_large(const struct apply *a, const PGresult *r)
+{
+    size_t bytes = 0;
+
+    /* Rows that refer to one another are one statement. */
+    if (a->table->upsert_large_sql == NULL || a->is_whole)
+        return false;
+    for (int i = 1; i < PQnfields(r); i++)
+        bytes += (size_t)PQgetlength(r, 0, i);
+    return bytes >= LARGE_BYTES;
+}
+
+/* A large row is a statement of its own, sent from where libpq holds it: in an array it would be in
+ * memory once more. */
+static void send_large(struct apply *a, const PGresult *r)
+{
+    const struct relation *rel = a->table->source;
+
+    send_slice(a);
+    params_clear(&a->params);
+    for (int i = 0; i < rel->column_count; i++)
+        params_binary(&a->params, PQgetisnull(r, 0, 1 + i) ? NULL : PQgetvalue(r, 0, 1 + i),
+                      PQgetlength(r, 0, 1 + i), rel->columns[i].element_oid);
+    execute(a, a->table, WRITE_LARGE);
+    conn_flush(a->conn);
+}
+
 /* Field 0 says whether the row is there; generated columns are read and left out. */
 void apply_row(struct apply *a, const PGresult *r)
 {
@@ -322,6 +352,8 @@ void apply_row(struct apply *a, const PGresult *r)
     if (is_gone || a->mode == APPLY_REMOVE)
         for (int k = 0; k < identity_count(a->table); k++)
             a->bytes += array_add(&a->removes[k], r, 1 + a->key_columns[k]);
+    else if (is_large(a, r))
+        send_large(a, r);
     else
         for (int i = 0; i < rel->column_count; i++)
             a->bytes += array_add(&a->writes[i], r, 1 + i);

@@ -565,6 +565,8 @@ enum job_next lead_take_apply_statements(struct job *j, PGresult *r)
         t->upsert_sql = arena_strdup(t->arena, PQgetvalue(r, i, 1));
         t->remove_sql = arena_strdup(t->arena, PQgetvalue(r, i, 2));
         t->clear_sql = arena_strdup(t->arena, PQgetvalue(r, i, 3));
+        t->upsert_large_sql =
+            PQgetisnull(r, i, 4) ? NULL : arena_strdup(t->arena, PQgetvalue(r, i, 4));
     }
     return JOB_NEXT;
 }

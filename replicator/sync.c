@@ -198,6 +198,7 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
     t->arena = a;
     t->read_sql = NULL;
     t->upsert_sql = NULL;
+    t->upsert_large_sql = NULL;
     t->remove_sql = NULL;
     t->clear_sql = NULL;
     t->target_has_key = target && target->key_count > 0;

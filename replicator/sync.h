@@ -96,6 +96,7 @@ struct table {
     int plan; /* counts the plannings of all tables: in the names of prepared statements */
     const char *read_sql;
     const char *upsert_sql;
+    const char *upsert_large_sql; /* of one row, its values by themselves; NULL: there is none */
     const char *remove_sql;
     const char *clear_sql;
     char *layout; /* of the source when its values were last known to be here (malloc) */

@@ -58,8 +58,6 @@ def test_memory_of_a_large_copy_and_a_large_backlog(source, target, rebecos):
 
 
 @pytest.mark.limit(300)
-@pytest.mark.xfail(reason="libpq keeps a row in its input and its output buffer, and we hold it twice on its way: 140 to "
-                          "170 MB for rows of 32 MB, where 128 MB are promised", strict=False)
 def test_memory_of_wide_rows(source, target, rebecos):
     """The bound is 64 MB and twice the largest single row."""
     size = 32 * MB
