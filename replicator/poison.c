@@ -76,6 +76,13 @@ static void begin(struct job *j)
     error_clear(&p->said);
 }
 
+/* Only syncs in one direction are searched. */
+static void bind_session_apply(struct job *j, struct params *p)
+{
+    (void)j;
+    params_bool(p, false);
+}
+
 static enum job_next enter_pick(struct job *j)
 {
     struct poison_job *p = poison_of(j);
@@ -425,7 +432,10 @@ static enum job_next take_unreadable(struct job *j, PGresult *r)
 
 static const struct job_step steps[] = {
     {.name = "session read", .sql = &sql_session_read, .side = JOB_SOURCE},
-    {.name = "session apply", .sql = &sql_session_apply, .side = JOB_TARGET},
+    {.name = "session apply",
+     .sql = &sql_session_apply,
+     .side = JOB_TARGET,
+     .bind = bind_session_apply},
     {.name = "pick", .enter = enter_pick},
     {.name = "begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
     {.name = "target", .enter = enter_target, .event = on_target_ready},
