@@ -131,7 +131,7 @@ enum job_next lead_take_skip(struct job *j, PGresult *r)
               "It is in rebeco.skipped at the target, and tried again when it changes.", NULL);
     skip_add(t);
     lead_retry(t);
-    return JOB_NEXT;
+    return job_goto(j, "answer");
 }
 
 void lead_retry(struct table *t)
