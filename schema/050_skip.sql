@@ -48,7 +48,7 @@ AS $$
 DECLARE
     found_row record;
 BEGIN
-    FOR found_row IN EXECUTE pg_catalog.format('SELECT x::text AS t FROM (%s) x', statement) USING since, running LOOP
+    FOR found_row IN EXECUTE pg_catalog.format('SELECT x::text AS t FROM (%s) x', statement) USING since, running, false LOOP
         BEGIN
             PERFORM pg_catalog.convert_to(found_row.t, 'UTF8');
         EXCEPTION WHEN OTHERS THEN
