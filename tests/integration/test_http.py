@@ -445,10 +445,10 @@ def test_the_page(source, target, rebecos, tmp_path):
     target.run("ALTER TABLE part_3 ADD CHECK (a < 10)")
     source.run("INSERT INTO part_3 VALUES (100)")
     (still,) = rebeco.wait("a table stands still", lambda: [
-        t for t in json.loads(ask(port, "/status")[1])[0]["tables"] if t["paused"]])
+        t for t in json.loads(ask(port, "/status")[1])[0]["tables"] if t["refused"]])
     seen = visible(browse(tmp_path, port, "--dump-dom"))
     assert "1 table stands still; the others go on." in seen and "public.part_3 stands still" in seen
-    assert " ".join(still["what"].split()) in seen and "To do: " in seen and "rebeco resume" in seen
+    assert " ".join(still["what"].split()) in seen and "To do: " in seen and "rebeco retry" in seen
     assert " ".join(HOSTILE.split()) in seen, "the hostile name is not shown as it is"
     picture(tmp_path, port, "follow-desktop", 1200, 1400)
     picture(tmp_path, port, "follow-phone", 500, 1800)
