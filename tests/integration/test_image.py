@@ -214,6 +214,19 @@ def test_more_pods_copy(source, target, full):
     rig.check_equal(source, target)
 
 
+def test_both_ways(source, target, full):
+    workload.install(source, rows=50)
+    source.run("CREATE TABLE note (a int PRIMARY KEY, b text)")
+    world = cluster("two-way", source, target)
+    pod = kubelet.Kubelet(world, "Deployment", *full)
+    rig.eventually("it is ready", lambda: pod.is_ready, 60)
+    source.run("INSERT INTO note VALUES (1, 'from the source')")
+    target.run("INSERT INTO note VALUES (2, 'from the target')")
+    rig.wait_converged(source, target, 30, sequences=False)
+    assert source.value("SELECT count(*) FROM note") == target.value("SELECT count(*) FROM note") == 2
+    assert pod.delete()[0] == 0
+
+
 def copy_schema(source, target):
     """What a person does whose image has no pg_dump."""
     dump = subprocess.run(["pg_dump", "--schema-only", "--no-owner", "--no-privileges", "-d", source.url()],
