@@ -101,8 +101,10 @@ const struct config_option config_options[] = {
      .type = OPTION_POLICIES,
      .offset = offsetof(struct config_sync, conflict_tables),
      .words = policy_words,
-     .help = "Tables with a policy of their own, such as {public.accounts: source}; patterns as in "
-             "tables.include. The first that fits counts."},
+     .example = "{\"public.accounts\": source}",
+     .help =
+         "Tables with a policy of their own; patterns as in tables.include. The first that fits "
+         "counts."},
     {.path = "syncs[].conflict.keep",
      .type = OPTION_DURATION,
      .offset = offsetof(struct config_sync, conflict_keep_s),
