@@ -73,6 +73,15 @@ void client_ended(struct job *j, bool finished)
     ev_break(c->loop, EVBREAK_ALL);
 }
 
+enum job_next client_refuse(struct job *j, const char *what, const char *hint)
+{
+    struct error e;
+    error_clear(&e);
+    error_set(&e, "%s", what);
+    error_hint(&e, "%s", hint);
+    return job_fail(j, &e);
+}
+
 const char *client_text(const PGresult *r, int row, const char *column)
 {
     int i = PQfnumber(r, column);

@@ -31,6 +31,8 @@ bool client_run(struct client *c, double limit_s, struct error *e);
 /* For struct job_type. */
 bool client_failed(struct job *j, const struct error *e);
 void client_ended(struct job *j, bool finished);
+/* Ends the job with this for a person: what is wrong, and what to do. */
+enum job_next client_refuse(struct job *j, const char *what, const char *hint);
 /* The text of a field; NULL when it is SQL's NULL. */
 const char *client_text(const PGresult *r, int row, const char *column);
 bool client_bool(const PGresult *r, int row, const char *column);

@@ -128,35 +128,21 @@ static enum job_next take_identity(struct job *j, PGresult *r)
     return job_fail(j, &e);
 }
 
-/* What is there now has all captures behind it: a follower must be as far. */
-static enum job_next take_lsn(struct job *j, PGresult *r)
-{
-    free(j->sync->capture_lsn);
-    j->sync->capture_lsn = mem_strdup(PQgetvalue(r, 0, 0));
-    return JOB_NEXT;
-}
-
 static enum job_next take_source_catalog(struct job *j, PGresult *r)
 {
     struct copier *c = copier_of(j);
     struct error e = {0};
 
-    catalog_free(c->source_catalog);
-    c->source_catalog = catalog_new(r, &e);
-    return c->source_catalog ? JOB_NEXT : job_fail(j, &e);
+    return lead_read_source(j->sync, r, &c->source_catalog, &e) ? JOB_NEXT : job_fail(j, &e);
 }
 
 static enum job_next take_target_catalog(struct job *j, PGresult *r)
 {
     struct copier *c = copier_of(j);
     struct error e = {0};
-    struct catalog *target = catalog_new(r, &e);
 
-    if (target == NULL)
+    if (!lead_read_target(j->sync, r, &c->source_catalog, &e))
         return job_fail(j, &e);
-    catalog_pair_release(j->sync->catalogs);
-    j->sync->catalogs = catalog_pair_new(c->source_catalog, target);
-    c->source_catalog = NULL;
     lead_attach_relations(j->sync);
     c->has_read = true;
     c->read_at = ev_now(j->loop);
@@ -265,7 +251,7 @@ static const struct job_step steps[] = {
      .sql = &sql_node_identity,
      .side = JOB_SOURCE,
      .result = take_identity},
-    {.name = "lsn", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = take_lsn},
+    {.name = "lsn", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = lead_take_lsn},
     {.name = "tables",
      .sql = &sql_tables_list,
      .side = JOB_TARGET,

@@ -59,28 +59,20 @@ static void bind_sync(struct job *j, struct params *p)
     params_text(p, ddl_of(j)->x->sync->name);
 }
 
-static enum job_next refuse(struct job *j, const char *what, const char *hint)
-{
-    struct error e;
-    error_clear(&e);
-    error_set(&e, "%s", what);
-    error_hint(&e, "%s", hint);
-    return job_fail(j, &e);
-}
-
 static enum job_next result_look(struct job *j, PGresult *r)
 {
     if (client_bool(r, 0, "is_installed"))
         return JOB_NEXT;
-    return refuse(j, "there is nothing of Rebeco at the target",
-                  "`rebeco run` installs it. Without a sync, run the file at both ends yourself.");
+    return client_refuse(
+        j, "there is nothing of Rebeco at the target",
+        "`rebeco run` installs it. Without a sync, run the file at both ends yourself.");
 }
 
 static enum job_next result_lock(struct job *j, PGresult *r)
 {
     if (client_bool(r, 0, "is_ours"))
         return JOB_NEXT;
-    return refuse(j, "another migration of this sync is running", "Wait for its end.");
+    return client_refuse(j, "another migration of this sync is running", "Wait for its end.");
 }
 
 static void bind_open(struct job *j, struct params *p)
@@ -220,9 +212,10 @@ static enum job_next result_check(struct job *j, PGresult *r)
     }
     if (client_bool(r, 0, "is_same"))
         return JOB_NEXT;
-    return refuse(j, "the file ends its transaction itself",
-                  "Take BEGIN, COMMIT and ROLLBACK out of it: each end runs it as one transaction. "
-                  "See at both ends what of it was done already.");
+    return client_refuse(
+        j, "the file ends its transaction itself",
+        "Take BEGIN, COMMIT and ROLLBACK out of it: each end runs it as one transaction. "
+        "See at both ends what of it was done already.");
 }
 
 /* ---------------------------------------------------------------- both ends */

@@ -17,7 +17,6 @@
 #include "lead_steps.h"
 #include "log.h"
 #include "plan.h"
-#include "shaping.h"
 #include "status.h"
 #include "upkeep.h"
 
@@ -82,24 +81,15 @@ static enum job_next take_source_catalog(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
     struct error e = {0};
 
-    catalog_free(l->source_catalog);
-    l->source_catalog = catalog_new(r, &e);
-    shaping_apply(l->source_catalog, j->sync->config);
-    return l->source_catalog ? JOB_NEXT : job_fail(j, &e);
+    return lead_read_source(j->sync, r, &l->source_catalog, &e) ? JOB_NEXT : job_fail(j, &e);
 }
 
 static enum job_next take_target_catalog(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
     struct error e = {0};
-    struct catalog *target = catalog_new(r, &e);
 
-    if (target == NULL)
-        return job_fail(j, &e);
-    catalog_pair_release(j->sync->catalogs);
-    j->sync->catalogs = catalog_pair_new(l->source_catalog, target);
-    l->source_catalog = NULL;
-    return JOB_NEXT;
+    return lead_read_target(j->sync, r, &l->source_catalog, &e) ? JOB_NEXT : job_fail(j, &e);
 }
 
 /* What does not fit any more is found right after. */
@@ -141,13 +131,6 @@ void lead_schema_done(struct lead_job *l)
 }
 
 /* ------------------------------------------------------------------ leading */
-
-static enum job_next take_lsn(struct job *j, PGresult *r)
-{
-    free(j->sync->capture_lsn);
-    j->sync->capture_lsn = mem_strdup(PQgetvalue(r, 0, 0));
-    return JOB_NEXT;
-}
 
 /* From here on the other jobs work. */
 static enum job_next enter_led(struct job *j)
@@ -272,7 +255,7 @@ static const struct job_step steps[] = {
      .enter = lead_enter_capture,
      .event = lead_table_event,
      .result = lead_take_capture},
-    {.name = "lsn", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = take_lsn},
+    {.name = "lsn", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = lead_take_lsn},
     {.name = "empty", .enter = lead_enter_empty, .event = lead_table_event},
     {.name = "chunks",
      .sql = &sql_chunks_plan,
@@ -300,7 +283,7 @@ static const struct job_step steps[] = {
     {.name = "apply statements",
      .enter = lead_enter_apply_statements,
      .result = lead_take_apply_statements},
-    {.name = "lsn now", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = take_lsn},
+    {.name = "lsn now", .sql = &sql_source_lsn, .side = JOB_SOURCE, .result = lead_take_lsn},
     {.name = "led", .enter = enter_led},
     {.name = "watch", .enter = upkeep_watch},
     {.name = "commands",

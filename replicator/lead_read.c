@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "shaping.h"
 #include "skip.h"
 
 /* ------------------------------------------------------------------ tables */
@@ -141,4 +142,34 @@ void lead_retry(struct table *t)
     t->retries = 0;
     t->sync->wants_catalog = true;
     t->sync->lead->reconcile_due = 0;
+}
+
+/* ------------------------------------------------------------------ both ends' catalogs */
+
+bool lead_read_source(struct sync *s, const PGresult *r, struct catalog **source, struct error *e)
+{
+    catalog_free(*source);
+    *source = catalog_new(r, e);
+    if (*source)
+        shaping_apply(*source, s->config);
+    return *source != NULL;
+}
+
+bool lead_read_target(struct sync *s, const PGresult *r, struct catalog **source, struct error *e)
+{
+    struct catalog *target = catalog_new(r, e);
+
+    if (target == NULL)
+        return false;
+    catalog_pair_release(s->catalogs);
+    s->catalogs = catalog_pair_new(*source, target);
+    *source = NULL;
+    return true;
+}
+
+enum job_next lead_take_lsn(struct job *j, PGresult *r)
+{
+    free(j->sync->capture_lsn);
+    j->sync->capture_lsn = mem_strdup(PQgetvalue(r, 0, 0));
+    return JOB_NEXT;
 }

@@ -41,22 +41,13 @@ static void bind_sync(struct job *j, struct params *p)
 
 /* ---------------------------------------------------------------- is there anything to ask */
 
-static enum job_next fail(struct job *j, const char *what, const char *hint)
-{
-    struct error e;
-    error_clear(&e);
-    error_set(&e, "%s", what);
-    error_hint(&e, "%s", hint);
-    return job_fail(j, &e);
-}
-
 static enum job_next result_look(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
     q->is_held = client_bool(r, 0, "is_held");
     if (!client_bool(r, 0, "is_installed"))
-        return fail(j, "there is nothing of Rebeco at the target",
-                    "`rebeco run` installs it. Is this the right database?");
+        return client_refuse(j, "there is nothing of Rebeco at the target",
+                             "`rebeco run` installs it. Is this the right database?");
     return JOB_NEXT;
 }
 

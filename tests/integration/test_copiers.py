@@ -132,3 +132,21 @@ def test_a_copier_of_another_source_is_refused(source, target, rebecos):
 def test_roles_that_make_no_sense(rebecos, args):
     out = rebecos("host=a", "host=b").command("run", *args)
     assert out.code == 2 and "copier" in out.err
+
+
+def test_copiers_copy_what_the_leader_would(source, target, rebecos):
+    """Other names, fewer columns and fewer rows hold for a helper's chunks too."""
+    fill(source)
+    target.psql("CREATE TABLE other (id int PRIMARY KEY, changes int NOT NULL)")
+    config = rig.config(
+        copy={"streams": 1, "split_size": "1MB", "max_rate": "200kB/s"}, schema="expect",
+        tables={"include": ["public.big"], "rename": {"public.big": "public.other"},
+                "columns": {"public.big": ["id", "changes"]}, "where": {"public.big": "id % 3 = 0"}})
+    copier = rebecos(source, target, config, name="copier").start("--role", "copier")
+    leader = rebecos(source, target, config).start()
+    assert copier.wait_exit(60) == 0
+    leader.wait_in_sync()
+    assert chunks(copier), "the helper has not helped"
+    assert target.run("SELECT count(*), sum(id) FROM other") == source.run(
+        "SELECT count(*), sum(id) FROM big WHERE id % 3 = 0")
+    assert not leader.log_lines("table paused")
