@@ -276,6 +276,7 @@ static enum job_next enter_commit(struct job *j)
         if (b->group[i].table->snapshot)
             buf_printf(&joining, "%s%d", joining.len ? "," : "{", b->group[i].table->id);
     buf_text(&joining, joining.len ? "}" : "{}");
+    b->says_consistent = batch_is_everything(b);
     skip_send_settled(b);
     params_clear(&j->params);
     conn_query(target_of(b), sql_constraints_settle.text, &j->params, CONN_TEXT, 0);
@@ -286,7 +287,7 @@ static enum job_next enter_commit(struct job *j)
     params_text(&j->params, b->until);
     params_text(&j->params, b->taken_at);
     params_text(&j->params, joining.data);
-    params_bool(&j->params, batch_is_everything(b) && skip_count(b->sync) == 0);
+    params_bool(&j->params, b->says_consistent && skip_count_left(b->sync) == 0);
     conn_execute_name(target_of(b), sql_sync_advance.name, &j->params, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
     conn_query(target_of(b), sql_commit.text, NULL, CONN_TEXT, 0);
@@ -323,7 +324,9 @@ static enum job_next enter_committed(struct job *j)
 
     free(s->snapshot);
     s->snapshot = mem_strdup(b->until);
-    s->is_consistent = batch_is_everything(b);
+    /* A table that left while the commit was under way is not what the target was told: the next
+     * round tells it. */
+    s->is_consistent = b->says_consistent && batch_is_everything(b);
     s->caught_up_at = b->taken_s;
     s->batches++;
     s->batch_rows += b->apply.rows_written;

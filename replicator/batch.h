@@ -89,6 +89,7 @@ struct batch_job {
     struct table *defers_for; /* because of this table */
     bool has_moved;           /* a table changed its look between snapshot and reading */
     bool is_flushed;          /* all that the snapshot saw is on the source's disk */
+    bool says_consistent;     /* with its commit the target shows one state of the source */
     /* In a two-way sync. */
     int waits_at;          /* for the other direction, and where: batch_two_way.c */
     bool owes_conflicts;   /* what was decided may be known at one end only */

@@ -222,6 +222,19 @@ int skip_count(const struct sync *s)
     return n;
 }
 
+int skip_count_left(const struct sync *s)
+{
+    int n = 0;
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        for (int i = 0; i < t->skip_count; i++)
+            n += !t->skips[i].is_settled;
+    }
+    return n;
+}
+
 /* What does not go away by itself is tried less and less often. */
 double skip_retry_s(const struct table *t)
 {

@@ -57,8 +57,10 @@ void skip_clear(struct table *t);
 /* Sets the refused row, NULL for none; takes it over. */
 void skip_set_poison(struct table *t, struct poison *p);
 void skip_poison_free(struct poison *p);
-/* How many rows of all tables are left out. */
+/* How many rows of all tables are left out; and how many will be after the commit of the batch in
+ * hand. */
 int skip_count(const struct sync *s);
+int skip_count_left(const struct sync *s);
 /* The target shows one committed state of the source, and no row is left out. */
 bool skip_is_exact(const struct sync *s);
 /* How long a table in error rests before it is tried again. */

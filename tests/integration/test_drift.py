@@ -216,6 +216,32 @@ def test_a_table_is_dropped(running, source, target):
     assert target.value("SELECT consistent_since FROM rebeco.sync") is not None
 
 
+def waiting_for(target, words):
+    """How many sessions wait for a lock with a statement that has these words."""
+    return target.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s", f"%{words}%",
+                        user="postgres")
+
+
+def test_a_table_leaves_while_a_batch_commits(running, source, target):
+    """The batch tells the target that it is not consistent, and is over when nothing stands in the way any more."""
+    with target.admin() as k, target.admin() as n:
+        k.run("BEGIN; SELECT 1 FROM rebeco.sync_table WHERE source_name = 'item' FOR KEY SHARE")
+        for server in (source, target):
+            server.run("DROP TABLE shop.item")
+        rig.eventually("the table is about to be forgotten", lambda: waiting_for(target, "DELETE FROM rebeco.sync_table"), 20)
+        n.run("BEGIN; SELECT 1 FROM rebeco.sync FOR NO KEY UPDATE")
+        source.run("INSERT INTO shop.other VALUES (1000, 'moves')")
+        # Were the first wait over by now, everything would begin anew, and there would be nothing to see.
+        rig.eventually("a batch is about to commit", lambda: waiting_for(target, "sync_advance")
+                       or not waiting_for(target, "DELETE FROM rebeco.sync_table"), 20)
+        k.run("COMMIT")
+        rig.eventually("the table is forgotten", lambda: target.value("SELECT count(*) FROM rebeco.sync_table") == 1, 20)
+        n.run("COMMIT")
+    running.wait_in_sync()
+    running.wait("the state is consistent", lambda: target.value("SELECT consistent_since FROM rebeco.sync") is not None, 10)
+    assert rig.compare(source, target) == []
+
+
 def test_a_table_is_renamed(running, source, target):
     source.run("ALTER TABLE shop.item RENAME TO thing")
     source.run("UPDATE shop.thing SET first = 'F-new' WHERE id = 3")

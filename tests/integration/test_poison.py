@@ -87,6 +87,7 @@ def test_a_check_only_at_the_target(source, target, running):
     running.wait_in_sync()
     rig.check_equal(source, target)
     assert target.value("SELECT settled_at FROM rebeco.skipped") is not None
+    assert target.value("SELECT consistent_since FROM rebeco.sync") is not None
 
 
 def test_several_rows_one_after_the_other(source, target, running):
