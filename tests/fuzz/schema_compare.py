@@ -59,21 +59,58 @@ def _minus(a, b):
     return out
 
 
-def differences(source, target, ignore=()):
-    """What differs between two databases, as readable lines; [] when they are equal."""
+def _parts(url, name):
+    """The SQL names of what a table's rows are in: itself, or its partitions."""
+    return _psql(url, f"SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_partition_tree('{_literal(name)}') t "
+                      "JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace", "-0").split("\0") + [quoted_as_server(url, name)]
+
+
+def _literal(name):
+    return name.replace("'", "''")
+
+
+def quoted_as_server(url, name):
+    """A name as quote_ident writes it."""
+    return _psql(url, "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                      f"WHERE c.oid = '{_literal(name)}'::regclass", "-0").rstrip("\0").strip("\n")
+
+
+def _shaped(source, target, how):
+    """A table that is not simply equal at both ends (see schema_shape.py)."""
+    names = ", ".join('"' + c.replace('"', '""') + '"' for c in how["columns"]) if how["columns"] else "*"
+    if not how["columns"]:  # the order of columns may differ
+        columns = _psql(source, "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname COLLATE \"C\") FROM pg_attribute "
+                                f"WHERE attrelid = '{_literal(how['source'])}'::regclass AND attnum > 0 AND NOT attisdropped", "-0")
+        names = columns.rstrip("\0").rstrip("\n")
+    rows_s = _psql(source, f"COPY (SELECT {names} FROM {how['source']} WHERE {how['where'] or 'true'}) TO STDOUT").split("\n")
+    rows_t = _psql(target, f"COPY (SELECT {names} FROM {how['target']}) TO STDOUT").split("\n")
+    return _compare_rows(f"{how['source']} ({names}, where {how['where']}) as {how['target']}", sorted(rows_s[:-1]), sorted(rows_t[:-1]))
+
+
+def _compare_rows(what, rows_s, rows_t):
+    if rows_s == rows_t:
+        return []
+    more, less = _minus(rows_s, rows_t), _minus(rows_t, rows_s)
+    return [f"{what}: {len(rows_s)} rows at the source, {len(rows_t)} at the target\n"
+            + "".join(f"    only at the source: {r[:300]}\n" for r in more[:3])
+            + "".join(f"    only at the target: {r[:300]}\n" for r in less[:3])]
+
+
+def differences(source, target, shaped=()):
+    """What differs between two databases, as readable lines; [] when they are equal. `shaped` are plan["compare"]."""
     at_s, at_t = tables(source), tables(target)
-    for name in ignore:
-        at_s.pop(name, None)
-        at_t.pop(name, None)
+    compared = []
+    for how in shaped:
+        compared += _shaped(source, target, how)
+        for name in _parts(source, how["source"]):
+            at_s.pop(name.strip("\n"), None)
+        for name in _parts(target, how["target"]):
+            at_t.pop(name.strip("\n"), None)
     out = [f"{n}: not at the target" for n in at_s if n not in at_t] + [f"{n}: not at the source" for n in at_t if n not in at_s]
     both = {n: c for n, c in at_s.items() if n in at_t}
     out += [f"{n}: columns ({c}) at the source, ({at_t[n]}) at the target" for n, c in both.items() if at_t[n] != c]
     both = {n: c for n, c in both.items() if at_t[n] == c}
     rows_s, rows_t = contents(source, both), contents(target, both)
     for n in both:
-        if rows_s[n] != rows_t[n]:
-            more, less = _minus(rows_s[n], rows_t[n]), _minus(rows_t[n], rows_s[n])
-            out.append(f"{n} ({both[n]}): {len(rows_s[n])} rows at the source, {len(rows_t[n])} at the target\n"
-                       + "".join(f"    only at the source: {r[:300]}\n" for r in more[:3])
-                       + "".join(f"    only at the target: {r[:300]}\n" for r in less[:3]))
-    return out
+        out += _compare_rows(f"{n} ({both[n]})", rows_s[n], rows_t[n])
+    return compared + out

@@ -2,7 +2,10 @@
 
 A plan is a dict that JSON can hold:
   config   options of the sync
+  target_role   rds, or plain: may not switch triggers and foreign keys off
   setup    statements that make the schema at the source, in order
+  target_setup  when the target has tables of its own before: statements after those of setup
+  compare  the tables that are not simply equal at both ends, and how they are (schema_shape.py)
   rounds   each: sessions (lists of transactions: {"sql": [..], "end": COMMIT or ROLLBACK}) that run side by
            side, and events for the daemon and for both ends' definitions that happen meanwhile
 Every statement names the tables that it needs (numbers), so that the shrinker can take a table out of a
@@ -10,6 +13,7 @@ plan. Statements may fail, for the data is random: then the transaction goes on 
 
 import random
 
+from schema_shape import Shaping
 from schema_values import (EXTENSIONS, LABELS, NAMES, RETYPE, USER_TYPES, all_types, lit, q)
 
 
@@ -32,6 +36,8 @@ class Table:
         self.detached = None     # a partition that was taken off: (name, bounds)
         self.is_unlogged = False
         self.parent = None       # of an inheritance child
+        self.is_shaped = False   # see schema_shape.py
+        self.has_extras = False  # indexes, triggers and policies beside its key
 
     @property
     def sql(self):
@@ -44,11 +50,12 @@ class Table:
         return [c for c in self.columns if c.name not in self.key and not c.is_bound and not c.is_fixed]
 
 
-class Generator:
-    def __init__(self, seed, source=15, target=15, keyless=False):
+class Generator(Shaping):
+    def __init__(self, seed, source=15, target=15):
         self.rng = random.Random(f"schema {seed}")
         self.majors = source, target
-        self.keyless = keyless
+        self.target_role = "plain" if self.chance(0.3) else "rds"
+        self.compare, self.at_target = [], []
         self.names_given = set()
         self.tables = []
         self.setup = []
@@ -151,7 +158,9 @@ class Generator:
         return t.filler
 
     def key_clause(self, t):
-        """The key as a table constraint, or None when an index comes after."""
+        """The key as a table constraint, or None when an index comes after, or nothing."""
+        if not t.key:
+            return None
         columns = ", ".join(q(k) for k in t.key)
         how = self.rng.random()
         if how < 0.65 or t.part:
@@ -176,16 +185,18 @@ class Generator:
         t.is_unlogged = not suffix and self.chance(0.03)
         kind = "CREATE UNLOGGED TABLE" if t.is_unlogged else "CREATE TABLE"
         self.add(f"{kind} {t.sql} (\n  {body}){suffix}", t)
-        if key is None:
+        if key is None and t.key:
             self.add(f"CREATE UNIQUE INDEX ON {t.sql} ({', '.join(q(k) for k in t.key)})", t)
         if getattr(t, "filler", None):
             self.add(f"ALTER TABLE {t.sql} DROP COLUMN {q(t.filler)}", t)
 
-    def make_plain(self, t):
+    def make_plain(self, t, keyless=0.12):
         count = self.rng.choices([1, 2, 3, 5, 16], [60, 20, 10, 4, 2])[0]
         self.key_columns(t, count)
         lines = [self.definition(t, c) for c in t.columns]
         lines += self.more_columns(t)
+        if self.chance(keyless):
+            t.key = []
         self.finish_table(t, lines)
 
     def make_partitioned(self, t):
@@ -199,6 +210,8 @@ class Generator:
         lines = [self.definition(t, x) for x in t.columns]
         lines += self.more_columns(t)
         how = self.rng.choice(["LIST", "RANGE", "HASH"])
+        if self.chance(0.08):
+            t.key = []
         self.finish_table(t, lines, f" PARTITION BY {how} ({q(c.name)})")
         bounds = {"LIST": ["IN (0)", "IN (1, 2)", "IN (3)", None], "RANGE": ["FROM (MINVALUE) TO (1)", "FROM (1) TO (3)", "FROM (3) TO (4)", None],
                   "HASH": ["WITH (MODULUS 2, REMAINDER 0)", "WITH (MODULUS 4, REMAINDER 1)", "WITH (MODULUS 4, REMAINDER 3)"]}[how]
@@ -228,7 +241,7 @@ class Generator:
         return name, clause
 
     def make_inherited(self, t):
-        self.make_plain(t)
+        self.make_plain(t, keyless=0)
         for c in t.columns:
             c.is_bound = True
         child = self.new_table(t.schema)
@@ -243,6 +256,12 @@ class Generator:
     # ------------------------------------------------------------------ constraints, triggers
 
     def add_constraints(self, t):
+        before = len(self.setup)
+        self.add_indexes(t)
+        # A foreign key that points here is found at its own table.
+        t.has_extras = len(self.setup) > before
+
+    def add_indexes(self, t):
         spare = [c for c in t.columns if c.name not in t.key and not c.is_fixed and self.types[c.kind][2]]
         if spare and not t.part and self.chance(0.3):
             c = self.rng.choice(spare)
@@ -265,29 +284,37 @@ class Generator:
                      + (f" WHERE {q(c.name)} <> ''" if self.chance(0.4) else ""), t)
         if self.chance(0.35):
             self.add_foreign_key(t)
-        if self.chance(0.12) and t.parent is None and not t.part:
+        # A target whose role may not switch triggers off runs them on what arrives.
+        if self.chance(0.12) and t.parent is None and not t.part and self.target_role == "rds" and self.majors[1] >= 15:
             self.add_trigger(t)
         if self.chance(0.05) and not t.part and t.parent is None:
             self.add(f"ALTER TABLE {t.sql} ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {t.sql} USING (true)", t)
 
     def add_foreign_key(self, t):
-        others = [o for o in self.tables if not o.is_unlogged and len(o.key) == 1 and not o.is_deferrable and not o.part and o.parent is None]
-        if not others or t.part or t.parent is not None or any(x.parent is t for x in self.tables):
+        others = [o for o in self.tables if not o.is_unlogged and 1 <= len(o.key) <= 2 and not o.is_deferrable and o.parent is None
+                  and not any(o.column(k).is_fixed for k in o.key)]
+        if not others or t.parent is not None or any(x.parent is t for x in self.tables):
             return
         o = self.rng.choice(others)
-        c = self.new_column(t, o.column(o.key[0]).kind)
-        c.is_bound = o.column(o.key[0]).is_bound = True
-        c.make = self.reference(o)
+        columns = []
+        for k in list(o.key):
+            c = self.new_column(t, o.column(k).kind)
+            c.is_bound = o.column(k).is_bound = True
+            c.make = self.reference(o, k)
+            c.needs = o.number
+            columns.append(c)
+            self.add(f"ALTER TABLE {t.sql} ADD COLUMN {q(c.name)} {self.types[c.kind][0]}", t)
         action = ["NO ACTION", "CASCADE", "SET NULL", "RESTRICT", "SET DEFAULT"]
-        self.add(f"ALTER TABLE {t.sql} ADD COLUMN {q(c.name)} {self.types[c.kind][0]}", t)
-        self.add(f"ALTER TABLE {t.sql} ADD FOREIGN KEY ({q(c.name)}) REFERENCES {o.sql} ({q(o.key[0])}) "
-                 f"ON DELETE {self.rng.choice(action)} ON UPDATE {self.rng.choice(action)}"
-                 + self.rng.choice(["", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED", " NOT VALID"]), t, o)
-        c.needs = o.number
+        ends = ["", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"] + ([] if t.part or o.part else [" NOT VALID"])
+        self.add(f"ALTER TABLE {t.sql} ADD FOREIGN KEY ({', '.join(q(c.name) for c in columns)}) REFERENCES {o.sql} "
+                 f"({', '.join(q(k) for k in o.key)}) ON DELETE {self.rng.choice(action)} ON UPDATE {self.rng.choice(action)}"
+                 + self.rng.choice(ends), t, o)
 
-    def reference(self, o):
-        key = q(o.key[0])
-        return lambda rng: f"(SELECT {key} FROM {o.sql} ORDER BY md5({key}::text || '{rng.randrange(100)}') LIMIT 1)"
+    def reference(self, o, name):
+        """The key of a row that is there. Few different ones where the key has several columns: they must be one row's."""
+        rows = 100 if len(o.key) == 1 else 2
+        key = ", ".join(q(k) for k in o.key)
+        return lambda rng: f"(SELECT {q(name)} FROM {o.sql} ORDER BY md5(ROW({key})::text || '{rng.randrange(rows)}') LIMIT 1)"
 
     def add_trigger(self, t):
         texts = [c for c in t.columns if c.kind in ("text", "key text") and c.name not in t.key and not c.is_fixed and not c.not_null
@@ -323,7 +350,7 @@ class Generator:
                               for _ in range(rows or self.rng.choice([1, 1, 2, 5, 20])))
         end = self.rng.choice(["", " ON CONFLICT DO NOTHING", " ON CONFLICT DO NOTHING"])
         updatable = [c for c in columns if c.name not in t.key]
-        if updatable and not t.is_deferrable and self.chance(0.25):
+        if updatable and t.key and not t.is_deferrable and self.chance(0.25):
             c = self.rng.choice(updatable)
             end = f" ON CONFLICT ({', '.join(q(k) for k in t.key)}) DO UPDATE SET {q(c.name)} = excluded.{q(c.name)}"
         return self.statement(f"INSERT INTO {self.some_name(t) if not end else t.sql} ({', '.join(q(c.name) for c in columns)}) VALUES\n  {tuples}{end}", t)
@@ -346,6 +373,8 @@ class Generator:
         return self.statement(f"DELETE FROM {only}{name} WHERE {self.pick(t, self.rng.choice([1, 1, 2, 10]), only + name)}", t)
 
     def change_key(self, t):
+        if not t.key:
+            return self.double(t)
         c = t.column(self.rng.choice(t.key))
         return self.statement(f"UPDATE {t.sql} SET {q(c.name)} = {self.value(c)} WHERE {self.pick(t, self.rng.choice([1, 1, 3]))}", t)
 
@@ -372,6 +401,8 @@ class Generator:
 
     def replace(self, t):
         """Rows are deleted, and others come under the same keys in the same transaction."""
+        if not t.key:
+            return self.double(t)
         free = [c for c in t.columns if not c.is_fixed]
         names = ", ".join(q(c.name) for c in free)
         values = ", ".join("d." + q(c.name) if c.name in t.key or c.name in t.uniques else self.value(c) for c in free)
@@ -380,8 +411,30 @@ class Generator:
                               f"({', '.join('d.' + q(k) for k in t.key)}); "
                               f"INSERT INTO {t.sql} ({names}) SELECT {values} FROM d", t)
 
+    def double(self, t):
+        """Rows that are there come once more, where nothing forbids it."""
+        names = ", ".join(q(c.name) for c in t.columns if not c.is_fixed)
+        return self.statement(f"INSERT INTO {t.sql} ({names}) SELECT {names} FROM {t.sql} WHERE {self.pick(t, 3)} ON CONFLICT DO NOTHING", t)
+
+    def recycle(self, t):
+        """One statement that deletes and inserts."""
+        names = ", ".join(q(c.name) for c in t.columns if not c.is_fixed)
+        values = ", ".join(q(c.name) if c.name in t.key or self.chance(0.7) else self.value(c) for c in t.columns if not c.is_fixed)
+        return self.statement(f"WITH gone AS (DELETE FROM {t.sql} WHERE {self.pick(t, 3)} RETURNING *) "
+                              f"INSERT INTO {t.sql} ({names}) SELECT {values} FROM gone ON CONFLICT DO NOTHING", t)
+
+    def merge(self, t):
+        free = [c for c in t.columns if not c.is_fixed and c.name not in t.key]
+        if not free or self.majors[0] < 15:
+            return self.recycle(t)
+        c = self.rng.choice(free)
+        return self.statement(f"MERGE INTO {t.sql} t USING (SELECT * FROM {t.sql} WHERE {self.pick(t, 6)}) s ON (t.tableoid, t.ctid) = (s.tableoid, s.ctid) "
+                              f"WHEN MATCHED AND md5(s::text) < '5' THEN DELETE WHEN MATCHED THEN UPDATE SET {q(c.name)} = {self.value(c)}", t)
+
     def swap(self, t):
         """Two rows trade their keys, or their values under a second unique index."""
+        if not t.key:
+            return self.double(t)
         k = self.rng.choice(t.uniques) if t.uniques and self.chance(0.6) else self.rng.choice(t.key)
         c = q(k)
         # By way of a third value where the index wants it.
@@ -408,7 +461,7 @@ class Generator:
     def one(self):
         t = self.rng.choice(self.tables)
         makers = [(self.insert, 30), (self.update, 30), (self.delete, 10), (self.change_key, 8), (self.shift_key, 5), (self.same_key, 4),
-                  (self.replace, 6), (self.swap, 5), (self.truncate, 2), (self.move_partition, 5)]
+                  (self.replace, 6), (self.swap, 5), (self.truncate, 3), (self.move_partition, 5), (self.recycle, 3), (self.merge, 3)]
         return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](t)
 
     def transaction(self):
@@ -420,8 +473,11 @@ class Generator:
                 items += [{"savepoint": True}, *inner, {"savepoint": False, "rollback": self.chance(0.5)}]
             else:
                 items.append(self.one())
-        return {"items": items, "end": "ROLLBACK" if self.chance(0.1) else "COMMIT", "pause": round(self.rng.uniform(0, 0.03), 3),
-                "replica": self.chance(0.0)}
+        end = "ROLLBACK" if self.chance(0.1) else "COMMIT"
+        # Who has used a temporary table cannot prepare.
+        if self.chance(0.12) and not any("TEMP TABLE" in i.get("sql", "") for i in items):
+            end = "PREPARE TRANSACTION"
+        return {"items": items, "end": end, "pause": round(self.rng.uniform(0, 0.03), 3)}
 
     # ------------------------------------------------------------------ definitions that change at both ends
 
@@ -429,14 +485,14 @@ class Generator:
         makers = [(self.add_column, 5), (self.drop_column, 4), (self.rename_column, 4), (self.retype_column, 4), (self.trade_names, 1),
                   (self.new_label, 2), (self.rename_label, 1), (self.rename_table, 2), (self.detach, 3), (self.attach, 4), (self.new_partition, 2),
                   (self.new_table_later, 3), (self.drop_table, 1), (self.loosen, 1), (self.key_of_more, 1), (self.rewrite, 1)]
-        tables = [t for t in self.tables if t.parent is None and not any(o.parent is t for o in self.tables)]
+        tables = [t for t in self.tables if t.parent is None and not t.is_shaped and not any(o.parent is t for o in self.tables)]
         if not tables:
             return None
         return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](self.rng.choice(tables))
 
     def both(self, sql, *tables, then=None, first="source"):
         """The same at both ends; `then` is said in the source's transaction only."""
-        return {"do": "ddl", "first": first, "source": [sql] + ([then["sql"]] if then else []), "target": [sql],
+        return {"do": "ddl", "by_command": then is None and self.chance(0.25), "first": first, "source": [sql] + ([then["sql"]] if then else []), "target": [sql],
                 "tables": [t.number for t in tables], "pause": round(self.rng.choice([0, 0, 0.05, 0.4]), 2)}
 
     def add_column(self, t):
@@ -458,7 +514,7 @@ class Generator:
         return self.both(f"ALTER TABLE {t.sql} ADD COLUMN {text}", t, then=then, first=self.rng.choice(["source", "target"]))
 
     def drop_column(self, t):
-        if not t.free():
+        if not t.free() or len(t.columns) < 3:
             return None
         c = self.rng.choice(t.free())
         t.columns.remove(c)
@@ -568,13 +624,15 @@ class Generator:
         return self.both(f"ALTER TABLE {t.sql} ALTER {q(c.name)} DROP NOT NULL", t)
 
     def key_of_more(self, t):
-        if t.part or t.is_deferrable or len(t.key) > 5:
+        if t.part or t.is_deferrable or len(t.key) > 5 or not t.key and self.chance(0.5):
             return None
         able = [c for c in t.columns if c.not_null and c.name not in t.key and self.types[c.kind][2] and not c.is_fixed]
         if not able or any(getattr(c, "needs", None) == t.number for o in self.tables for c in o.columns):
             return None
         t.key = [*t.key, self.rng.choice(able).name]
         keys = ", ".join(q(k) for k in t.key)
+        if len(t.key) == 1:
+            return self.both(f"ALTER TABLE {t.sql} ADD PRIMARY KEY ({keys})", t)
         drop = (f"DO $$ DECLARE n name; BEGIN SELECT conname INTO n FROM pg_constraint WHERE conrelid = {lit(t.sql)}::regclass AND contype = 'p'; "
                 f"EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', {lit(t.sql)}::regclass, n); END $$")
         return self.both(f"{drop}; ALTER TABLE {t.sql} ADD PRIMARY KEY ({keys})", t)
@@ -620,7 +678,11 @@ class Generator:
             for _ in range(self.rng.choice([0, 1, 2, 4])):
                 s = self.insert(t, 20)
                 self.setup.append({"sql": s["sql"], "tables": s["tables"], "may_fail": True})
-        return {"config": self.config(), "setup": self.setup, "rounds": [self.round(i) for i in range(self.rng.randint(2, 4))]}
+        config = self.config()
+        before = [s for s in self.setup if not s.get("may_fail")] if self.shape(config) else []
+        return {"config": config, "target_role": self.target_role, "setup": self.setup, "compare": self.compare,
+                "target_setup": before + self.at_target,
+                "rounds": [self.round(i) for i in range(self.rng.randint(2, 4))]}
 
 
 def make(seed, **how):

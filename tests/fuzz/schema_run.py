@@ -31,12 +31,12 @@ class Pair:
         self.target = rig.Server("target", "rds", target)
         self.count = 0
 
-    def databases(self):
+    def databases(self, target_role):
         """Makes two new databases; returns their name."""
         self.count += 1
         name = f"fuzz_{self.count}"
-        for server in (self.source, self.target):
-            server.run(f"CREATE DATABASE {name} OWNER {server.owner}", user="postgres", database="postgres")
+        for server, role in ((self.source, self.source.owner), (self.target, target_role)):
+            server.run(f"CREATE DATABASE {name} OWNER {role}", user="postgres", database="postgres")
         return name
 
     def drop_databases(self, name):
@@ -51,7 +51,8 @@ class Pair:
 class Run:
     def __init__(self, pair, plan, say=lambda text: None, binary=None):
         self.pair, self.plan, self.say = pair, plan, say
-        self.database = pair.databases()
+        self.target_role = plan.get("target_role", "rds")
+        self.database = pair.databases(self.target_role)
         self.counts = {"statements": 0, "refused": 0, "ddl": 0, "ddl refused": 0}
         self.trouble = None
         self.is_paused = False
@@ -60,7 +61,7 @@ class Run:
 
     def url(self, end, user=None):
         server = getattr(self.pair, end)
-        return server.url(user, self.database)
+        return server.url(user or (self.target_role if end == "target" else None), self.database)
 
     def connect(self, end):
         c = psycopg2.connect(self.url(end), application_name="fuzz")
@@ -71,11 +72,11 @@ class Run:
 
     # ------------------------------------------------------------------ what the application does
 
-    def setup(self):
+    def setup(self, end, statements):
         # Not `with c`: that would be one transaction.
-        c = self.connect("source")
+        c = self.connect(end)
         with c.cursor() as cursor:
-            for s in self.plan["setup"]:
+            for s in statements:
                 try:
                     cursor.execute(s["sql"])
                 except psycopg2.Error as e:
@@ -109,7 +110,12 @@ class Run:
             else:
                 cursor.execute("ROLLBACK TO outer_one" if item["rollback"] else "RELEASE outer_one")
         time.sleep(t["pause"])
-        cursor.execute(t["end"])
+        if t["end"] != "PREPARE TRANSACTION":
+            return cursor.execute(t["end"])
+        name = "one of " + str(cursor.connection.get_backend_pid())
+        cursor.execute("PREPARE TRANSACTION %s", (name,))
+        time.sleep(t["pause"])
+        cursor.execute("COMMIT PREPARED %s", (name,))
 
     def session(self, transactions):
         c = self.connect("source")
@@ -148,7 +154,22 @@ class Run:
         finally:
             c.close()
 
+    def ddl_by_command(self, event):
+        """`rebeco ddl FILE`: both ends have it, or none."""
+        self.counts["ddl"] += 1
+        path = self.rebeco.home + "/migration.sql"
+        with open(path, "w") as f:
+            f.write("; ".join(event["source"]))
+        r = self.rebeco.command("ddl", path, timeout=90)
+        if r.code == 1 and "no end has it" in r.err:
+            self.counts["ddl refused"] += 1
+            return self.say(f"    refused: {r.err[:150]}")
+        if r.code != 0:
+            raise RuntimeError(f"rebeco ddl ended with {r.code}:\n{r.err}\n{event['source']}")
+
     def ddl(self, event):
+        if event.get("by_command") and not self.is_paused:
+            return self.ddl_by_command(event)
         order = ["source", "target"] if event["first"] == "source" else ["target", "source"]
         self.counts["ddl"] += 1
         if not self.ddl_at(order[0], event[order[0]]):
@@ -240,10 +261,11 @@ class Run:
 
     def compare(self):
         ends = self.url("source", "postgres"), self.url("target", "postgres")
-        found = schema_compare.differences(*ends)
+        shaped = self.plan.get("compare", ())
+        found = schema_compare.differences(*ends, shaped)
         if found:
             time.sleep(2)
-            word = "for good" if schema_compare.differences(*ends) else "but are equal 2 s later"
+            word = "for good" if schema_compare.differences(*ends, shaped) else "but are equal 2 s later"
             raise Difference(f"both ends differ, {word}:\n  " + "\n  ".join(found))
 
     def wait_for_schema(self):
@@ -267,7 +289,8 @@ class Run:
     def all(self):
         """Runs it; raises Difference, AssertionError or RuntimeError."""
         try:
-            self.setup()
+            self.setup("source", self.plan["setup"])
+            self.setup("target", self.plan.get("target_setup", ()))
             self.begin()
             for r in self.plan["rounds"]:
                 self.round(r)

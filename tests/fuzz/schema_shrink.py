@@ -15,7 +15,16 @@ def kind(e):
 def _without_table(plan, number):
     """The plan without a table, and without whatever needs it."""
     p = copy.deepcopy(plan)
-    p["setup"] = [s for s in p["setup"] if number not in s["tables"]]
+    for part in ("setup", "target_setup"):
+        p[part] = [s for s in p.get(part, []) if number not in s["tables"]]
+    gone = [how["source"] for how in p.get("compare", []) if how["number"] == number]
+    p["compare"] = [how for how in p.get("compare", []) if how["number"] != number]
+    for rules in p["config"].get("tables", {}).values():
+        for name in gone:
+            if isinstance(rules, dict):
+                rules.pop(name, None)
+            elif isinstance(rules, list) and name in rules:
+                rules.remove(name)
     for r in p["rounds"]:
         r["events"] = [e for e in r["events"] if number not in e.get("tables", [])]
         for session in r["sessions"]:
