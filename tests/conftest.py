@@ -28,11 +28,13 @@ def pytest_unconfigure(config):
 
 @pytest.fixture
 def servers():
-    """Makes servers: servers(name, owner, version=None, **settings). They end with the test."""
+    """Makes servers: servers(name, owner, version=None, **settings). They end with the test. The version is that of
+    the end that such an owner has."""
     made = []
 
     def make(name, owner, version=None, **settings):
-        made.append(rig.Server(name, owner, version, **settings))
+        end = "REBECO_PG_SOURCE" if owner == "app" else "REBECO_PG_TARGET"
+        made.append(rig.Server(name, owner, version or os.environ.get(end), **settings))
         return made[-1]
 
     yield make
@@ -43,19 +45,19 @@ def servers():
 @pytest.fixture
 def source(servers):
     """A hosted source: Rebeco has no more than the role `app`, the owner of its database."""
-    return servers("source", "app", os.environ.get("REBECO_PG_SOURCE"))
+    return servers("source", "app")
 
 
 @pytest.fixture
 def target(servers):
     """A hosted target: Rebeco has the role `rds`, which may set session_replication_role (15+)."""
-    return servers("target", "rds", os.environ.get("REBECO_PG_TARGET"))
+    return servers("target", "rds")
 
 
 @pytest.fixture
 def plain_target(servers):
     """A target whose role may not even set session_replication_role, as at Heroku."""
-    return servers("target", "plain", os.environ.get("REBECO_PG_TARGET"))
+    return servers("target", "plain")
 
 
 @pytest.fixture
