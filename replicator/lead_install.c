@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon.h"
+
 /* ------------------------------------------------------------------ our objects */
 
 enum job_next lead_enter_install(struct job *j)
@@ -22,8 +24,24 @@ enum job_next lead_enter_version(struct job *j)
     return lead_say(j, lead_of(j)->install_side, &sql_schema_version);
 }
 
+/* The application has a schema with the name of ours: its tables would be taken for our own. */
+static enum job_next refuse_schema(struct job *j, const char *stranger)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s: the schema rebeco is the application's: it holds %s",
+              lead_of(j)->install_side == JOB_SOURCE ? "source" : "target", stranger);
+    error_hint(&e, "%s", "Rebeco keeps its own objects there. Rename the application's schema.");
+    snprintf(e.sqlstate, sizeof e.sqlstate, "P0001");
+    j->sync->stopped = e;
+    daemon_consider(j->sync->daemon);
+    return job_fail(j, &e);
+}
+
 enum job_next lead_take_version(struct job *j, PGresult *r)
 {
+    if (!PQgetisnull(r, 0, 1))
+        return refuse_schema(j, PQgetvalue(r, 0, 1));
     lead_of(j)->installed = atoi(PQgetvalue(r, 0, 0));
     return JOB_NEXT;
 }

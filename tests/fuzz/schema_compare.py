@@ -4,9 +4,10 @@ of the other tests'."""
 import os
 import subprocess
 
+# Not quote_ident(): what is a word of SQL depends on the version.
 TABLES = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-       (SELECT coalesce(string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C"), '') FROM pg_attribute a
+SELECT '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"',
+       (SELECT coalesce(string_agg('"' || replace(a.attname, '"', '""') || '"', ', ' ORDER BY a.attname COLLATE "C"), '') FROM pg_attribute a
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'rebeco') ORDER BY 1
@@ -60,26 +61,21 @@ def _minus(a, b):
 
 
 def _parts(url, name):
-    """The SQL names of what a table's rows are in: itself, or its partitions."""
-    return _psql(url, f"SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_partition_tree('{_literal(name)}') t "
-                      "JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace", "-0").split("\0") + [quoted_as_server(url, name)]
+    """What a table's rows are in: itself, or its partitions."""
+    return [name, *_psql(url, "SELECT '\"' || replace(n.nspname, '\"', '\"\"') || '\".\"' || replace(c.relname, '\"', '\"\"') || '\"' "
+                              f"FROM pg_partition_tree('{_literal(name)}') t JOIN pg_class c ON c.oid = t.relid "
+                              "JOIN pg_namespace n ON n.oid = c.relnamespace", "-0").split("\0")]
 
 
 def _literal(name):
     return name.replace("'", "''")
 
 
-def quoted_as_server(url, name):
-    """A name as quote_ident writes it."""
-    return _psql(url, "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                      f"WHERE c.oid = '{_literal(name)}'::regclass", "-0").rstrip("\0").strip("\n")
-
-
 def _shaped(source, target, how):
     """A table that is not simply equal at both ends (see schema_shape.py)."""
     names = ", ".join('"' + c.replace('"', '""') + '"' for c in how["columns"]) if how["columns"] else "*"
     if not how["columns"]:  # the order of columns may differ
-        columns = _psql(source, "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname COLLATE \"C\") FROM pg_attribute "
+        columns = _psql(source, "SELECT string_agg('\"' || replace(attname, '\"', '\"\"') || '\"', ', ' ORDER BY attname COLLATE \"C\") FROM pg_attribute "
                                 f"WHERE attrelid = '{_literal(how['source'])}'::regclass AND attnum > 0 AND NOT attisdropped", "-0")
         names = columns.rstrip("\0").rstrip("\n")
     rows_s = _psql(source, f"COPY (SELECT {names} FROM {how['source']} WHERE {how['where'] or 'true'}) TO STDOUT").split("\n")

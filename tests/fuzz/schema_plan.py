@@ -76,7 +76,7 @@ class Generator(Shaping):
     def name(self, scope, plain):
         """A name that is new in its scope; a hostile one now and then."""
         name = self.rng.choice(NAMES) if self.chance(0.35) else plain
-        while (scope, name) in self.names_given:
+        while (scope, name) in self.names_given or scope == "schema" and name == "rebeco":  # that is refused
             name = (plain + "_%d" % self.rng.randrange(10**4))
         self.names_given.add((scope, name))
         return name

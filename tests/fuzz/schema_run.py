@@ -242,6 +242,17 @@ class Run:
         ends took off, may be replaced."""
         for name in re.findall(r"`rebeco resync (.*?)` to have its rows replaced", standing, re.S):
             self.rebeco.command("resync", name)
+        for name in re.findall(r"target: table (.*?) cannot be emptied: foreign keys point to it", standing, re.S):
+            self.drop_foreign_keys(name)
+
+    def drop_foreign_keys(self, name):
+        """Those of the target that point to a table."""
+        self.say(f"    dropping the target's foreign keys that point to {name}")
+        rows = self.pair.target.run("SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) FROM pg_constraint "
+                                    "WHERE contype = 'f' AND conparentid = 0 AND confrelid = %s::regclass", name, user="postgres", database=self.database)
+        if rows:
+            self.ddl_at("target", [row[0] for row in rows])
+            self.rebeco.command("retry", name)
 
     def wait_in_step(self):
         """Until nothing stands still and all that is committed by now is at the target."""

@@ -498,7 +498,8 @@ class Connection:
 
 _TABLES = """
 SELECT format('%%I.%%I', n.nspname, c.relname),
-       (SELECT string_agg(quote_ident(a.attname), ',' ORDER BY a.attname)
+       -- Not quote_ident(): what is a word of SQL depends on the version.
+       (SELECT string_agg('"' || replace(a.attname, '"', '""') || '"', ',' ORDER BY a.attname)
         FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = ANY (%s) AND c.relpersistence = 'p' AND n.nspname NOT IN ('information_schema', %s)

@@ -55,7 +55,7 @@ def test_a_difference_is_found(pair):
     plan = {"config": {}, "setup": setup, "rounds": [{"sessions": [], "events": [
         {"do": "wait"}, {"do": "ddl", "first": "target", "target": ["DELETE FROM t1 WHERE id = 2"], "source": ["SELECT 1"], "tables": [1], "pause": 0}]}]}
     e = run(pair, plan, rig.RELEASE)
-    assert isinstance(e, schema_run.Difference) and "public.t1" in str(e) and "public.t0" not in str(e), e
+    assert isinstance(e, schema_run.Difference) and '"public"."t1"' in str(e) and '"public"."t0"' not in str(e), e
 
 
 def test_a_failing_plan_shrinks():

@@ -199,6 +199,26 @@ def test_auto_does_not_guess(source, target, rebecos):
     rig.wait_converged(source, target)
 
 
+@pytest.mark.parametrize("end", ["source", "target"])
+def test_the_applications_schema_has_our_name(source, target, rebecos, end):
+    """Its tables would be taken for ours and be left out: nothing begins, and it is said why."""
+    source.run("CREATE TABLE public.t (a int PRIMARY KEY); INSERT INTO public.t VALUES (1)")
+    server = source if end == "source" else target
+    server.run("CREATE SCHEMA rebeco; CREATE TABLE rebeco.invoice (a int PRIMARY KEY); INSERT INTO rebeco.invoice VALUES (7)")
+    r = rebecos(source, target).start("--until", "in-sync")
+    assert r.wait_exit(60) == 4
+    assert f"{end}: the schema rebeco is the application's: it holds rebeco.invoice" in r.log()
+    assert server.run("SELECT relname FROM pg_class WHERE relnamespace = 'rebeco'::regnamespace ORDER BY 1") == [("invoice",), ("invoice_pkey",)]
+    assert target.value("SELECT to_regclass('public.t')") is None
+    server.run("ALTER SCHEMA rebeco RENAME TO billing")
+    r.start()
+    if end == "source":
+        r.wait_in_sync()
+        rig.check_equal(source, target)
+    else:
+        r.wait("it goes on", lambda: target.value("SELECT count(*) FROM public.t") == 1)
+
+
 def test_a_schema_that_is_there_is_left_alone(source, target, rebecos):
     source.run("CREATE TABLE a (i int PRIMARY KEY, j int); CREATE INDEX ON a (j); CREATE VIEW v AS SELECT * FROM a;"
                "INSERT INTO a VALUES (1, 2)")
