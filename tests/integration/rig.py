@@ -39,6 +39,7 @@ import time
 import psycopg2
 import psycopg2.extensions
 import psycopg2.sql
+import pytest
 import yaml
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -492,6 +493,12 @@ class Connection:
 
     def __exit__(self, *_):
         self.close()
+
+
+def need_parts(source):
+    """For tests of tables that are copied in several chunks."""
+    if source.major < 14:
+        pytest.skip("a table is copied in parts where the server can scan a range of blocks: from 14 on")
 
 
 # ------------------------------------------------------------------ convergence

@@ -25,6 +25,7 @@ def done(target):
 
 
 def test_split_size(source, target, rebecos):
+    rig.need_parts(source)
     size = big(source)
     rebeco = rebecos(source, target, rig.config(copy={"split_size": "1MB"})).start("--until", "copied")
     assert rebeco.wait_exit(60) == 0
@@ -38,6 +39,8 @@ def test_split_size(source, target, rebecos):
 
 @pytest.mark.parametrize("streams", [1, 3])
 def test_streams(source, target, rebecos, streams):
+    if streams > 1:
+        rig.need_parts(source)
     big(source)
     rebeco = rebecos(source, target, rig.config(copy={"split_size": "1MB", "streams": streams, "max_rate": "5MB/s"})).start()
     rebeco.wait_phase("copy")
@@ -83,6 +86,7 @@ def test_the_source_is_not_held_back_by_a_slow_target(source, target, proxy, reb
 
 
 def test_pause_and_resume_while_copying(source, target, rebecos):
+    rig.need_parts(source)
     big(source)
     rebeco = rebecos(source, target, rig.config(copy={"split_size": "512kB", "streams": 2, "max_rate": "3MB/s"})).start()
     rebeco.wait("some chunks are done", lambda: done(target)[0] >= 2)
@@ -120,6 +124,7 @@ def test_reading_from_a_follower(source, target, rebecos):
 
 
 def test_a_follower_that_is_gone_does_not_stop_the_copy_for_good(source, target, rebecos):
+    rig.need_parts(source)
     big(source)
     follower = source.standby()
     rebeco = rebecos(source, target, rig.config(copy={"follower": follower.url(), "split_size": "512kB", "max_rate": "4MB/s"}))
