@@ -39,7 +39,8 @@ class Shaping:
         self.compare.append({"source": t.sql, "target": t.sql, "columns": None, "where": None, "number": t.number, **how})
 
     def shape_rows(self, t, tables):
-        able = [c for c in t.columns if c.kind in NUMBERS and not c.is_fixed]
+        # Only what has a key can be taken in part.
+        able = [c for c in t.columns if c.kind in NUMBERS and not c.is_fixed and t.key]
         if not able:
             return self.shape_columns(t, tables)
         c = self.rng.choice(able)
