@@ -197,9 +197,13 @@ exec {loader} --library-path {libraries} {program} "$@"
 
 def _wrap_clients():
     """pg_dump and pg_restore of the versions in REBECO_PG_ROOTS, in front of PATH, newest first: Rebeco needs
-    those of the newer end. They run outside of their root file systems, with the libraries in there."""
+    those of the newer end; newer ones are left out. They run outside of their root file systems, with the libraries
+    in there."""
     roots = os.environ.get("REBECO_PG_ROOTS", "/nowhere")
+    ends = [int(os.environ[name]) for name in ("REBECO_PG_SOURCE", "REBECO_PG_TARGET") if os.environ.get(name)]
     for major in sorted((int(m) for m in os.listdir(roots) if m.isdigit()) if os.path.isdir(roots) else ()):
+        if len(ends) == 2 and major > max(ends):
+            continue
         root = f"{os.path.abspath(roots)}/{major}"
         loaders = glob.glob(f"{root}/usr/lib/*/ld-linux*.so*") + glob.glob(f"{root}/lib/*/ld-linux*.so*")
         if not loaders:
