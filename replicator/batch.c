@@ -334,6 +334,7 @@ static enum job_next enter_committed(struct job *j)
     histogram_add(&s->batch_times, s->last_batch_s);
     b->apply.rows_written = 0;
     b->confirm_due = true;
+    batch_count_conflicts(b);
     batch_round_done(b);
     j->failures = 0;
     note_tables(b);

@@ -34,6 +34,7 @@ struct batch_table {
     const char *keep;      /* the same, as the target writes them: a truncation leaves them */
     const char *survivors; /* keys that came to the source after it was truncated */
     const char *records;   /* for rebeco.conflict, NULL: none */
+    int64_t conflicts;     /* of these, as long as neither direction has committed them */
     const char *late_keys; /* changed at the target after the round's snapshot */
     bool is_placed;        /* in the order */
     bool is_parent;        /* foreign keys that cannot be switched off point to it */
@@ -100,7 +101,7 @@ struct batch_job {
     const char *late;        /* what was changed at the target after it (arena) */
     double clock_ahead_s;    /* the source's clock before ours */
     double clock_error_s;    /* how far that may be wrong, 0: not measured */
-    int64_t conflicts;       /* decided since the start */
+    int64_t conflicts;       /* of the forward one: decided and committed since the start */
     int64_t redone;          /* rounds given up because a row was changed meanwhile */
     /* Between batches. */
     bool has_napped;       /* writers have been asked to announce themselves */

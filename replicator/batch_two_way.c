@@ -144,6 +144,7 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
         t->own_keys = t->keys = t->details = t->verdict = NULL;
         t->left_out = t->keep = t->survivors = "[]";
         t->records = t->late_keys = NULL;
+        t->conflicts = 0;
     }
 }
 
@@ -394,7 +395,7 @@ static bool share_verdict(struct batch_job *b, struct batch_job *o, struct batch
         there->keep = part(o->arena, verdict, "back_keep");
         t->records = count ? part(b->arena, verdict, "records") : NULL;
         there->records = count ? part(o->arena, verdict, "records") : NULL;
-        b->conflicts += (int64_t)count;
+        t->conflicts = there->conflicts = (int64_t)count;
     }
     json_decref(verdict);
     if (aborted > 0)
@@ -440,6 +441,25 @@ void batch_send_conflicts(struct batch_job *b)
         params_int(p, (int64_t)f->sync->config->conflict_keep_s);
         conn_query(job_conn(&b->job, JOB_TARGET), sql_conflicts_add.text, p, CONN_TEXT, 0);
         apply_sent_other(&b->apply);
+    }
+}
+
+/* The direction that commits first counts; what both undo is decided again. */
+void batch_count_conflicts(struct batch_job *b)
+{
+    for (int i = 0; two_way_is_coupled(b->sync) && i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i], *there;
+        struct table *counts = b->sync->is_back ? two_way_other(t->table) : t->table;
+
+        if (t->conflicts == 0)
+            continue;
+        forward_of(b)->conflicts += t->conflicts;
+        if (counts)
+            counts->conflicts += t->conflicts;
+        there = find_other(other_of(b), t->table);
+        if (there)
+            there->conflicts = 0;
+        t->conflicts = 0;
     }
 }
 

@@ -22,6 +22,8 @@ enum job_next batch_enter_decide(struct job *j);
 enum job_next batch_enter_decided(struct job *j);
 /* Writes down what was decided, in the transaction that applies it. */
 void batch_send_conflicts(struct batch_job *b);
+/* It is committed: the conflicts decided in it count. */
+void batch_count_conflicts(struct batch_job *b);
 /* After the last write: has the application changed any of these keys meanwhile? */
 enum job_next batch_enter_late(struct job *j);
 enum job_next batch_enter_late_keys(struct job *j);

@@ -36,7 +36,7 @@ struct config_rules {
     struct config_rule *rules;
 };
 
-enum { CONFIG_HOOKS = 6 /* as many as enum hook_event has */ };
+enum { CONFIG_HOOKS = 7 /* as many as enum hook_event has */ };
 
 enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY };
 enum config_schema { CONFIG_SCHEMA_AUTO, CONFIG_SCHEMA_EXPECT, CONFIG_SCHEMA_COPY };

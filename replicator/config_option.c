@@ -323,8 +323,7 @@ const struct config_option config_options[] = {
      .example = "/usr/local/bin/tell-us",
      .help = "Run when every table is copied. "
              "The JSON has event, sync and at, and what belongs to it: table, what, detail, hint, "
-             "lag_s, "
-             "limit_s, exit_code."},
+             "lag_s, limit_s, conflicts, tables, exit_code."},
     {.path = "hooks.in_sync",
      .type = OPTION_COMMAND,
      .offset = offsetof(struct config, hooks[HOOK_IN_SYNC]),
@@ -341,6 +340,12 @@ const struct config_option config_options[] = {
      .offset = offsetof(struct config, hooks[HOOK_LAG]),
      .example = "/usr/local/bin/tell-us",
      .help = "Run when the target falls behind by more than lag_limit."},
+    {.path = "hooks.conflict",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct config, hooks[HOOK_CONFLICT]),
+     .example = "/usr/local/bin/tell-us",
+     .help = "Run when rows of a two-way sync were changed at both ends and it was decided who "
+             "wins, at most once a second. Both versions are in rebeco.conflict."},
     {.path = "hooks.error",
      .type = OPTION_COMMAND,
      .offset = offsetof(struct config, hooks[HOOK_ERROR]),

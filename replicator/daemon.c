@@ -195,8 +195,12 @@ static void start_syncs(struct daemon *d)
 
 static void end_syncs(struct daemon *d)
 {
-    while (!list_is_empty(&d->syncs))
-        sync_free(container_of(d->syncs.next, struct sync, in_daemon));
+    while (!list_is_empty(&d->syncs)) {
+        struct sync *s = container_of(d->syncs.next, struct sync, in_daemon);
+
+        hooks_sync_ends(s);
+        sync_free(s);
+    }
 }
 
 /* Starting again with the new configuration is as safe as any other start. */

@@ -7,13 +7,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "batch.h"
 #include "daemon.h"
 #include "log.h"
 #include "status.h"
 #include "sync.h"
 #include "words.h"
 
-#define LOOK_S 1. /* for the lag; only when a hook asks for it */
+#define LOOK_S 1. /* for lag and conflicts; only when a hook asks for them */
 
 enum { WAITING_MAX = 100, OUTPUT_MAX = 4096 };
 
@@ -25,8 +26,8 @@ struct hook_note {
 
 _Static_assert((int)HOOK_EVENTS == (int)CONFIG_HOOKS, "one command for each event");
 
-static const char *const names[HOOK_EVENTS] = {"copied", "in-sync", "drift",
-                                               "lag",    "error",   "stopped"};
+static const char *const names[HOOK_EVENTS] = {"copied",   "in-sync", "drift",  "lag",
+                                               "conflict", "error",   "stopped"};
 
 static const char *command_of(const struct hooks *h, enum hook_event event)
 {
@@ -163,6 +164,41 @@ static void look_at_copy(struct hooks *h, struct sync *s)
         s->marks.was_copying = !is_copied;
 }
 
+/* One note for all since the last one: there may be thousands in a second. */
+static void tell_conflicts(struct hooks *h, struct sync *s)
+{
+    json_t *tables;
+    int64_t all = s->batch->conflicts - s->marks.conflicts_told;
+
+    if (all == 0)
+        return;
+    tables = json_object();
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+        int64_t fresh = t->conflicts - t->conflicts_told;
+
+        if (fresh == 0)
+            continue;
+        json_object_set_new(tables, t->label, json_integer(fresh));
+        t->conflicts_told = t->conflicts;
+    }
+    s->marks.conflicts_told = s->batch->conflicts;
+    s->marks.conflicts_at = ev_time();
+    note(h, HOOK_CONFLICT, s,
+         json_pack("{s:I, s:o}", "conflicts", (json_int_t)all, "tables", tables));
+}
+
+static void look_at_conflicts(struct hooks *h, struct sync *s)
+{
+    if (ev_time() - s->marks.conflicts_at >= LOOK_S)
+        tell_conflicts(h, s);
+}
+
+void hooks_sync_ends(struct sync *s)
+{
+    tell_conflicts(&s->daemon->hooks, s);
+}
+
 void hooks_look(struct sync *s)
 {
     struct hooks *h = &s->daemon->hooks;
@@ -170,6 +206,7 @@ void hooks_look(struct sync *s)
     bool is_stopped = error_is_set(&s->stopped);
 
     look_at_copy(h, s);
+    look_at_conflicts(h, s);
     if (is_in_sync && !s->marks.is_in_sync)
         note(h, HOOK_IN_SYNC, s, json_object());
     if (s->is_led)
@@ -191,6 +228,12 @@ static void look_at_lag(struct hooks *h, struct sync *s)
     s->marks.is_lagging = lag_s > limit;
 }
 
+static void look_at(struct hooks *h, struct sync *s)
+{
+    look_at_lag(h, s);
+    look_at_conflicts(h, s);
+}
+
 static void on_look(struct ev_loop *loop, struct ev_timer *w, int events)
 {
     struct hooks *h = container_of(w, struct hooks, look);
@@ -198,7 +241,7 @@ static void on_look(struct ev_loop *loop, struct ev_timer *w, int events)
     (void)loop;
     (void)events;
     for (struct list *l = h->daemon->syncs.next; l != &h->daemon->syncs; l = l->next)
-        look_at_lag(h, container_of(l, struct sync, in_daemon));
+        look_at(h, container_of(l, struct sync, in_daemon));
 }
 
 /* ------------------------------------------------------------------ life */
@@ -215,7 +258,7 @@ void hooks_init(struct hooks *h, struct daemon *d)
 void hooks_start(struct hooks *h)
 {
     ev_timer_stop(h->daemon->loop, &h->look);
-    if (command_of(h, HOOK_LAG))
+    if (command_of(h, HOOK_LAG) || command_of(h, HOOK_CONFLICT))
         ev_timer_again(h->daemon->loop, &h->look);
 }
 

@@ -5,6 +5,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "child.h"
 #include "list.h"
@@ -15,12 +16,14 @@ struct table;
 
 /* In the order of the options. */
 enum hook_event {
-    HOOK_COPIED,  /* every table is copied */
-    HOOK_IN_SYNC, /* the target follows in a consistent state */
-    HOOK_DRIFT,   /* the two ends of a table no longer fit */
-    HOOK_LAG,     /* the target is further behind than the limit */
-    HOOK_ERROR,   /* a table cannot be applied, or the sync cannot go on without a person */
-    HOOK_STOPPED, /* the daemon ends */
+    HOOK_COPIED,   /* every table is copied */
+    HOOK_IN_SYNC,  /* the target follows in a consistent state */
+    HOOK_DRIFT,    /* the two ends of a table no longer fit */
+    HOOK_LAG,      /* the target is further behind than the limit */
+    HOOK_CONFLICT, /* rows of a two-way sync were changed at both ends, and it was decided who wins
+                    */
+    HOOK_ERROR,    /* a table cannot be applied, or the sync cannot go on without a person */
+    HOOK_STOPPED,  /* the daemon ends */
     HOOK_EVENTS
 };
 
@@ -30,6 +33,8 @@ struct hook_marks {
     bool is_in_sync;
     bool is_lagging;
     bool is_stopped;
+    int64_t conflicts_told;
+    double conflicts_at; /* ev_time when conflicts were last told */
 };
 
 struct hooks {
@@ -51,5 +56,7 @@ void hooks_finish(struct hooks *h, int exit_code);
 void hooks_table_paused(const struct table *t);
 /* Something may have changed that is told. */
 void hooks_look(struct sync *s);
+/* The sync is about to be freed: tells what was kept back. */
+void hooks_sync_ends(struct sync *s);
 
 #endif

@@ -1,7 +1,7 @@
 /* Writes metrics row by row: for each its head, then its series of every sync and table.
  *
  * Always true: a series stands there once, and a value that is not known is left out, never 0. */
-#include "metrics.h"
+#include "metrics_inside.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -16,19 +16,6 @@
 #include "sqlstate.h"
 #include "skip.h"
 #include "status.h"
-
-/* A row has one of the functions. A value of NAN is not known. */
-struct metric {
-    const char *name;
-    const char *type;
-    const char *help;
-    double (*of_daemon)(const struct daemon *d);
-    double (*of_sync)(const struct sync *s, double now);
-    double (*of_table)(const struct table *t, double now);
-    /* Writes the series of a sync, or of a table, itself: those with a label more. */
-    void (*print_sync)(struct buf *b, const char *name, const struct sync *s);
-    void (*print_table)(struct buf *b, const char *name, const struct table *t);
-};
 
 /* ------------------------------------------------------------------ pieces of text */
 
@@ -54,24 +41,17 @@ static void add_escaped(struct buf *b, const char *s)
     }
 }
 
-static void add_label(struct buf *b, const char *label, const char *value)
+void metrics_add_label(struct buf *b, const char *label, const char *value)
 {
     buf_printf(b, "%s%s=\"", b->data[b->len - 1] == '{' ? "" : ",", label);
     add_escaped(b, value);
     buf_text(b, "\"");
 }
 
-static void add_sync(struct buf *b, const char *name, const struct sync *s)
+void metrics_add_sync(struct buf *b, const char *name, const struct sync *s)
 {
     buf_printf(b, "%s{", name);
-    add_label(b, "sync", s->name);
-}
-
-static void add_table(struct buf *b, const char *name, const struct table *t)
-{
-    add_sync(b, name, t->sync);
-    add_label(b, "schema", t->source ? t->source->schema : "");
-    add_label(b, "table", t->source ? t->source->name : t->label);
+    metrics_add_label(b, "sync", s->name);
 }
 
 /* ------------------------------------------------------------------ the daemon */
@@ -147,7 +127,7 @@ static double sync_needs_person(const struct sync *s, double now)
     return error_is_set(&s->stopped) || (s->is_led && sync_waits_for_person(s));
 }
 
-static double sync_lag(const struct sync *s, double now)
+double metrics_lag(const struct sync *s, double now)
 {
     double lag_s = status_lag_s(s, now);
 
@@ -220,6 +200,12 @@ static double sync_log_age(const struct sync *s, double now)
     return s->log_held_by ? (double)s->log_held_s : 0;
 }
 
+/* Of all that the change logs keep, for whichever sync needs it longest. */
+static double sync_log_retained(const struct sync *s, double now)
+{
+    return s->log_slowest ? (double)s->log_slowest_s : metrics_lag(s, now);
+}
+
 static double sync_sequences(const struct sync *s, double now)
 {
     (void)now;
@@ -269,8 +255,8 @@ static double sync_problems(const struct sync *s, double now)
 static void print_phase(struct buf *b, const char *name, const struct sync *s)
 {
     for (int p = SYNC_STARTING; p <= SYNC_FOLLOW; p++) {
-        add_sync(b, name, s);
-        add_label(b, "phase", sync_phase_name((enum sync_phase)p));
+        metrics_add_sync(b, name, s);
+        metrics_add_label(b, "phase", sync_phase_name((enum sync_phase)p));
         buf_printf(b, "} %d\n", (int)s->phase == p);
     }
 }
@@ -282,23 +268,22 @@ static void print_batch_times(struct buf *b, const char *name, const struct sync
     for (int i = 0; i <= HISTOGRAM_BUCKETS; i++) {
         so_far += s->batch_times.counts[i];
         buf_printf(b, "%s_bucket{", name);
-        add_label(b, "sync", s->name);
+        metrics_add_label(b, "sync", s->name);
         if (i < HISTOGRAM_BUCKETS)
             buf_printf(b, ",le=\"%g\"} %lld\n", histogram_bounds[i], (long long)so_far);
         else
             buf_printf(b, ",le=\"+Inf\"} %lld\n", (long long)so_far);
     }
     buf_printf(b, "%s_sum{", name);
-    add_label(b, "sync", s->name);
+    metrics_add_label(b, "sync", s->name);
     buf_text(b, "}");
     add_value(b, s->batch_times.sum_s);
     buf_printf(b, "%s_count{", name);
-    add_label(b, "sync", s->name);
+    metrics_add_label(b, "sync", s->name);
     buf_printf(b, "} %lld\n", (long long)so_far);
 }
 
-/* The word for an error: what is done about it, by its SQLSTATE. */
-static const char *class_name(const struct error *e)
+const char *metrics_class_name(const struct error *e)
 {
     switch (sqlstate_action(e->sqlstate)) {
     case SQLSTATE_RETRY:
@@ -323,8 +308,8 @@ static void print_job_failures(struct buf *b, const char *name, const struct syn
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
         if (jobs[i]->type == NULL)
             continue;
-        add_sync(b, name, s);
-        add_label(b, "job_name", jobs[i]->type->name);
+        metrics_add_sync(b, name, s);
+        metrics_add_label(b, "job_name", jobs[i]->type->name);
         buf_printf(b, "} %d\n", jobs[i]->failures);
     }
 }
@@ -337,84 +322,12 @@ static void print_job_errors(struct buf *b, const char *name, const struct sync 
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
         if (jobs[i]->type == NULL || !error_is_set(&jobs[i]->error))
             continue;
-        add_sync(b, name, s);
-        add_label(b, "job_name", jobs[i]->type->name);
-        add_label(b, "class", class_name(&jobs[i]->error));
-        add_label(b, "sqlstate", jobs[i]->error.sqlstate);
+        metrics_add_sync(b, name, s);
+        metrics_add_label(b, "job_name", jobs[i]->type->name);
+        metrics_add_label(b, "class", metrics_class_name(&jobs[i]->error));
+        metrics_add_label(b, "sqlstate", jobs[i]->error.sqlstate);
         buf_text(b, "} 1\n");
     }
-}
-
-/* ------------------------------------------------------------------ tables */
-
-static double table_paused(const struct table *t, double now)
-{
-    (void)now;
-    return t->pause != TABLE_RUNS;
-}
-
-static double table_bytes(const struct table *t, double now)
-{
-    (void)now;
-    return (double)t->bytes;
-}
-
-static double table_copied_bytes(const struct table *t, double now)
-{
-    (void)now;
-    return (double)status_bytes_done(t);
-}
-
-static double table_rows(const struct table *t, double now)
-{
-    (void)now;
-    return (double)t->rows;
-}
-
-static double table_copied_rows(const struct table *t, double now)
-{
-    (void)now;
-    return (double)(t->rows_done + t->rows_moving);
-}
-
-static double table_applied(const struct table *t, double now)
-{
-    (void)now;
-    return (double)t->rows_applied;
-}
-
-static double table_pending(const struct table *t, double now)
-{
-    (void)now;
-    return (double)t->changes_pending;
-}
-
-/* A table out of step has a position of its own, whose time nobody has kept. */
-static double table_lag(const struct table *t, double now)
-{
-    bool is_in_step = table_is_followed(t) && t->snapshot == NULL;
-
-    return is_in_step ? sync_lag(t->sync, now) : (double)NAN;
-}
-
-static void print_state(struct buf *b, const char *name, const struct table *t)
-{
-    for (int i = TABLE_NEW; i <= TABLE_FOLLOW; i++) {
-        add_table(b, name, t);
-        add_label(b, "state", table_state_name((enum table_state)i));
-        buf_printf(b, "} %d\n", (int)t->state == i);
-    }
-}
-
-static void print_pause(struct buf *b, const char *name, const struct table *t)
-{
-    if (t->pause == TABLE_RUNS)
-        return;
-    add_table(b, name, t);
-    add_label(b, "reason", table_pause_name(t->pause));
-    add_label(b, "class", t->why.sqlstate[0] ? class_name(&t->why) : "");
-    add_label(b, "sqlstate", t->why.sqlstate);
-    buf_text(b, "} 1\n");
 }
 
 /* ------------------------------------------------------------------ the table */
@@ -445,7 +358,7 @@ static const struct metric metrics[] = {
      .of_sync = sync_needs_person},
     {"rebeco_sync_lag_seconds", "gauge",
      "How long ago the target had everything that was committed at the source.",
-     .of_sync = sync_lag},
+     .of_sync = metrics_lag},
     {"rebeco_sync_lag_rows", "gauge", "Changed rows that the target does not have yet.",
      .of_sync = sync_pending},
     {"rebeco_sync_tables", "gauge", "Tables of the sync.", .of_sync = sync_tables},
@@ -474,6 +387,9 @@ static const struct metric metrics[] = {
     {"rebeco_sync_log_held_seconds", "gauge",
      "Age of the session that keeps the change logs from being emptied; 0: none does.",
      .of_sync = sync_log_age},
+    {"rebeco_sync_log_retained_seconds", "gauge",
+     "Age of what the change logs keep: since when the slowest sync that reads them lacks changes.",
+     .of_sync = sync_log_retained},
     {"rebeco_sync_sequences", "gauge", "Sequences of the sync.", .of_sync = sync_sequences},
     {"rebeco_sync_troubled_sequences", "gauge", "Sequences that cannot be kept in step.",
      .of_sync = sync_sequences_troubled},
@@ -487,24 +403,7 @@ static const struct metric metrics[] = {
     {"rebeco_sync_last_error_info", "gauge",
      "The last error of each job: its class says what is done about it.",
      .print_sync = print_job_errors},
-    {"rebeco_table_state", "gauge", "1 for the state that the table is in.",
-     .print_table = print_state},
-    {"rebeco_table_paused", "gauge", "1 while the table stands still.", .of_table = table_paused},
-    {"rebeco_table_pause_info", "gauge",
-     "Why a table stands still: the reason, and the class and SQLSTATE of its last error.",
-     .print_table = print_pause},
-    {"rebeco_table_lag_seconds", "gauge", "The sync's lag, while the table is in step with it.",
-     .of_table = table_lag},
-    {"rebeco_table_lag_rows", "gauge", "Changed rows that the target does not have yet.",
-     .of_table = table_pending},
-    {"rebeco_table_copy_bytes", "gauge", "Size of the table, estimated at the source.",
-     .of_table = table_bytes},
-    {"rebeco_table_copied_bytes", "gauge", "Of these, copied.", .of_table = table_copied_bytes},
-    {"rebeco_table_copy_rows", "gauge", "Rows of the table, estimated at the source.",
-     .of_table = table_rows},
-    {"rebeco_table_copied_rows", "gauge", "Of these, copied.", .of_table = table_copied_rows},
-    {"rebeco_table_applied_rows_total", "counter", "Rows that batches wrote at the target.",
-     .of_table = table_applied},
+    {0},
 };
 
 /* ------------------------------------------------------------------ printing */
@@ -530,7 +429,7 @@ static void print_of_sync(struct buf *b, const struct metric *m, const struct sy
     value = m->of_sync(s, now);
     if (isnan(value))
         return;
-    add_sync(b, m->name, s);
+    metrics_add_sync(b, m->name, s);
     buf_text(b, "}");
     add_value(b, value);
 }
@@ -546,7 +445,7 @@ static void print_of_table(struct buf *b, const struct metric *m, const struct t
     value = m->of_table(t, now);
     if (isnan(value))
         return;
-    add_table(b, m->name, t);
+    metrics_add_table(b, m->name, t);
     buf_text(b, "}");
     add_value(b, value);
 }
@@ -584,6 +483,8 @@ void metrics_print(const struct daemon *d, struct buf *b)
                "# HELP rebeco_build_info The version that runs.\n# TYPE rebeco_build_info gauge\n"
                "rebeco_build_info{version=\"%s\"} 1\n",
                REBECO_VERSION);
-    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
-        print_metric(b, &metrics[i], d);
+    for (const struct metric *m = metrics; m->name; m++)
+        print_metric(b, m, d);
+    for (const struct metric *m = metrics_of_tables; m->name; m++)
+        print_metric(b, m, d);
 }

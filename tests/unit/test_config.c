@@ -231,9 +231,9 @@ static void test_options_of_the_file(void **state)
         load_good(BASES "syncs: [{source: a, target: b}]\n"
                         "log: {format: json, level: debug}\n"
                         "http: {listen: '[::1]:9', token_file: /a, ready_lag: 3s}\n"
-                        "hooks: {copied: a 1, in_sync: b, drift: c, lag: d, error: e, stopped: f,"
-                        " lag_limit: 7s, timeout: 8s}\n");
-    static const char *const hooks[] = {"a 1", "b", "c", "d", "e", "f"};
+                        "hooks: {copied: a 1, in_sync: b, drift: c, lag: d, conflict: e, error: f,"
+                        " stopped: g, lag_limit: 7s, timeout: 8s}\n");
+    static const char *const hooks[] = {"a 1", "b", "c", "d", "e", "f", "g"};
     for (int i = 0; i < CONFIG_HOOKS; i++)
         assert_string_equal(c->hooks[i], hooks[i]);
     assert_true(c->hooks_lag_limit_s == 7);
