@@ -50,13 +50,23 @@ static void on_client(void *cls, struct MHD_Connection *c, void **context,
     *context = client;
 }
 
-/* libmicrohttpd notices at its next turn, and closes it. */
-static void drop(struct http *h, struct http_client *c)
+static const char too_many[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                               "Connection: close\r\nRetry-After: 5\r\n\r\n"
+                               "Too many connections: wait 5 s.\n";
+static const char too_late[] = "HTTP/1.1 408 Request Timeout\r\n"
+                               "Connection: close\r\n\r\n"
+                               "The request took too long.\n";
+
+/* Says why, unless an answer is on its way. libmicrohttpd notices at its next turn, and closes it.
+ */
+static void drop(struct http *h, struct http_client *c, const char *why)
 {
     if (c->is_shut)
         return;
     c->is_shut = true;
     h->dropped++;
+    if (!c->is_answered)
+        (void)!send(c->fd, why, strlen(why), MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(c->fd, SHUT_RDWR);
 }
 
@@ -76,7 +86,7 @@ static void drop_longest_waiting(struct http *h)
             break;
     }
     if (oldest)
-        drop(h, oldest);
+        drop(h, oldest, too_many);
 }
 
 static void drop_late_clients(struct http *h)
@@ -88,7 +98,7 @@ static void drop_late_clients(struct http *h)
 
         if (c->since > limit)
             return;
-        drop(h, c);
+        drop(h, c, too_late);
     }
 }
 

@@ -354,6 +354,11 @@ bool job_is_running(const struct job *j)
     return j->is_running;
 }
 
+bool job_is_failing(const struct job *j)
+{
+    return j->is_running && j->failures > 0 && j->step == NULL;
+}
+
 bool job_is_at(const struct job *j, const char *step)
 {
     return j->step && strcmp(j->step->name, step) == 0;

@@ -103,6 +103,8 @@ void job_stop(struct job *j);
 /* Stops it and frees what it owns (not the struct itself). */
 void job_fini(struct job *j);
 bool job_is_running(const struct job *j);
+/* It has failed and has not begun again: it waits, or tries to connect. */
+bool job_is_failing(const struct job *j);
 /* The job stands at the step of that name now. */
 bool job_is_at(const struct job *j, const char *step);
 

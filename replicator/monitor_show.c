@@ -286,6 +286,20 @@ static void show_tables(struct buf *b, const json_t *s)
         buf_printf(b, "  and %zu more; --json shows all\n", hidden);
 }
 
+static void show_failing(struct buf *b, const json_t *s)
+{
+    const json_t *list = json_object_get(s, "failing"), *f;
+    size_t i;
+    json_array_foreach(list, i, f)
+    {
+        buf_printf(b, "fails now, tried again by itself (%.0f times so far):\n",
+                   number_of(f, "failures"));
+        add_line(b, "      ", text_of(f, "what"));
+        add_line(b, "      ", text_of(f, "detail"));
+        add_line(b, "      ", text_of(f, "hint"));
+    }
+}
+
 static void show_problems(struct buf *b, const json_t *s)
 {
     const json_t *problems = json_object_get(s, "problems"), *p;
@@ -327,6 +341,7 @@ void monitor_show(struct buf *out, const json_t *status)
 {
     show_head(out, status);
     show_daemon(out, status);
+    show_failing(out, status);
     show_lag(out, status);
     show_back(out, status);
     show_log(out, status);

@@ -8,6 +8,8 @@
 
 #include "batch.h"
 #include "buf.h"
+#include "lead.h"
+#include "log_watch.h"
 #include "skip.h"
 
 static json_t *real_or_null(bool known, double value)
@@ -53,6 +55,8 @@ static json_t *table_tree(const struct table *t, double now)
 
     json_object_set_new(o, "eta_s",
                         real_or_null(rate > 0 && left > 0, rate > 0 ? (double)left / rate : 0));
+    if (t->sync->other && !t->sync->is_back)
+        json_object_set_new(o, "conflicts", json_integer(t->conflicts));
     json_object_set_new(o, "logged", json_string(table_records_name(t->records)));
     json_object_set_new(o, "paused", text_or_null(pause));
     if (pause) {
@@ -173,6 +177,30 @@ static void add_trouble(json_t *o, const struct sync *s)
         json_pack("{s:s, s:s, s:s}", "what", e->what, "detail", e->detail, "hint", e->hint));
 }
 
+static void add_failing(json_t *list, const struct job *j)
+{
+    if (!job_is_failing(j))
+        return;
+    json_array_append_new(
+        list, json_pack("{s:s, s:i, s:s, s:o, s:o, s:o}", "job", j->name, "failures", j->failures,
+                        "what", j->error.what, "detail", text_or_null(j->error.detail), "hint",
+                        text_or_null(j->error.hint), "sqlstate", text_or_null(j->error.sqlstate)));
+}
+
+/* What does not work now and is tried again by itself. */
+static json_t *failing_tree(const struct sync *s)
+{
+    const struct job *const jobs[] = {&s->lead->job, &s->batch->job, &s->log_watch->job,
+                                      &s->sequences->job, &s->matviews->job};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+        add_failing(list, jobs[i]);
+    for (const struct list *l = s->jobs.next; l != &s->jobs; l = l->next)
+        add_failing(list, container_of(l, struct job, in_sync));
+    return list;
+}
+
 /* The way back of a two-way sync, in short: the whole of it has a tree of its own. */
 static json_t *back_tree(const struct sync *s, double now)
 {
@@ -199,6 +227,7 @@ json_t *status_tree(const struct sync *s)
     json_object_set_new(o, "in_sync", json_boolean(sync_is_in_sync(s)));
     json_object_set_new(o, "paused", json_boolean(s->is_paused));
     add_trouble(o, s);
+    json_object_set_new(o, "failing", failing_tree(s));
     json_object_set_new(o, "lag", lag_tree(s, &sum, now));
     if (s->other && !s->is_back)
         json_object_set_new(o, "back", back_tree(s, now));

@@ -1,68 +1,144 @@
-"""Hostile HTTP clients, in a process of their own: they must not take the time of the test that measures.
+"""Hostile HTTP clients, in a process of their own and, where there is more than one, on a processor of their own:
+they would come from other machines, and must not take the time of what is measured.
 
-    hostile.py PORT COUNT    keeps COUNT connections with half a request each, and asks for /metrics without pause,
-                             until its standard input ends; then prints how many connections it opened.
+Told on standard input, line by line; answers each with a line of JSON:
+
+    attack PORT COUNT    keeps COUNT connections with half a request each, and asks for /metrics without pause;
+                         answers when all of them were opened once
+    rest                 closes them all; says how many were opened and how many requests were answered
+    storm PORT COUNT     opens COUNT connections at once, with half a request each, and waits until all are closed;
+                         says how many got an answer, and how many none
 """
 
+import collections
 import contextlib
-import http.client
+import json
 import os
+import resource
+import selectors
 import socket
 import struct
 import sys
 import threading
+import time
+
+HALF = b"GET /status HTTP/1.1\r\nHost: local"
+WHOLE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+STORM_S = 90
 
 
-def half_open(port, count, until):
-    """Keeps `count` connections with half a request each, and opens new ones for those that are closed."""
-    sockets = []
+def new_socket():
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave nothing in TIME_WAIT
+    return s
 
-    def new():
-        s = socket.socket()
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave nothing in TIME_WAIT
-        s.settimeout(0.2)
-        with contextlib.suppress(OSError):
-            s.connect(("127.0.0.1", port))
-            s.sendall(b"GET /status HTTP/1.1\r\nHost: local")
-        return s
 
-    opened = 0
-    while not until.is_set():
-        while len(sockets) < count and not until.is_set():
-            sockets.append(new())
-            opened += 1
-        until.wait(0.2)
-        for s in sockets[:100]:
+class Attack:
+    def __init__(self, port, count):
+        self.port, self.count = port, count
+        self.opened = self.answered = 0
+        self._over, self._all_open = threading.Event(), threading.Event()
+        self._threads = [threading.Thread(target=work) for work in (self._flood, self._flood, self._half_open)]
+        for t in self._threads:
+            t.start()
+
+    def wait_open(self):
+        self._all_open.wait()
+        return {"opened": self.opened}
+
+    def _half_open(self):
+        """New ones come for those that are closed."""
+        sockets = collections.deque()
+        while not self._over.is_set():
+            while len(sockets) < self.count and not self._over.is_set():
+                s = new_socket()
+                s.settimeout(0.2)
+                with contextlib.suppress(OSError):
+                    s.connect(("127.0.0.1", self.port))
+                    s.sendall(HALF)
+                sockets.append(s)
+                self.opened += 1
+            self._all_open.set()
+            self._over.wait(0.2)
+            for _ in range(100):
+                sockets.popleft().close()
+        self._all_open.set()
+        for s in sockets:
             s.close()
-        del sockets[:100]
-    for s in sockets:
+
+    def _flood(self):
+        while not self._over.is_set():
+            with new_socket() as s, contextlib.suppress(OSError):
+                s.settimeout(2)
+                s.connect(("127.0.0.1", self.port))
+                s.sendall(WHOLE)
+                head = s.recv(65536)
+                while s.recv(65536):
+                    pass
+                self.answered += b" 200 " in head[:16]
+
+    def stop(self):
+        self._over.set()
+        for t in self._threads:
+            t.join()
+        return {"opened": self.opened, "answered": self.answered}
+
+
+def storm(port, count):
+    said = collections.Counter()
+    got = {}
+    waiting = selectors.DefaultSelector()
+    for _ in range(count):
+        s = new_socket()
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", port))
+        waiting.register(s, selectors.EVENT_WRITE)
+        got[s] = b""
+    end = time.monotonic() + STORM_S
+    while got and time.monotonic() < end:
+        for key, events in waiting.select(1):
+            s = key.fileobj
+            try:
+                if events & selectors.EVENT_WRITE:
+                    s.sendall(HALF)
+                    waiting.modify(s, selectors.EVENT_READ)
+                    continue
+                data = s.recv(65536)
+            except OSError:
+                data = b""
+            got[s] += data
+            if data:
+                continue
+            said[got[s][9:12].decode() or "nothing"] += 1
+            waiting.unregister(s)
+            s.close()
+            del got[s]
+    said["left"] = len(got)
+    for s in got:
         s.close()
-    return opened
-
-
-def flood(port, until):
-    while not until.is_set():
-        c = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            c.request("GET", "/metrics")
-            c.getresponse().read()
-        c.close()
+    return said
 
 
 def main():
-    port, count = int(sys.argv[1]), int(sys.argv[2])
-    os.nice(19)  # what is measured is the daemon's work, not a fight for the machine's cores
-    until = threading.Event()
-    threads = [threading.Thread(target=flood, args=(port, until)) for _ in range(2)]
-    opened = []
-    threads.append(threading.Thread(target=lambda: opened.append(half_open(port, count, until))))
-    for t in threads:
-        t.start()
-    sys.stdin.read()
-    until.set()
-    for t in threads:
-        t.join()
-    print(opened[0])
+    os.nice(19)
+    cpus = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cpus[-1:])
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    attack = None
+    for line in sys.stdin:
+        word, *numbers = line.split()
+        if word == "attack":
+            attack = Attack(*map(int, numbers))
+            answer = attack.wait_open()
+        elif word == "rest":
+            answer = attack.stop()
+            attack = None
+        else:
+            answer = storm(*map(int, numbers))
+        print(json.dumps(answer), flush=True)
+    if attack:
+        attack.stop()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import rig
+from test_http import ask, metrics, promtool
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def configured(hooks, **sync):
     return rig.yaml.safe_dump({**rig.yaml.safe_load(rig.config(**sync)), "hooks": hooks})
 
 
-ALL = ("copied", "in_sync", "drift", "lag", "error", "stopped")
+ALL = ("copied", "in_sync", "drift", "lag", "conflict", "error", "stopped")
 
 
 def test_every_event_is_told_once(source, target, rebecos, told):
@@ -57,9 +58,48 @@ def test_every_event_is_told_once(source, target, rebecos, told):
     assert not told("stopped")
     r.terminate()
     assert told("stopped") == [{**told("stopped")[0], "exit_code": 0}]
-    assert len(told("copied")) == 1
+    assert len(told("copied")) == 1 and not told("conflict")
     for note in told():
         assert note["at"].endswith("Z")
+
+
+def test_conflicts_are_told_and_counted(source, target, rebecos, told):
+    """Once for many, with how many there were in each table; nothing else is told because of them."""
+    for name in ("a", "b"):
+        source.psql(f"CREATE TABLE {name} (id int PRIMARY KEY, n int); INSERT INTO {name} SELECT i, 0 FROM generate_series(1, 100) i")
+    port = rig.free_port()
+    tree = rig.yaml.safe_load(configured({name: told.hook for name in ("conflict", "error", "drift")}, mode="two-way",
+                                         conflict={"default": "source"}))
+    r = rebecos(source, target, rig.yaml.safe_dump({**tree, "http": {"listen": f"127.0.0.1:{port}"}})).start()
+    r.wait("both directions run", lambda: (r.status() or {}).get("in_sync"), 60)
+    r.ok("pause")
+    for server, n in ((source, 1), (target, 2)):
+        server.psql(f"UPDATE a SET n = {n} WHERE id <= 40; UPDATE b SET n = {n} WHERE id <= 2")
+    r.ok("resume")
+    r.wait_in_sync()
+    rig.eventually("the conflicts are told", lambda: sum(n["conflicts"] for n in told("conflict")) >= 42)
+    counted = {}
+    for note in told("conflict"):
+        assert note["sync"] == "default" and sum(note["tables"].values()) == note["conflicts"]
+        for table, n in note["tables"].items():
+            counted[table] = counted.get(table, 0) + n
+    assert counted == {"public.a": 40, "public.b": 2}
+    page = ask(port, "/metrics")[1]
+    promtool(page)
+    series = metrics(page)
+    assert series['rebeco_sync_conflicts_total{sync="default"}'] == 42
+    assert series['rebeco_table_conflicts_total{sync="default",schema="public",table="a"}'] == 40
+    assert not any("conflicts_total" in s and "back" in s for s in series if "table" in s), "counted in one direction only"
+    # What comes in the daemon's last second is told, too.
+    r.ok("pause")
+    for server, n in ((source, 3), (target, 4)):
+        server.run("UPDATE a SET n = %s WHERE id = 50", n)
+    r.ok("resume")
+    r.wait_in_sync()
+    r.terminate()
+    assert sum(n["conflicts"] for n in told("conflict")) == 43
+    assert not told("error") and not told("drift")
+    assert rig.compare(source, target, sequences=False) == []
 
 
 def test_a_restart_in_steady_state_is_not_a_copy(source, target, rebecos, told):

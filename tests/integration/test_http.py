@@ -1,17 +1,13 @@
 """The promise: a page, metrics and probes to watch it by, which nobody can use to disturb replication."""
 
 import contextlib
-import html
 import http.client
 import json
 import os
 import re
 import select
 import socket
-import statistics
-import struct
 import subprocess
-import sys
 import time
 
 import pytest
@@ -58,6 +54,12 @@ def metrics(text):
     """{series: value}"""
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
             for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def promtool(text):
+    """Metrics that Prometheus takes, named as it advises."""
+    p = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert p.returncode == 0 and p.stderr == "" and p.stdout == "", f"{p.stdout}{p.stderr}\n{text}"
 
 
 def test_probes_and_status(source, target, rebecos):
@@ -113,8 +115,7 @@ def test_metrics(source, target, rebecos):
     status, page, headers = ask(port, "/metrics")
     assert status == 200 and headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     for text in (early, page):
-        p = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
-        assert p.returncode == 0 and p.stderr == "" and p.stdout == "", f"{p.stdout}{p.stderr}\n{text}"
+        promtool(text)
     now = metrics(page)
     sync, t = '{sync="default"}', '{sync="default",schema="public",table="t"}'
     assert now[f"rebeco_table_applied_rows_total{t}"] - first[f"rebeco_table_applied_rows_total{t}"] == 123
@@ -289,182 +290,3 @@ def test_none_and_another_configuration(source, target, rebecos):
     rebeco.configure(text)
     rebeco.hup()
     rebeco.wait("it is on again", lambda: is_up(port))
-
-
-# ------------------------------------------------------------------ hostile clients
-
-
-class Hostile:
-    """A thousand half-open connections and a flood of requests, from a process of its own."""
-
-    def __init__(self, port, count=1000):
-        argv = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostile.py")]
-        self.process = subprocess.Popen([*argv, str(port), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True)
-
-    def stop(self):
-        """Ends it; returns how many connections it opened."""
-        out, _ = self.process.communicate(timeout=30)
-        return int(out)
-
-
-def lags(source, target, seconds):
-    """How long single changes take to be seen at the target, one after the other."""
-    found = []
-    with source.connect() as s, target.admin() as t:
-        end = time.monotonic() + seconds
-        n = s.value("SELECT max(a) FROM t")
-        while time.monotonic() < end:
-            n += 1
-            s.run("INSERT INTO t VALUES (%s)", n)
-            begin = time.monotonic()
-            while t.value("SELECT count(*) FROM t WHERE a = %s", n) == 0:
-                assert time.monotonic() - begin < 20, "nothing arrives"
-                time.sleep(0.002)
-            found.append(time.monotonic() - begin)
-    return found
-
-
-def pool(phases, key):
-    return statistics.median(lag for phase in phases[key] for lag in phase)
-
-
-@pytest.mark.alone
-@pytest.mark.limit(240)
-def test_a_thousand_half_open_connections(source, target, servers, rebecos):
-    """The clients are on this machine too, and take time from the servers and the network whoever they attack. So
-    the lag is compared with that under the same attack on somebody else: another daemon with the same tables."""
-    for i in range(60):
-        source.run(f"CREATE TABLE t{i} (a int PRIMARY KEY)")
-    source.run("CREATE TABLE t (a int PRIMARY KEY)")
-    source.run("INSERT INTO t VALUES (1)")
-    text, port = conf()
-    other_text, other_port = conf(sync={"name": "other"})
-    rebeco = started(rebecos(source, target, text, binary=rig.RELEASE), port)
-    rebeco.wait_in_sync(60)
-    other = started(rebecos(source, servers("other", "rds"), other_text, binary=rig.RELEASE), other_port)
-    other.wait_in_sync(60)
-    phases = {"quiet": [], "other": [], "own": []}
-    cpu, wall, opened, probes = dict.fromkeys(phases, 0), dict.fromkeys(phases, 0), 0, []
-    # By turns, so that what else changes on the machine counts for all.
-    for _ in range(2):
-        for phase, attacked in (("quiet", None), ("other", other_port), ("own", port)):
-            hostile = Hostile(attacked) if attacked else None
-            try:
-                time.sleep(1.5 if hostile else 0)
-                cpu_0, begin = rebeco.cpu_seconds(), time.monotonic()
-                phases[phase].append(lags(source, target, 3))
-                cpu[phase] += rebeco.cpu_seconds() - cpu_0
-                wall[phase] += time.monotonic() - begin
-                begin = time.monotonic()
-                assert ask(port, "/healthz", timeout=10)[0] == 200
-                probes.append(time.monotonic() - begin)
-            finally:
-                opened += hostile.stop() if hostile else 0
-    quiet, others, own = (pool(phases, p) for p in phases)
-    print(f"lag {quiet * 1000:.1f} ms quiet, {others * 1000:.1f} ms while another daemon is attacked, {own * 1000:.1f} ms "
-          f"while this one is ({(own / others - 1) * 100:+.1f} %), by {opened} half-open connections; CPU "
-          f"{cpu['quiet'] / wall['quiet']:.3f} and {cpu['own'] / wall['own']:.3f}; slowest probe {max(probes) * 1000:.0f} ms; "
-          f"peak {rebeco.peak_rss() / 2**20:.1f} MB")
-    assert opened > 3000
-    assert max(probes) < 5, "a probe was not answered in time"
-    # A tenth is promised; the rest is for a machine with other things to do.
-    assert own < others * 1.1 + 0.02
-    assert cpu["own"] / wall["own"] - cpu["quiet"] / wall["quiet"] < 0.1, "serving took more of the loop than its share"
-    assert rebeco.peak_rss() < 64 * 2**20
-    rebeco.wait("all are gone", lambda: metrics(ask(port, "/metrics")[1])["rebeco_http_clients"] <= 2, 40)
-    assert metrics(ask(port, "/metrics")[1])["rebeco_http_dropped_total"] > 500
-    rebeco.wait_in_sync()
-    rig.check_equal(source, target)
-
-
-# ------------------------------------------------------------------ the page
-
-
-def browse(tmp_path, port, *flags):
-    """Opens the page in a browser without a screen; returns what it prints."""
-    argv = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={tmp_path}/profile", "--hide-scrollbars", "--virtual-time-budget=5000", *flags,
-            f"http://127.0.0.1:{port}/"]
-    env = {**os.environ, "HOME": str(tmp_path), "TZ": "UTC", "LANG": "C.UTF-8"}
-    p = subprocess.run(argv, capture_output=True, text=True, timeout=90, env=env, stdin=subprocess.DEVNULL)
-    assert p.returncode == 0, p.stderr
-    return p.stdout
-
-
-def picture(tmp_path, port, name, width, height):
-    """A screenshot, which must have that size and something on it; returns the file's contents."""
-    path = f"{tmp_path}/{name}.png"
-    browse(tmp_path, port, f"--window-size={width},{height}", f"--screenshot={path}")
-    with open(path, "rb") as f:
-        data = f.read()
-    assert struct.unpack(">II", data[16:24]) == (width, height)
-    assert len(data) > 15000, "the picture is almost empty"
-    if os.environ.get("REBECO_KEEP"):
-        print(f"kept: {path}")
-    return data
-
-
-def visible(dom):
-    """What of the page a person sees, as text."""
-    text = re.sub(r"<(script|style|noscript)\b.*?</\1>|<!--.*?-->", "", dom, flags=re.S)
-    text = re.sub(r'<(form|progress|p)\b[^>]* hidden="".*?</\1>', "", text, flags=re.S)
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text)))
-
-
-@pytest.mark.limit(300)
-def test_the_page(source, target, rebecos, tmp_path):
-    with source.connect() as c:
-        c.run(f"CREATE TABLE {rig.psycopg2.extensions.quote_ident(HOSTILE, c.raw)} (a int PRIMARY KEY)")
-    source.run("CREATE TABLE customer (a int PRIMARY KEY, b text)")
-    source.run("INSERT INTO customer SELECT i, repeat('x', 100) FROM generate_series(1, 200000) i")
-    for i in range(12):
-        source.run(f"CREATE TABLE part_{i} (a int PRIMARY KEY)")
-    text, port = conf(sync={"copy": {"max_rate": "400kB/s", "split_size": "256kB"}})
-    rebeco = started(rebecos(source, target, text), port)
-    page = ask(port, "/")[1]
-    assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?(https?:)?//", page), "it loads something from elsewhere"
-    rebeco.wait_phase("copy")
-    rebeco.wait("some is copied", lambda: json.loads(ask(port, "/status")[1])[0]["copy"]["bytes_done"] > 0)
-    seen = visible(browse(tmp_path, port, "--dump-dom"))
-    assert rebeco.phase() == "copy", "the copy was over before the browser was there: this proves nothing"
-    assert "The tables are being copied." in seen and "to go" in seen
-    assert "asks for its token" not in seen
-    progress = r"public\.customer (\d+) % of 2\d\.\d MB, [\d.]+ kB/s"
-    first = re.search(progress, seen)
-    assert first, seen
-    before = picture(tmp_path, port, "copy-desktop", 1200, 1000)
-    picture(tmp_path, port, "copy-phone", 500, 1100)
-    later = re.search(progress, visible(browse(tmp_path, port, "--dump-dom")))
-    assert later and int(later.group(1)) > int(first.group(1)), "the progress does not move"
-    assert picture(tmp_path, port, "copy-desktop-later", 1200, 1000) != before
-    rebeco.configure(text.replace("400kB/s", "100MB/s"))
-    rebeco.hup()
-    rebeco.wait_in_sync(90)
-    target.run("ALTER TABLE part_3 ADD CHECK (a < 10)")
-    source.run("INSERT INTO part_3 VALUES (100)")
-    (still,) = rebeco.wait("a table stands still", lambda: [
-        t for t in json.loads(ask(port, "/status")[1])[0]["tables"] if t["refused"]])
-    seen = visible(browse(tmp_path, port, "--dump-dom"))
-    assert "1 table stands still; the others go on." in seen and "public.part_3 stands still" in seen
-    assert " ".join(still["what"].split()) in seen and "To do: " in seen and "rebeco retry" in seen
-    assert " ".join(HOSTILE.split()) in seen, "the hostile name is not shown as it is"
-    picture(tmp_path, port, "follow-desktop", 1200, 1400)
-    picture(tmp_path, port, "follow-phone", 500, 1800)
-    target.run("ALTER TABLE part_3 DROP CONSTRAINT part_3_a_check")
-    rebeco.ok("resume", "public.part_3")
-    rig.wait_converged(source, target, 60)
-    rebeco.wait_in_sync()
-    answers(rebeco, port)
-    assert "In sync: what is committed at the source is at the target." in visible(browse(tmp_path, port, "--dump-dom"))
-    rig.check_equal(source, target)
-
-
-def test_the_page_asks_for_the_token(source, target, rebecos, tmp_path):
-    (tmp_path / "token").write_text("secret")
-    text, port = conf(token_file=str(tmp_path / "token"))
-    started(rebecos(source, target, text), port)
-    seen = visible(browse(tmp_path, port, "--dump-dom"))
-    assert "This daemon asks for its token" in seen and "No answer" not in seen
-    assert "default" not in seen

@@ -34,6 +34,8 @@ static void test_whole(void **state)
     assert_string_equal(
         show("{\"sync\":\"app\",\"phase\":\"copy\",\"consistent\":false,\"paused\":true,"
              "\"running\":true,"
+             "\"failing\":[{\"job\":\"lead\",\"failures\":3,\"what\":\"no way\",\"detail\":null,"
+             "\"hint\":\"look\"}],"
              "\"lag\":{\"seconds\":0.014,\"rows\":3},"
              "\"copy\":{\"bytes\":2147483648,\"bytes_done\":536870912,\"bytes_per_s\":104857600,"
              "\"eta_s\":15},"
@@ -54,6 +56,9 @@ static void test_whole(void **state)
              "bytes\":7340032}}"),
         "sync app: copy, paused, the target is not consistent yet\n"
         "daemon: pid 5, version 0.1.0, 7.0 MB of memory, since 2026-01-01\n"
+        "fails now, tried again by itself (3 times so far):\n"
+        "      no way\n"
+        "      look\n"
         "lag:    0.01 s, 3 rows behind\n"
         "batches: 4 with 50 rows, the last took 7 ms\n"
         "change logs: 4.0 kB of 1.0 GB, the oldest change waits for 90 s\n"
