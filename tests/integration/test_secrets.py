@@ -237,6 +237,88 @@ def test_a_command_holds_no_secret(rebecos, source, target):
     assert out.code == 2 and "no secret" in out.err and "hunter2" not in out.err
 
 
+SPY = """#!/bin/sh
+{ tr '\\0' '\\n' </proc/$$/cmdline; tr '\\0' '\\n' </proc/$$/environ; echo "core $(ulimit -c)"; } >>%(seen)s
+exec %(real)s "$@"
+"""
+
+
+@pytest.fixture
+def spied(tmp_path):
+    """Programs that Rebeco runs, each of which notes its arguments, its environment and its limit for core files;
+    spied() is all of that as a text, and spied.env and spied.hook bring them in."""
+    seen, folder = str(tmp_path / "seen"), tmp_path / "spies"
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        write(str(folder / name), SPY % {"seen": seen, "real": shutil.which(name)}, 0o700)
+    write(str(folder / "hook"), SPY % {"seen": seen, "real": "cat"}, 0o700)
+    write(str(folder / "password"), SPY % {"seen": seen, "real": "echo first-secret"}, 0o700)
+
+    def read():
+        with open(seen, errors="replace") as f:
+            return f.read()
+
+    read.env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    read.hook, read.password = str(folder / "hook"), str(folder / "password")
+    return read
+
+
+def of_process(pid, name):
+    with open(f"/proc/{pid}/{name}", "rb") as f:
+        return f.read().decode(errors="replace")
+
+
+def check_children(spied, *programs):
+    """None of them saw the secret, and none may write a core file."""
+    text = spied()
+    for program in programs:
+        assert f"/{program}\n" in text, f"{program} was not run: this proves nothing"
+    assert "first-secret" not in text
+    assert set(rig.re.findall(r"^core (\w+)$", text, rig.re.M)) == {"0"}
+
+
+def test_a_secret_of_the_command_line_is_in_no_title(locked, rebecos, spied):
+    """It is overwritten at the start, and goes to pg_dump and pg_restore another way."""
+    source, target = locked
+    r = rebecos(url(source, "first-secret"), url(target, "first-secret"), env=spied.env).start()
+    rig.eventually("the copy", lambda: has_all(source, target))
+    title = of_process(r.process.pid, "cmdline")
+    assert "--source\0***" in title and "first-secret" not in title and "127.0.0.1" not in title
+    assert "first-secret" not in of_process(r.process.pid, "comm")
+    check_children(spied, "pg_dump", "pg_restore")
+    watching = subprocess.Popen([r.binary, *r.args, "status", "--watch"], env=r.env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert "default" in watching.stdout.readline()
+        assert "first-secret" not in of_process(watching.pid, "cmdline")
+    finally:
+        watching.terminate()
+        watching.communicate()
+    check_nothing_shown_here(r, "first-secret")
+
+
+def check_nothing_shown_here(r, *secrets):
+    for secret in secrets:
+        assert secret not in r.log() and secret not in r.ok("status", "--json") and secret not in r.ok("config")
+
+
+def test_a_secret_in_a_file_is_in_no_process(locked, rebecos, spied, tmp_path):
+    """What the README says of environment variables, and that files and commands do better: neither the daemon nor
+    a program that it runs has the secret in its environment, which root can read for as long as it lives."""
+    source, target = locked
+    write(str(tmp_path / "word"), "first-secret\n")
+    tree = {"databases": {"source": {"url": url(source, "${file:%s}" % (tmp_path / "word"))},
+                          "target": {"url": target.url(), "password_command": spied.password}},
+            "syncs": [{"name": "default", "source": "source", "target": "target"}], "hooks": {"in_sync": spied.hook}}
+    r = rebecos(source, target, rig.yaml.safe_dump(tree), env=spied.env).start()
+    rig.eventually("the copy", lambda: has_all(source, target))
+    rig.eventually("the hook", lambda: f"{spied.hook}\n" in spied())
+    assert "first-secret" not in of_process(r.process.pid, "environ") + of_process(r.process.pid, "cmdline")
+    check_children(spied, "pg_dump", "pg_restore", "hook", "password")
+    check_nothing_shown_here(r, "first-secret")
+    with open(rig.TOP + "/README.md") as f:
+        assert "`/proc/PID/environ`" in f.read(), "people are not warned of environment variables"
+
+
 def test_memory_is_private(source, target, tmp_path):
     """No core file, and nobody under the same user reads its memory or environment."""
     binary = os.path.join(rig.folder(), "rebeco-private")
