@@ -29,7 +29,7 @@
 #define RECONCILE_LEAST_S 0.3 /* when something has changed */
 #define RECONCILE_S 5.        /* while a table is paused */
 
-enum { ROTATE_BYTES = 1024 * 1024 };
+enum { ROTATE_BYTES = 1024 * 1024, NAMES_UNTIL = 300 /* bytes of an answer */ };
 
 void lead_show(struct lead_job *l)
 {
@@ -119,20 +119,44 @@ static enum job_next answer(struct job *j, int64_t id, bool ok, const char *text
     return job_goto(j, "answer");
 }
 
+/* Tables that have no part in the sync: whoever switches over must know. */
+static void name_left_out(const struct sync *s, struct buf *b)
+{
+    int count = s->table_count - sync_tables_taking_part(s), shown = 0;
+
+    if (count == 0)
+        return;
+    buf_printf(b, ", but for %d table%s without a part in the sync (", count,
+               count == 1 ? "" : "s");
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (table_is_left_out(t) && b->len < NAMES_UNTIL)
+            buf_printf(b, "%s%s", shown++ > 0 ? ", " : "", t->label);
+    }
+    buf_printf(b, "%s): see `rebeco status`", shown < count ? ", ..." : "");
+}
+
 static enum job_next answer_kick(struct job *j, struct lead_kick *k)
 {
     int64_t id = k->id;
     const struct sync *s = lead_of(j)->sync;
     bool all = skip_is_exact(s) && (s->other == NULL || s->other->is_consistent);
+    struct buf b;
+    enum job_next next;
 
     list_remove(&k->in_lead);
     free(k);
-    return answer(
-        j, id, all,
-        all ? "everything committed before the request is at the target"
-        : s->is_consistent
-            ? "everything but rows that are left out is at the target: see `rebeco status`"
-            : "some tables are paused: see `rebeco status`");
+    buf_init(&b);
+    buf_text(&b, all ? "everything committed before the request is at the target"
+                 : s->is_consistent
+                     ? "everything but rows that are left out is at the target: see `rebeco status`"
+                     : "some tables are paused: see `rebeco status`");
+    if (all)
+        name_left_out(s, &b);
+    next = answer(j, id, all, b.data);
+    buf_fini(&b);
+    return next;
 }
 
 static double soonest(const struct lead_job *l, double now)
