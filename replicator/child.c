@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -273,7 +274,8 @@ static int open_input(const char *text)
 
     if (fd < 0 || len == 0)
         return fd;
-    if (write(fd, text, len) == (ssize_t)len && lseek(fd, 0, SEEK_SET) == 0)
+    if (fchmod(fd, 0600) == 0 && write(fd, text, len) == (ssize_t)len &&
+        lseek(fd, 0, SEEK_SET) == 0)
         return fd;
     close(fd);
     return -1;

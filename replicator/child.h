@@ -2,8 +2,9 @@
  *
  * The program gets an empty standard input or a short text there, our environment with additions,
  * and up to two open files as its descriptors 3 and 4. It is the leader of a process group of its
- * own, and the kernel ends it when we die. Secrets go into the environment, never into the
- * arguments. The loop must be the default loop: only that one hears of ended children. */
+ * own, and the kernel ends it when we die. Secrets go into the short text, a file in memory that
+ * only our user may open, never into arguments or environment. The loop must be the default loop:
+ * only that one hears of ended children. */
 #ifndef CHILD_H
 #define CHILD_H
 

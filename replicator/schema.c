@@ -235,6 +235,7 @@ static enum job_next run_restore(struct schema_copy *s)
     struct child_program p = {.path = s->tool->restore,
                               .arguments = arguments,
                               .environment = s->logins[JOB_TARGET].environment,
+                              .input = s->logins[JOB_TARGET].passfile,
                               .files = {s->archive, s->use_list},
                               .output_file = -1};
     int n = 7;

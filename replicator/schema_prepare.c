@@ -159,6 +159,7 @@ static enum job_next dump(struct job *j)
     struct schema_copy *s = of_prepare(j);
     struct child_program p = {.path = s->tool->dump,
                               .environment = s->logins[JOB_SOURCE].environment,
+                              .input = s->logins[JOB_SOURCE].passfile,
                               .files = {-1, -1},
                               .timeout_s = DUMP_TIMEOUT_S};
     struct error e;

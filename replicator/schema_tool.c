@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TOOLS_MAX = 64, OLDEST_MAJOR = 12 };
+enum { TOOLS_MAX = 64, OLDEST_MAJOR = 13 }; /* older ones cut long passwords off */
 
 /* ------------------------------------------------------------------ finding */
 
@@ -167,24 +167,35 @@ static void add_defaults(struct buf *b, const char *application, double timeout_
     add_number(b, "tcp_user_timeout", timeout_s * 1000);
 }
 
+/* A line of libpq's password file, which fits every server. */
+static char *passfile_new(const char *password)
+{
+    struct buf b;
+
+    buf_init(&b);
+    buf_text(&b, "*:*:*:*:");
+    for (const char *s = password; *s; s++) {
+        if (*s == ':' || *s == '\\')
+            buf_text(&b, "\\");
+        buf_append(&b, s, 1);
+    }
+    buf_text(&b, "\n");
+    return b.data;
+}
+
 static bool add_secret(struct schema_login *l, const PQconninfoOption *o, struct error *e)
 {
-    size_t n = 0;
-
-    while (n < 3 && l->secrets[n])
-        n++;
-    if (o->envvar == NULL || n == 3) {
-        error_set(e, "The parameter %s of a database's URL cannot be given to pg_dump in secret",
-                  o->keyword);
-        error_hint(e,
-                   "Load the schema yourself and set `schema: expect`, or use a connection that "
-                   "does not need %s.",
-                   o->keyword);
-        return false;
+    if (strcmp(o->keyword, "password") == 0 && strpbrk(o->val, "\r\n") == NULL) {
+        l->passfile = passfile_new(o->val);
+        return true;
     }
-    if (asprintf(&l->secrets[n], "%s=%s", o->envvar, o->val) < 0)
-        abort();
-    return true;
+    error_set(e, "The parameter %s of a database's URL cannot be given to pg_dump in secret",
+              o->keyword);
+    error_hint(e,
+               "Load the schema yourself and set `schema: expect`, or use a connection that "
+               "does not need %s.",
+               o->keyword);
+    return false;
 }
 
 static bool add_options(struct schema_login *l, struct buf *b, const PQconninfoOption *o,
@@ -205,9 +216,9 @@ static void set_environment(struct schema_login *l)
 {
     int n = 0;
 
-    for (int i = 0; l->secrets[i]; i++)
-        l->environment[n++] = l->secrets[i];
-    l->environment[n++] = "LC_ALL=C"; /* we read what they say */
+    if (l->passfile)
+        l->environment[n++] = "PGPASSWORD"; /* which libpq would prefer */
+    l->environment[n++] = "LC_ALL=C";       /* we read what they say */
     l->environment[n++] = "LANGUAGE";
     l->environment[n++] = "PGCLIENTENCODING=UTF8";
     l->environment[n++] = "PG_COLOR=never";
@@ -232,6 +243,8 @@ bool schema_login_init(struct schema_login *l, const char *url, const char *pass
             o->val = strdup(password);
         }
     good = add_options(l, &conninfo, options, e);
+    if (l->passfile)
+        add_parameter(&conninfo, "passfile", "/proc/self/fd/0");
     PQconninfoFree(options);
     l->conninfo = conninfo.data;
     set_environment(l);
@@ -240,8 +253,9 @@ bool schema_login_init(struct schema_login *l, const char *url, const char *pass
 
 void schema_login_fini(struct schema_login *l)
 {
-    for (int i = 0; i < 4; i++)
-        free(l->secrets[i]);
+    if (l->passfile)
+        explicit_bzero(l->passfile, strlen(l->passfile));
+    free(l->passfile);
     free(l->conninfo);
     memset(l, 0, sizeof *l);
 }

@@ -23,9 +23,9 @@ struct schema_tools {
 
 /* Where a program connects to, and its environment. */
 struct schema_login {
-    char *conninfo;              /* without secrets, for the argument --dbname */
-    char *secrets[4];            /* "PGPASSWORD=..." */
-    const char *environment[16]; /* for a struct child_program; points into secrets */
+    char *conninfo;             /* without secrets, for the argument --dbname */
+    char *passfile;             /* libpq's password file, for its standard input; NULL: none */
+    const char *environment[8]; /* for a struct child_program */
 };
 
 /* Finds the programs in the usual folders and in PATH; nothing is run. Lives in the arena. */
@@ -38,7 +38,7 @@ const struct schema_tool *schema_tool_choose(const struct schema_tools *t, int s
                                              struct error *e);
 
 /* Makes the connection of a program from any libpq URL or conninfo; every parameter is kept, and
- * secrets go into the environment. `password` replaces the URL's when not NULL. False and the error
+ * the password goes into a file. `password` replaces the URL's when not NULL. False and the error
  * when the URL cannot be read, or holds a secret that libpq takes from nowhere but the URL. */
 bool schema_login_init(struct schema_login *l, const char *url, const char *password,
                        const char *application, double network_timeout_s, struct error *e);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -31,7 +32,7 @@ static void test_the_fitting_one_is_chosen(void **state)
         {{13, 15, 17, 18}, 17, 15, 17}, {{13, 15, 17, 18}, 14, 16, 17},
         {{13, 15}, 13, 18, 15},         {{13, 15}, 15, 16, 15},
         {{13, 15}, 16, 16, 0},          {{0, 0}, 15, 15, 0},
-        {{11, 12}, 10, 11, 12},         {{18, 13, 16}, 13, 13, 13},
+        {{12, 13}, 10, 11, 13},         {{18, 13, 16}, 13, 13, 13},
         {{18, 17}, 13, 13, 17},
     };
 
@@ -82,12 +83,17 @@ static const char *parameter(const char *conninfo, const char *keyword)
     return found ? value : NULL;
 }
 
+/* The password as it stands in the file; in the environment there is none. */
 static const char *secret(const struct schema_login *l)
 {
+    static char value[200];
+
     for (int i = 0; l->environment[i]; i++)
-        if (strncmp(l->environment[i], "PGPASSWORD=", 11) == 0)
-            return l->environment[i] + 11;
-    return NULL;
+        assert_int_not_equal(strncmp(l->environment[i], "PGPASSWORD=", 11), 0);
+    if (l->passfile == NULL)
+        return NULL;
+    assert_int_equal(sscanf(l->passfile, "*:*:*:*:%199[^\n]\n", value), 1);
+    return value;
 }
 
 static void test_every_parameter_but_the_password_is_kept(void **state)
@@ -133,9 +139,17 @@ static void test_a_password_of_its_own_replaces_the_urls(void **state)
     assert_true(schema_login_init(&l, "host=h password=old", "new one", "a", 15, &e));
     assert_string_equal(secret(&l), "new one");
     assert_null(strstr(l.conninfo, "old"));
+    assert_string_equal(parameter(l.conninfo, "passfile"), "/proc/self/fd/0");
     schema_login_fini(&l);
-    assert_true(schema_login_init(&l, "host=h", NULL, "a", 15, &e));
+    assert_true(schema_login_init(&l, "host=h passfile=/mine", "a:b\\c*", "a", 15, &e));
+    assert_string_equal(secret(&l), "a\\:b\\\\c*");
+    assert_string_equal(parameter(l.conninfo, "passfile"), "/proc/self/fd/0");
+    schema_login_fini(&l);
+    assert_true(schema_login_init(&l, "host=h passfile=/mine", NULL, "a", 15, &e));
     assert_null(secret(&l));
+    assert_string_equal(parameter(l.conninfo, "passfile"), "/mine");
+    schema_login_fini(&l);
+    assert_false(schema_login_init(&l, "host=h", "two\nlines", "a", 15, &e));
     schema_login_fini(&l);
 }
 
