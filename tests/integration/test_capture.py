@@ -171,7 +171,7 @@ def test_a_sleeping_reader_is_woken(servers):
         listener.raw.notifies.clear()
         return n
 
-    listener.run(statement("capture_wake"))
+    listener.run("SELECT setval('rebeco.nap', 1000)")
     source.run("INSERT INTO t VALUES (1)")
     assert heard() == 0
     assert listener.value(statement("capture_nap")) is True
@@ -223,7 +223,7 @@ def test_removal_leaves_the_catalogs_as_they_were(source):
     for table in ("t", "p"):
         capture(source, table)
     source.run("TRUNCATE rebeco.capture CASCADE")
-    for _, drop in source.run(statement("capture_leftovers")):
+    for _, drop in source.run(statement("uninstall_triggers")):
         source.run(drop)
     source.run("DROP SCHEMA rebeco CASCADE")
     assert source.dump_schema() == before

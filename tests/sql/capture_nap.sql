@@ -4,7 +4,7 @@ CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE r (id int PRIMARY KEY); SELECT
 LISTEN rebeco_wake;
 PREPARE nap AS :capture_nap;
 PREPARE naps AS :capture_await;
-PREPARE wake AS :capture_wake;
+PREPARE wake AS SELECT setval('rebeco.nap', 1000);
 \echo awake
 EXECUTE wake; INSERT INTO t VALUES (1); INSERT INTO r VALUES (1); SELECT last_value FROM rebeco.nap;
 \echo asleep; this server allows prepared transactions, so there is no NOTIFY, but the sequence moves

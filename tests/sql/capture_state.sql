@@ -32,13 +32,11 @@ SELECT test.state('t'), test.log('t'); SELECT test.capture('t'), test.state('t')
 \echo an index made anew does not matter, nor does its name, nor VACUUM FULL
 ALTER INDEX t_pkey RENAME TO k; REINDEX INDEX k; VACUUM FULL t; CLUSTER t USING k; INSERT INTO t VALUES (7); SELECT test.state('t'), test.log('t');
 REINDEX INDEX CONCURRENTLY k; INSERT INTO t VALUES (8); SELECT test.state('t'), test.log('t');
-\echo the statements of the daemon
+\echo what is said of several
 CREATE TABLE u (id int PRIMARY KEY); SELECT test.capture('u'); ALTER TABLE u RENAME id TO key;
-PREPARE stamp AS :capture_stamp;
+PREPARE stamp (int[]) AS SELECT c.id, s.problem, s.is_lossy FROM unnest($1) c (id), rebeco.capture_state(c.id) s WHERE s.problem IS NOT NULL;
 EXECUTE stamp ('{1,2,77}');
 DROP TABLE u; EXECUTE stamp ('{1,2}'); SELECT rebeco.capture_remove(2); EXECUTE stamp ('{1,2}');
-PREPARE leftovers AS :capture_leftovers;
-EXECUTE leftovers;
 \c - postgres
 SET client_min_messages = warning;
 CREATE EXTENSION dblink; GRANT EXECUTE ON FUNCTION dblink_connect_u(text, text) TO app;
