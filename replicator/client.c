@@ -95,3 +95,11 @@ bool client_bool(const PGresult *r, int row, const char *column)
     const char *text = client_text(r, row, column);
     return text != NULL && text[0] == 't';
 }
+
+enum job_next client_need_installed(struct job *j, const PGresult *r)
+{
+    if (client_bool(r, 0, "is_installed"))
+        return JOB_NEXT;
+    return client_refuse(j, "there is nothing of Rebeco at the target",
+                         "`rebeco run` installs it. Is this the right database?");
+}

@@ -32,13 +32,7 @@ static void bind_sync(struct job *j, struct params *p)
 
 static enum job_next result_look(struct job *j, PGresult *r)
 {
-    struct error e;
-    if (client_bool(r, 0, "is_installed"))
-        return JOB_NEXT;
-    error_clear(&e);
-    error_set(&e, "there is nothing of Rebeco at the target");
-    error_hint(&e, "`rebeco run` installs it. Is this the right database?");
-    return job_fail(j, &e);
+    return client_need_installed(j, r);
 }
 
 static enum job_next fail_unknown(struct job *j)

@@ -45,10 +45,7 @@ static enum job_next result_look(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
     q->is_held = client_bool(r, 0, "is_held");
-    if (!client_bool(r, 0, "is_installed"))
-        return client_refuse(j, "there is nothing of Rebeco at the target",
-                             "`rebeco run` installs it. Is this the right database?");
-    return JOB_NEXT;
+    return client_need_installed(j, r);
 }
 
 static enum job_next result_known(struct job *j, PGresult *r)

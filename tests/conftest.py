@@ -93,6 +93,15 @@ def rebeco(source, target, rebecos):
 
 
 @pytest.fixture
+def running(request, source, rebeco):
+    """A daemon in sync, with what the test file's TABLES makes at the source."""
+    source.psql(request.module.TABLES)
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    return rebeco
+
+
+@pytest.fixture
 def proxy():
     """Makes a Proxy in front of a server."""
     made = []

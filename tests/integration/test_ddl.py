@@ -2,7 +2,6 @@
 
 import subprocess
 
-import pytest
 import rig
 
 TABLES = """
@@ -10,14 +9,6 @@ CREATE SCHEMA shop;
 CREATE TABLE shop.item (id int PRIMARY KEY, v text, n int NOT NULL DEFAULT 0);
 INSERT INTO shop.item SELECT i, 'v' || i, i FROM generate_series(1, 300) i;
 """
-
-
-@pytest.fixture
-def running(source, rebeco):
-    source.psql(TABLES)
-    rebeco.start()
-    rebeco.wait_in_sync(60)
-    return rebeco
 
 
 def file(rebeco, sql):

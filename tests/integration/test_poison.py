@@ -3,7 +3,6 @@ person may retry it or leave the row out, which is recorded."""
 
 import json
 
-import pytest
 import rig
 
 TABLES = """
@@ -15,14 +14,6 @@ INSERT INTO shop.item SELECT i, 'v' || i, i FROM generate_series(1, 3000) i;
 INSERT INTO shop.part SELECT 'a' || i, i, 'v' FROM generate_series(1, 10) i;
 INSERT INTO shop.other SELECT i, 'v' || i FROM generate_series(1, 20) i;
 """
-
-
-@pytest.fixture
-def running(source, rebeco):
-    source.psql(TABLES)
-    rebeco.start()
-    rebeco.wait_in_sync(60)
-    return rebeco
 
 
 def table(rebeco, name):
