@@ -64,17 +64,25 @@ AS $$
      WHERE c.oid = relation
 $$;
 
--- The partitions below a table, as below.
-CREATE FUNCTION rebeco.tree_stamp(relation oid) RETURNS text
+-- A table and all partitions below it. Locks nothing, which pg_partition_tree() does.
+CREATE FUNCTION rebeco.tree(relation oid) RETURNS SETOF oid
     LANGUAGE sql STABLE
 AS $$
     WITH RECURSIVE tree AS (
         SELECT relation AS oid
         UNION ALL
-        SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
+        SELECT i.inhrelid FROM tree t JOIN pg_catalog.pg_class p ON p.oid = t.oid AND p.relkind = 'p'
+          JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
     )
+    SELECT t.oid FROM tree t
+$$;
+
+-- The partitions below a table, as below.
+CREATE FUNCTION rebeco.tree_stamp(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
     SELECT md5(string_agg(concat_ws(' ', c.oid, c.relfilenode, c.xmin), ';' ORDER BY c.oid))
-      FROM tree JOIN pg_class c ON c.oid = tree.oid
+      FROM rebeco.tree(relation) tree (oid) JOIN pg_class c ON c.oid = tree.oid
 $$;
 
 -- What changes whenever the table, or one of its partitions, is rewritten, truncated, attached or
@@ -98,13 +106,8 @@ $$;
 CREATE FUNCTION rebeco.tree_capture_stamp(relation oid) RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    WITH RECURSIVE tree AS (
-        SELECT relation AS oid
-        UNION ALL
-        SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
-    )
     SELECT md5(string_agg(concat_ws(' ', tree.oid, t.oid, t.xmin), ';' ORDER BY tree.oid, t.oid))
-      FROM tree LEFT JOIN pg_trigger t ON t.tgrelid = tree.oid
+      FROM rebeco.tree(relation) tree (oid) LEFT JOIN pg_trigger t ON t.tgrelid = tree.oid
 $$;
 
 -- What changes whenever one of our triggers on the table, or on one of its partitions, or their

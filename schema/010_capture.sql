@@ -298,14 +298,8 @@ CREATE FUNCTION rebeco.capture_triggers(capture_id int, relation oid) RETURNS te
 AS $$
 BEGIN
     RETURN (
-        WITH RECURSIVE tree AS (
-            SELECT relation AS oid
-            UNION ALL
-            SELECT i.inhrelid FROM tree JOIN pg_class p ON p.oid = tree.oid AND p.relkind = 'p'
-              JOIN pg_inherits i ON i.inhparent = tree.oid
-        )
         SELECT coalesce(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin), ', ' ORDER BY t.tgrelid, t.tgname), '')
-          FROM tree JOIN pg_trigger t ON t.tgrelid = tree.oid
+          FROM rebeco.tree(relation) tree (oid) JOIN pg_trigger t ON t.tgrelid = tree.oid
          WHERE t.tgfoid = to_regprocedure('rebeco.capture_' || capture_id || '()'));
 END
 $$;
@@ -556,13 +550,8 @@ CREATE FUNCTION rebeco.capture_partitions(relation oid) RETURNS SETOF oid
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE tree AS (
-        SELECT c.oid, c.relkind FROM pg_class c WHERE c.oid = relation AND c.relkind = 'p'
-        UNION ALL
-        SELECT c.oid, c.relkind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid AND t.relkind = 'p'
-          JOIN pg_class c ON c.oid = i.inhrelid
-    )
-    SELECT oid FROM tree WHERE relkind = 'r' ORDER BY oid
+    SELECT c.oid FROM rebeco.tree(relation) tree (oid) JOIN pg_class c ON c.oid = tree.oid
+     WHERE c.relkind = 'r' AND c.oid <> relation ORDER BY c.oid
 $$;
 
 -- Drops our triggers of a capture, on the table and wherever else they are: on a partition that was
