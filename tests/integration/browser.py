@@ -108,6 +108,7 @@ class Page:
         return r["result"].get("value")
 
     def wait(self, expression, timeout=30):
+        self.call("Page.bringToFront")  # a page that nobody sees is brought up to date rarely
         return rig.eventually(expression, lambda: self.value(f"Boolean({expression})"), timeout)
 
     def text(self):
