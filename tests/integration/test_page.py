@@ -225,6 +225,7 @@ def test_both_directions_are_one(source, target, rebecos, browser, tmp_path):
     page.wait("document.body.innerText.includes('public.u stands still, from target to source')")
     assert page.text().count("public.u stands still, ") == 1 and page.value("document.querySelectorAll('.needs').length") == 1
     assert "To do: mend what is said above, in the table at the source" in page.text()
+    assert "source: new row for relation" in page.text()
     page.shoot(f"{tmp_path}/two-way-phone.png")
     check_readable(page)
     check_heard(page)
