@@ -1,7 +1,7 @@
 /* Writes metrics row by row: for each its head, then its series of every sync and table.
  *
  * Always true: a series stands there once, and a value that is not known is left out, never 0. */
-#include "metrics_inside.h"
+#include "metrics.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -13,6 +13,7 @@
 #include "batch.h"
 #include "http.h"
 #include "lead.h"
+#include "metrics_inside.h"
 #include "sqlstate.h"
 #include "skip.h"
 #include "status.h"
