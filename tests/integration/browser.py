@@ -8,6 +8,7 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -22,11 +23,20 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
 ANSWER_S = 60
 
 
+def _pipe():
+    """A pipe whose numbers are not those that the browser wants."""
+    ends = os.pipe()
+    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return high
+
+
 class Browser:
     def __init__(self, folder):
-        theirs_in, self._to = os.pipe()
-        self._from, theirs_out = os.pipe()
-        argv = ["sh", "-c", f'exec chromium "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", *FLAGS,
+        theirs_in, self._to = _pipe()
+        self._from, theirs_out = _pipe()
+        argv = ["bash", "-c", f'exec chromium "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", *FLAGS,
                 f"--user-data-dir={folder}/profile", "about:blank"]
         env = {**os.environ, "HOME": str(folder), "TZ": "UTC", "LANG": "C.UTF-8"}
         self._log = open(f"{folder}/chromium.log", "wb")
