@@ -133,7 +133,9 @@ static enum job_next take_source_catalog(struct job *j, PGresult *r)
     struct copier *c = copier_of(j);
     struct error e = {0};
 
-    return lead_read_source(j->sync, r, &c->source_catalog, &e) ? JOB_NEXT : job_fail(j, &e);
+    if (!lead_read_catalog(j->sync, JOB_SOURCE, r, c->catalogs, &e))
+        return job_fail(j, &e);
+    return JOB_NEXT;
 }
 
 static enum job_next take_target_catalog(struct job *j, PGresult *r)
@@ -141,8 +143,9 @@ static enum job_next take_target_catalog(struct job *j, PGresult *r)
     struct copier *c = copier_of(j);
     struct error e = {0};
 
-    if (!lead_read_target(j->sync, r, &c->source_catalog, &e))
+    if (!lead_read_catalog(j->sync, JOB_TARGET, r, c->catalogs, &e))
         return job_fail(j, &e);
+    lead_pair_catalogs(j->sync, c->catalogs);
     lead_attach_relations(j->sync);
     c->has_read = true;
     c->read_at = ev_now(j->loop);
@@ -260,10 +263,12 @@ static const struct job_step steps[] = {
     {.name = "source catalog",
      .sql = &sql_catalog_relations,
      .side = JOB_SOURCE,
+     .bind = lead_bind_source_catalog,
      .result = take_source_catalog},
     {.name = "target catalog",
      .sql = &sql_catalog_relations,
      .side = JOB_TARGET,
+     .bind = lead_bind_target_catalog,
      .result = take_target_catalog},
     {.name = "tables now",
      .sql = &sql_copier_tables,
@@ -341,7 +346,8 @@ void copier_free(struct copier *c)
 {
     if (c == NULL)
         return;
-    catalog_free(c->source_catalog);
+    for (int side = 0; side < JOB_SIDES; side++)
+        catalog_free(c->catalogs[side]);
     job_fini(&c->job);
     free(c);
 }

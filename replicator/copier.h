@@ -12,9 +12,9 @@ struct sync;
 struct copier {
     struct job job;
     struct sync *sync;
-    struct catalog *source_catalog; /* read, until its other half is */
-    const char *known_source;       /* arena: the leader's, as system/database */
-    const char *snapshot_ids;       /* arena: arrays for the statement that makes statements */
+    struct catalog *catalogs[JOB_SIDES]; /* read, until both are */
+    const char *known_source;            /* arena: the leader's, as system/database */
+    const char *snapshot_ids;            /* arena: arrays for the statement that makes statements */
     const char *snapshot_names;
     double read_at;      /* ev_now when tables and catalogs were read */
     bool has_read;       /* they are known */

@@ -33,13 +33,20 @@ const char *lead_keep(struct job *j, const PGresult *r, int field)
     return PQgetisnull(r, 0, field) ? NULL : arena_strdup(j->arena, PQgetvalue(r, 0, field));
 }
 
+static void drop_catalogs(struct lead_job *l)
+{
+    for (int side = 0; side < JOB_SIDES; side++) {
+        catalog_free(l->catalogs[side]);
+        l->catalogs[side] = NULL;
+    }
+}
+
 static void begin(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
     sync_lost_lead(j->sync);
-    catalog_free(l->source_catalog);
-    l->source_catalog = NULL;
+    drop_catalogs(l);
     l->schema_tried = false;
     l->table = NULL;
     l->install_side = JOB_TARGET;
@@ -76,22 +83,6 @@ static void bind_consumer_only(struct job *j, struct params *p)
 
 /* ------------------------------------------------------------------ tables and catalogs */
 
-static enum job_next take_source_catalog(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-    struct error e = {0};
-
-    return lead_read_source(j->sync, r, &l->source_catalog, &e) ? JOB_NEXT : job_fail(j, &e);
-}
-
-static enum job_next take_target_catalog(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-    struct error e = {0};
-
-    return lead_read_target(j->sync, r, &l->source_catalog, &e) ? JOB_NEXT : job_fail(j, &e);
-}
-
 /* What does not fit any more is found right after. */
 void lead_attach_relations(struct sync *s)
 {
@@ -127,7 +118,7 @@ static enum job_next enter_reconcile(struct job *j)
 void lead_schema_done(struct lead_job *l)
 {
     if (job_is_at(&l->job, "reconcile"))
-        job_continue(&l->job, job_goto(&l->job, "source catalog"));
+        job_continue(&l->job, job_goto(&l->job, "catalogs"));
 }
 
 /* ------------------------------------------------------------------ leading */
@@ -226,14 +217,7 @@ static const struct job_step steps[] = {
      .bind = lead_bind_table},
     {.name = "orphan forgotten", .enter = lead_enter_orphan_forgotten},
     {.name = "listen", .sql = &sql_listen_command, .side = JOB_TARGET},
-    {.name = "source catalog",
-     .sql = &sql_catalog_relations,
-     .side = JOB_SOURCE,
-     .result = take_source_catalog},
-    {.name = "target catalog",
-     .sql = &sql_catalog_relations,
-     .side = JOB_TARGET,
-     .result = take_target_catalog},
+    {.name = "catalogs", .enter = lead_enter_catalogs, .event = lead_catalogs_event},
     {.name = "reconcile", .enter = enter_reconcile},
     {.name = "forget", .enter = lead_enter_forget},
     {.name = "forget at target",
@@ -325,6 +309,7 @@ static const struct job_step steps[] = {
     {.name = "source stamp",
      .sql = &sql_catalog_stamp,
      .side = JOB_SOURCE,
+     .bind = upkeep_bind_source_stamp,
      .result = upkeep_take_source_stamp},
     {.name = "captures",
      .sql = &sql_capture_glance,
@@ -338,6 +323,7 @@ static const struct job_step steps[] = {
     {.name = "target stamp",
      .sql = &sql_catalog_stamp,
      .side = JOB_TARGET,
+     .bind = upkeep_bind_target_stamp,
      .result = upkeep_take_target_stamp},
     {0},
 };
@@ -408,7 +394,7 @@ void lead_stop(struct lead_job *l)
 void lead_free(struct lead_job *l)
 {
     upkeep_begin(l); /* lets go of waiting requests */
-    catalog_free(l->source_catalog);
+    drop_catalogs(l);
     job_fini(&l->job);
     free(l->status);
     free(l);

@@ -42,9 +42,10 @@ struct lead_job {
     double refused_since;        /* ev_now since when logins are refused, 0: they are not */
     /* The table in hand. */
     struct table *table;
-    struct catalog *source_catalog; /* read, until its other half is */
-    const char *chunks;             /* arena */
-    bool is_blocked;                /* a lock could not be had */
+    struct catalog *catalogs[JOB_SIDES]; /* read, until both are */
+    int catalogs_due;                    /* answers */
+    const char *chunks;                  /* arena */
+    bool is_blocked;                     /* a lock could not be had */
     /* Keeping watch: ev_now when each is due. */
     double status_due;
     double rotate_due;
@@ -52,7 +53,8 @@ struct lead_job {
     double commands_due;
     double reconcile_due;
     char stamps[JOB_SIDES][160];
-    char captures[160]; /* what capture_glance said last */
+    char moments[JOB_SIDES][40]; /* when they were made: the snapshot, hashed */
+    char captures[160];          /* what capture_glance said last */
     enum sync_phase recorded_phase;
     struct list kicks;
     /* The request in hand. */

@@ -10,6 +10,8 @@
 #include "shaping.h"
 #include "skip.h"
 
+#define CATALOG_TIMEOUT_S 60.
+
 /* ------------------------------------------------------------------ tables */
 
 void table_set_layouts(struct table *t, const char *source, const char *target)
@@ -146,25 +148,61 @@ void lead_retry(struct table *t)
 
 /* ------------------------------------------------------------------ both ends' catalogs */
 
-bool lead_read_source(struct sync *s, const PGresult *r, struct catalog **source, struct error *e)
+void lead_bind_source_catalog(struct job *j, struct params *p)
 {
-    catalog_free(*source);
-    *source = catalog_new(r, e);
-    if (*source)
-        shaping_apply(*source, s->config);
-    return *source != NULL;
+    (void)j;
+    params_bool(p, true);
 }
 
-bool lead_read_target(struct sync *s, const PGresult *r, struct catalog **source, struct error *e)
+void lead_bind_target_catalog(struct job *j, struct params *p)
 {
-    struct catalog *target = catalog_new(r, e);
+    (void)j;
+    params_bool(p, false);
+}
 
-    if (target == NULL)
-        return false;
+bool lead_read_catalog(struct sync *s, enum job_side side, const PGresult *r,
+                       struct catalog *read[JOB_SIDES], struct error *e)
+{
+    catalog_free(read[side]);
+    read[side] = catalog_new(r, e);
+    if (read[side] && side == JOB_SOURCE)
+        shaping_apply(read[side], s->config);
+    return read[side] != NULL;
+}
+
+void lead_pair_catalogs(struct sync *s, struct catalog *read[JOB_SIDES])
+{
     catalog_pair_release(s->catalogs);
-    s->catalogs = catalog_pair_new(*source, target);
-    *source = NULL;
-    return true;
+    s->catalogs = catalog_pair_new(read[JOB_SOURCE], read[JOB_TARGET]);
+    read[JOB_SOURCE] = read[JOB_TARGET] = NULL;
+}
+
+/* Both ends are asked at the same time: with many tables this is most of a start. */
+enum job_next lead_enter_catalogs(struct job *j)
+{
+    lead_of(j)->catalogs_due = JOB_SIDES;
+    for (int side = 0; side < JOB_SIDES; side++) {
+        params_clear(&j->params);
+        params_bool(&j->params, side == JOB_SOURCE);
+        conn_execute(job_conn(j, (enum job_side)side), &sql_catalog_relations, &j->params,
+                     CONN_TEXT, CATALOG_TIMEOUT_S);
+    }
+    return JOB_WAIT;
+}
+
+enum job_next lead_catalogs_event(struct job *j, enum job_side side, const struct conn_message *m)
+{
+    struct lead_job *l = lead_of(j);
+    struct error e = {0};
+
+    if (m->event == CONN_RESULT && job_result_failed(m->result))
+        return job_fail_result(j, side, m->result);
+    if (m->event == CONN_RESULT && !lead_read_catalog(j->sync, side, m->result, l->catalogs, &e))
+        return job_fail(j, &e);
+    if (m->event != CONN_DONE || --l->catalogs_due > 0)
+        return JOB_WAIT;
+    lead_pair_catalogs(j->sync, l->catalogs);
+    return JOB_NEXT;
 }
 
 enum job_next lead_take_lsn(struct job *j, PGresult *r)

@@ -99,11 +99,16 @@ enum job_next lead_table_event(struct job *j, enum job_side side, const struct c
 enum job_next lead_take_capture(struct job *j, PGresult *r);
 enum job_next lead_enter_empty(struct job *j);
 
-/* The source's catalog of a reading, shaped as the configuration says, in the place of what *source
- * was. False and the error when it cannot be understood. */
-bool lead_read_source(struct sync *s, const PGresult *r, struct catalog **source, struct error *e);
-/* Then the target's: the two are the sync's latest reading from here on, and *source is NULL. */
-bool lead_read_target(struct sync *s, const PGresult *r, struct catalog **source, struct error *e);
+/* One end's catalog of a reading, the source's shaped as the configuration says, in the place of
+ * what read[side] was. */
+bool lead_read_catalog(struct sync *s, enum job_side side, const PGresult *r,
+                       struct catalog *read[JOB_SIDES], struct error *e);
+/* Both have been read: they become the sync's. */
+void lead_pair_catalogs(struct sync *s, struct catalog *read[JOB_SIDES]);
+void lead_bind_source_catalog(struct job *j, struct params *p);
+void lead_bind_target_catalog(struct job *j, struct params *p);
+enum job_next lead_enter_catalogs(struct job *j);
+enum job_next lead_catalogs_event(struct job *j, enum job_side side, const struct conn_message *m);
 /* What is there now has all captures behind it: a follower must be as far. */
 enum job_next lead_take_lsn(struct job *j, PGresult *r);
 

@@ -55,8 +55,8 @@ void upkeep_begin(struct lead_job *l)
     l->stamp_due = 0;
     l->commands_due = 0;
     l->reconcile_due = 0;
-    l->stamps[JOB_SOURCE][0] = '\0';
-    l->stamps[JOB_TARGET][0] = '\0';
+    for (int side = 0; side < JOB_SIDES; side++)
+        l->stamps[side][0] = l->moments[side][0] = '\0';
     l->captures[0] = '\0';
     l->recorded_phase = SYNC_STARTING;
     l->command_id = 0;
@@ -211,7 +211,7 @@ enum job_next upkeep_watch(struct job *j)
     if (now >= l->commands_due)
         return go(j, &l->commands_due, COMMANDS_S, "commands");
     if (wants_reconcile(l, now))
-        return job_goto(j, "source catalog");
+        return job_goto(j, "catalogs");
     if (now >= l->stamp_due)
         return go(j, &l->stamp_due, is_anything_paused(s) ? STAMP_PAUSED_S : STAMP_S,
                   "source stamp");
@@ -487,16 +487,33 @@ enum job_next upkeep_take_summarize(struct job *j, PGresult *r)
  * not be seen otherwise. */
 static bool has_changed(struct lead_job *l, enum job_side side, const PGresult *r)
 {
-    bool changed = strncmp(l->stamps[side], PQgetvalue(r, 0, 0), sizeof l->stamps[side] - 1) != 0;
+    const char *now = PQgetvalue(r, 0, 1);
+    bool changed;
 
-    snprintf(l->stamps[side], sizeof l->stamps[side], "%s", PQgetvalue(r, 0, 0));
+    if (PQgetisnull(r, 0, 1))
+        return false;
+    changed = strncmp(l->stamps[side], now, sizeof l->stamps[side] - 1) != 0;
+    snprintf(l->stamps[side], sizeof l->stamps[side], "%s", now);
+    snprintf(l->moments[side], sizeof l->moments[side], "%s", PQgetvalue(r, 0, 0));
     return changed;
+}
+
+void upkeep_bind_source_stamp(struct job *j, struct params *p)
+{
+    params_text(p, lead_of(j)->moments[JOB_SOURCE]);
+}
+
+void upkeep_bind_target_stamp(struct job *j, struct params *p)
+{
+    params_text(p, lead_of(j)->moments[JOB_TARGET]);
 }
 
 enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r)
 {
-    j->sync->wants_catalog |= has_changed(lead_of(j), JOB_SOURCE, r);
-    return JOB_NEXT;
+    struct lead_job *l = lead_of(j);
+
+    j->sync->wants_catalog |= has_changed(l, JOB_SOURCE, r);
+    return PQgetisnull(r, 0, 1) && l->captures[0] ? job_goto(j, "target stamp") : JOB_NEXT;
 }
 
 /* A table whose triggers are gone logs nothing, so no batch would ever look at its capture. */

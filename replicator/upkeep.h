@@ -24,6 +24,8 @@ enum job_next upkeep_take_problems(struct job *j, PGresult *r);
 void upkeep_bind_rotate(struct job *j, struct params *p);
 enum job_next upkeep_take_rotate(struct job *j, PGresult *r);
 enum job_next upkeep_take_summarize(struct job *j, PGresult *r);
+void upkeep_bind_source_stamp(struct job *j, struct params *p);
+void upkeep_bind_target_stamp(struct job *j, struct params *p);
 enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r);
 enum job_next upkeep_take_captures(struct job *j, PGresult *r);
 void upkeep_bind_lost_captures(struct job *j, struct params *p);

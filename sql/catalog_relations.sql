@@ -1,4 +1,7 @@
--- All tables of the users, each as one JSON object; partitions are part of their root.
+-- All tables of the users, each as one JSON object; partitions are part of their root. Waits for no lock
+-- on a table: an index that is built at the target may take an hour. A size needs a lock, so that it is
+-- estimated where somebody holds the table.
+-- $1 boolean: with sizes
 -- Result: document json {oid, schema, name, kind, bytes, rows, shape, layout, key_index, key_immediate,
 -- key [names], only (read without children), has_rules, is_referenced, has_actions, references [oids], masters [oids], has_side_cascade,
 -- foreign_keys (the stamp of all), columns [{name, type, full_type, cast, output,
@@ -28,6 +31,10 @@ WITH foreign_keys AS MATERIALIZED (
                          coalesce(pg_catalog.pg_partition_root(f.confrelid), f.confrelid)) y) END AS rules, f.conindid AS by_index,
            f.confdeltype = 'c' AND EXISTS (SELECT 1 FROM pg_catalog.pg_constraint m WHERE m.contype = 'f' AND m.confrelid = f.conrelid) AS goes_on
       FROM pg_catalog.pg_constraint f WHERE f.contype = 'f'
+), held AS MATERIALIZED (
+    SELECT l.relation FROM pg_catalog.pg_locks l
+     WHERE $1::boolean AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+       AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 )
 SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
@@ -35,18 +42,23 @@ SELECT json_build_object(
     'is_referenced', pointed.acts IS NOT NULL, 'has_actions', coalesce(pointed.acts, false), 'references', coalesce(points.parents, '[]'), 'masters', coalesce(points.masters, '[]'), 
     'has_side_cascade', EXISTS (SELECT 1 FROM foreign_keys y WHERE y.parent = c.oid AND y.goes_on AND y.by_index IS DISTINCT FROM k.index_oid),
     'foreign_keys', stamp.all_of_them,
-    'bytes', CASE c.relkind WHEN 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE p.bytes END,
-    'rows', greatest(CASE c.relkind WHEN 'r' THEN c.reltuples ELSE p.rows END, 0)::bigint,
+    'bytes', size.bytes, 'rows', size.rows,
     'shape', rebeco.table_shape(c.oid), 'layout', rebeco.table_layout(c.oid),
     'key_index', k.index_oid::bigint, 'key_immediate', k.is_immediate, 'key', coalesce(k.names, '[]'),
     'columns', coalesce(a.columns, '[]')) AS document
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN LATERAL (
-        SELECT coalesce(pg_catalog.sum(pg_catalog.pg_table_size(t.relid)), 0)::bigint AS bytes,
-               coalesce(pg_catalog.sum(l.reltuples) FILTER (WHERE l.reltuples > 0), 0) AS rows
-          FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON l.oid = t.relid
-         WHERE t.isleaf AND c.relkind = 'p') p ON true
+ CROSS JOIN LATERAL (
+        WITH RECURSIVE tree AS (
+            SELECT c.oid
+            UNION ALL
+            SELECT i.inhrelid FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid WHERE c.relkind = 'p'
+        )
+        SELECT coalesce(pg_catalog.sum(CASE WHEN l.oid IN (SELECT h.relation FROM held h) THEN l.relpages * pg_catalog.current_setting('block_size')::bigint
+                                            WHEN $1::boolean THEN pg_catalog.pg_table_size(l.oid) ELSE 0 END), 0)::bigint AS bytes,
+               coalesce(pg_catalog.sum(l.reltuples) FILTER (WHERE l.reltuples > 0), 0)::bigint AS rows
+          FROM tree t JOIN pg_catalog.pg_class l ON l.oid = t.oid
+         WHERE l.relkind = 'r') size
  CROSS JOIN (SELECT rebeco.foreign_keys_stamp() AS all_of_them OFFSET 0) stamp
   LEFT JOIN (SELECT k.parent, pg_catalog.bool_or(k.acts) AS acts FROM foreign_keys k GROUP BY k.parent) pointed ON pointed.parent = c.oid
   LEFT JOIN (SELECT k.child, json_agg(DISTINCT k.parent::bigint) AS parents,
