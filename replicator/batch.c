@@ -74,6 +74,7 @@ static void begin(struct job *j)
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
     b->owes_conflicts = true;
+    batch_forget_quiet(b);
     skip_begin(b->sync);
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
         container_of(l, struct table, in_sync)->is_recording = false;
@@ -159,6 +160,7 @@ static enum job_next enter_judge(struct job *j)
     struct batch_job *b = batch_of(j);
 
     if (!batch_is_due(b)) {
+        batch_note_quiet(b);
         batch_say(b, &sql_commit);
         return batch_sync_source(b); /* then "quiet" */
     }
@@ -262,6 +264,7 @@ static enum job_next enter_check(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
+    b->read_s = ev_time();
     if (b->has_moved)
         return again(b, "a table was rewritten, truncated or altered while it was read");
     return b->is_flushed ? job_goto(j, "late") : JOB_NEXT;
@@ -342,17 +345,19 @@ static enum job_next enter_committed(struct job *j)
     return ev_time() - b->confirmed_s < CONFIRM_EVERY_S ? job_goto(j, "rest") : JOB_NEXT;
 }
 
-/* The source gets as much rest as the batch took, unless much is waiting. */
+/* The source gets as much rest as it had work with the batch, unless much is waiting. While the
+ * target writes and commits it rests already. */
 static enum job_next enter_rest(struct job *j)
 {
     struct batch_job *b = batch_of(j);
-    double rest_s = b->sync->last_batch_s;
+    double rest_s = b->changes > MANY_CHANGES ? 0 : b->read_s - b->taken_s;
 
-    if (b->changes > MANY_CHANGES)
-        rest_s = 0;
     if (rest_s < b->sync->config->poll_s)
         rest_s = b->sync->config->poll_s;
-    return job_sleep(j, rest_s < REST_MAX_S ? rest_s : REST_MAX_S, job_goto(j, "record"));
+    if (rest_s > REST_MAX_S)
+        rest_s = REST_MAX_S;
+    rest_s -= ev_time() - b->read_s;
+    return job_sleep(j, rest_s > 0 ? rest_s : 0, job_goto(j, "record"));
 }
 
 /* ------------------------------------------------------------------ the job */
@@ -420,6 +425,8 @@ static const struct job_step steps[] = {
     {.name = "meet", .enter = batch_enter_meet, .event = on_event},
     {.name = "recent", .enter = batch_enter_recent, .event = on_event},
     {.name = "share", .enter = batch_enter_share, .event = on_event},
+    {.name = "glance", .enter = batch_enter_glance, .event = on_event},
+    {.name = "glanced", .enter = batch_enter_glanced},
     {.name = "snapshot", .enter = enter_snapshot, .event = on_event},
     {.name = "compare", .enter = batch_enter_compare, .event = on_event},
     {.name = "judge", .enter = enter_judge, .event = on_event},
@@ -502,6 +509,7 @@ void batch_free(struct batch_job *b)
     apply_fini(&b->apply);
     arena_free(b->arena);
     free(b->group);
+    free(b->quiet_at);
     ring_fini(&b->sent);
     free(b);
 }

@@ -54,6 +54,7 @@ enum batch_answer {
     BATCH_CHECK,
     BATCH_NAP,
     BATCH_DISTURBED,
+    BATCH_GLANCE,
     BATCH_TEXT
 };
 
@@ -81,6 +82,7 @@ struct batch_job {
     char *taken_at;
     char *insert_lsn;
     double taken_s; /* ev_now when the snapshot was asked for */
+    double read_s;  /* ev_time when the source had answered all */
     double found_s; /* when changes were last found */
     bool has_running;
     int64_t changes;
@@ -108,6 +110,9 @@ struct batch_job {
     bool writers_notify;   /* and may do so here */
     bool is_disturbed;     /* a writer came by since the nap */
     int quiet_rounds;      /* probes in a row that found nothing */
+    char *quiet_at;        /* the snapshot in which the last of them did (malloc); NULL: none */
+    bool is_unmoved;       /* it still is the source's */
+    double glanced_s;      /* ev_now when that was asked */
     double running_wait_s; /* how long to wait for writers from before the nap */
     double confirmed_s;    /* ev_now of the last confirmation to the source */
     bool confirm_due;

@@ -6,6 +6,8 @@
  * and while such a one runs the waits are short. A slow timer covers everything else. */
 #include "batch_quiet.h"
 
+#include <stdlib.h>
+
 #include "batch_judge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
@@ -32,6 +34,44 @@ static double quiet_s(struct batch_job *b)
     else
         b->running_wait_s = b->running_wait_s < SLOW_S ? 2 * b->running_wait_s : SLOW_S;
     return b->running_wait_s;
+}
+
+void batch_note_quiet(struct batch_job *b)
+{
+    batch_forget_quiet(b);
+    if (batch_is_idle(b) && !batch_owes_whole(b))
+        b->quiet_at = mem_strdup(b->until);
+}
+
+void batch_forget_quiet(struct batch_job *b)
+{
+    free(b->quiet_at);
+    b->quiet_at = NULL;
+}
+
+/* The same snapshot sees the same rows: a look at each change log would find nothing, again. */
+enum job_next batch_enter_glance(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    b->is_unmoved = false;
+    if (b->quiet_at == NULL || b->quiet_rounds < QUIET_ROUNDS || j->sync->other)
+        return JOB_NEXT;
+    b->glanced_s = ev_time();
+    params_clear(&j->params);
+    batch_ask(b, &sql_batch_snapshot, BATCH_GLANCE);
+    return batch_sync_source(b);
+}
+
+enum job_next batch_enter_glanced(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (!b->is_unmoved)
+        return JOB_NEXT;
+    b->taken_s = b->glanced_s;
+    b->rounds_begun++;
+    return job_goto(j, "quiet");
 }
 
 enum job_next batch_enter_quiet(struct job *j)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "batch_quiet.h"
 #include "layout.h"
 #include "shaping.h"
 #include "skip.h"
@@ -92,6 +93,7 @@ void batch_group_rebuild(struct batch_job *b)
     struct batch_table *old = b->group;
     int old_count = b->group_count;
 
+    batch_forget_quiet(b);
     b->group = mem_alloc(sizeof *b->group * (size_t)(b->sync->table_count + 1));
     b->group_count = 0;
     for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
@@ -522,6 +524,9 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         break;
     case BATCH_NAP:
         b->writers_notify = PQgetvalue(r, 0, 0)[0] == 't';
+        break;
+    case BATCH_GLANCE:
+        b->is_unmoved = b->quiet_at && strcmp(b->quiet_at, PQgetvalue(r, 0, 0)) == 0;
         break;
     case BATCH_DISTURBED:
         b->is_disturbed = PQgetvalue(r, 0, 0)[0] == 't';

@@ -119,7 +119,7 @@ enum job_next batch_enter_meet(struct job *j)
 
     b->both_idle = false;
     if (o == NULL || !two_way_is_coupled(b->sync))
-        return job_goto(j, "snapshot");
+        return job_goto(j, "glance");
     if (o->waits_at == AT_MEET && !have_same_tables(b, o)) {
         release(o, "record");
         return job_sleep(j, MISMATCH_S, job_goto(j, "record"));
