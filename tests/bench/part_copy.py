@@ -5,7 +5,7 @@ import os
 import floor
 import peers
 import rig
-from scene import SCALE, Failed, Memory, Others, Scene, check_arrived, family, rebeco, stopwatch
+from scene import SCALE, Failed, Memory, Others, Scene, check_arrived, digest, family, rebeco, stopwatch
 
 
 def children():
@@ -133,6 +133,7 @@ WHO = {
 def copy(report):
     """A round: each in turn into an empty target, with checksums after each."""
     with Scene() as scene:
+        source = digest(scene.source)
         for n in report.rounds():
             for who in report.in_turn(WHO, n):
                 with report.attempt("copy", who, n):
@@ -140,7 +141,7 @@ def copy(report):
                     scene.checkpoint()
                     others = Others()
                     figures = timed()
-                    check_arrived(scene)
+                    check_arrived(scene, source=source)
                     report.add("copy", who, n, others=others.share(), **figures)
                 if who.startswith("rebeco"):
                     scene.source.run("SET client_min_messages = warning; DROP SCHEMA IF EXISTS rebeco CASCADE")

@@ -79,10 +79,11 @@ class _Group:
         settle(self.r)
         self.r.terminate(60)
         self.logical, self.bucardo = peers.Logical(scene, "logical"), peers.Bucardo(scene, "bucardo_copy")
+        used = [name for name, who in (("logical", "logical replication"), ("bucardo_copy", "bucardo")) if report.wanted(who)]
         with scene.target.admin("postgres") as c:
-            for name in ("logical", "bucardo_copy"):
+            for name in used:
                 c.run(f"CREATE DATABASE {name} TEMPLATE app STRATEGY file_copy")
-        for name in ("logical", "bucardo_copy"):
+        for name in used:
             scene.target.run("DROP SCHEMA rebeco CASCADE", user="postgres", database=name)
         self.has = {}
         if report.wanted("logical replication"):

@@ -30,6 +30,8 @@ class Captures:
         r.drop()
         self.on_off("rebeco_", False)
         for name, tool in (("bucardo", peers.Bucardo(s)), ("slony", peers.Slony(s))):
+            if not self.report.wanted(name):
+                continue
             with self.report.attempt(None, name, 1):
                 tool.install()
                 tool.triggers(False)

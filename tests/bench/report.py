@@ -76,6 +76,7 @@ class Report:
             if os.environ.get("TRACE"):
                 traceback.print_exc()
             self.failures.setdefault(part, {})[who] = str(e)[-500:]
+        self.write()
 
     def add(self, part, who, n, others=0.0, **values):
         for name, value in values.items():
