@@ -255,10 +255,10 @@ EXTENSIONS = {
     "ltree": {"ltree": ("public.ltree", _of("", "Top", "Top.Science.Astronomy"), True)},
 }
 
-# What ALTER TABLE .. TYPE makes of a type, and how.
+# What ALTER TABLE .. TYPE makes of any value of a type: the target may still have rows that are gone at the source.
 RETYPE = {
     "smallint": ("int", "bigint", "numeric", "text"), "int": ("bigint", "numeric", "text", "float8"), "bigint": ("numeric", "text"),
-    "varchar": ("text",), "char": ("text", "varchar"), "date": ("timestamp", "text"), "timestamp": ("timestamptz",),
+    "varchar": ("text",), "char": ("text", "varchar"), "date": ("text",), "timestamp": ("timestamptz",),
     "json": ("text",), "jsonb": ("json", "text"), "uuid": ("text",), "real": ("float8",), "numeric": ("text",),
     "mood": ("text",), "small": ("int", "bigint"), "int[]": ("text",), "inet": ("text",),
 }
