@@ -7,7 +7,7 @@
 --   table at the source in every batch, and most tables without a key are logs that only grow: a row
 --   appended to 100 GB would cost 100 GB. Here the source is never scanned, an appended row costs a
 --   scan nowhere, and what is removed costs one scan at the target for each batch (or for 8 MB of
---   removed rows). The price: a row is written twice at the source, the copy of such a table is one
+--   removed rows), or less where an index finds it. The price: a row is written twice at the source, the copy of such a table is one
 --   piece, and exactness hangs on positions, so these must be exact:
 -- * A log row is (image, '+' or '-', transaction), written by the transaction that changes the row. So a
 --   snapshot sees the one if and only if it sees the other, and what lies between the snapshots A and B
@@ -260,6 +260,19 @@ UNION ALL
               FROM json_array_elements(doc -> 'columns') WITH ORDINALITY c (doc, ordinal)) c
 $$;
 
+-- The columns by which an index may find a row: their names, their types, and the expressions that give
+-- their values as short texts, NULL where one is NULL or long.
+CREATE FUNCTION rebeco.image_finders(columns text[], value_texts text[], arrays text[], OUT names text[], OUT types text[], OUT cells text)
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_agg(c.name ORDER BY c.ordinal), array_agg(rtrim(c.array_type, '[]') ORDER BY c.ordinal),
+           string_agg(format('CASE WHEN pg_catalog.octet_length(%1$s::pg_catalog.text) <= 500 THEN %1$s::pg_catalog.text END', c.value), ', ' ORDER BY c.ordinal)
+      FROM unnest(columns, value_texts, arrays) WITH ORDINALITY c (name, value, array_type, ordinal)
+     WHERE c.array_type IN ('bigint[]', 'integer[]', 'smallint[]', 'numeric[]', 'date[]', 'uuid[]', 'text[]', 'character varying[]',
+                            'timestamp with time zone[]', 'timestamp without time zone[]')
+$$;
+
 -- The statements that write a table's changed rows: rows as they come, and rows by their image.
 CREATE FUNCTION rebeco.image_apply_statements(doc json, OUT upsert text, OUT remove text, OUT clear text)
     LANGUAGE sql STABLE
@@ -267,8 +280,9 @@ CREATE FUNCTION rebeco.image_apply_statements(doc json, OUT upsert text, OUT rem
 AS $$
     SELECT format('INSERT INTO %I.%I (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM unnest(%s) AS u (%s)',
                   doc ->> 'schema', doc ->> 'name', c.names, c.values, c.arrays, c.aliases),
-           format('SELECT rebeco.image_remove(%L, %L, %L, pg_catalog.array_agg(%s), pg_catalog.array_agg(%s)) FROM unnest(%s) AS u (%s)',
-                  t.tree, c.image, c.number, c.image_of_values, c.number_of_values, c.arrays, c.aliases),
+           format('SELECT rebeco.image_remove(%L, %L, %L, pg_catalog.array_agg(%s), pg_catalog.array_agg(%s), %L, %L, %s) FROM unnest(%s) AS u (%s)',
+                  t.tree, c.image, c.number, c.image_of_values, c.number_of_values, f.names, f.types,
+                  coalesce('pg_catalog.array_agg(ARRAY[' || f.cells || '])', 'NULL'), c.arrays, c.aliases),
            format('DELETE FROM %s', t.tree)
       FROM (SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.ordinal) AS names,
                    string_agg(c.value, ', ' ORDER BY c.ordinal) AS values,
@@ -277,52 +291,149 @@ AS $$
                    rebeco.image_text(array_agg(format('t.%I', c.name) ORDER BY c.ordinal), array_agg(c.copy_cast ORDER BY c.ordinal)) AS image,
                    rebeco.image_number(array_agg(format('t.%I', c.name) ORDER BY c.ordinal), array_agg(c.plain_array ORDER BY c.ordinal)) AS number,
                    rebeco.image_number(array_agg(c.value ORDER BY c.ordinal), array_agg(c.plain_array ORDER BY c.ordinal)) AS number_of_values,
-                   rebeco.image_text(array_agg(c.value ORDER BY c.ordinal), array_agg(c.copy_cast ORDER BY c.ordinal)) AS image_of_values
+                   rebeco.image_text(array_agg(c.value ORDER BY c.ordinal), array_agg(c.copy_cast ORDER BY c.ordinal)) AS image_of_values,
+                   array_agg(c.name ORDER BY c.ordinal) AS all_names, array_agg(c.value ORDER BY c.ordinal) AS all_values,
+                   array_agg(c.plain_array ORDER BY c.ordinal) AS all_arrays
               FROM (SELECT e.ordinal, e.doc ->> 'name' AS name, e.doc ->> 'array' AS array_type, e.doc ->> 'copy_cast' AS copy_cast,
                            CASE WHEN e.doc ->> 'cast' IS NULL THEN e.doc ->> 'array' END AS plain_array,
                            format(CASE WHEN e.doc ->> 'input' IS NULL THEN 'u.c%s%s' ELSE '%3$s(u.c%1$s::cstring%4$s)%2$s' END,
                                   e.ordinal, '::' || (e.doc ->> 'cast'), e.doc ->> 'input', e.doc ->> 'input_more') AS value
                       FROM json_array_elements(doc -> 'columns') WITH ORDINALITY e (doc, ordinal)) c) c,
-           (SELECT format('%s%I.%I', CASE WHEN (doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END, doc ->> 'schema', doc ->> 'name') AS tree) t
+           (SELECT format('%s%I.%I', CASE WHEN (doc ->> 'only')::boolean THEN 'ONLY ' ELSE '' END, doc ->> 'schema', doc ->> 'name') AS tree) t,
+           LATERAL rebeco.image_finders(c.all_names, c.all_values, c.all_arrays) f
 $$;
 
--- Removes one row for each image given, in one scan of the table, and gives how many. It fails when there
--- are fewer. The text of a row is only made where its number is that of an image (IS TRUE keeps the server
--- from hashing it for every row), unless many images have the same number.
-CREATE FUNCTION rebeco.image_remove(tree text, image text, number text, images text[], numbers bigint[]) RETURNS bigint
+-- Which of these columns has an index that finds so many images for less than a scan of the table costs:
+-- its place among them, 0 for none. Without statistics only a unique index is trusted.
+CREATE FUNCTION rebeco.image_index(relation regclass, names text[], types text[], images bigint) RETURNS int
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((
+        SELECT f.ordinal::int
+          FROM pg_class c
+          JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+          JOIN pg_class ic ON ic.oid = i.indexrelid
+          JOIN pg_am m ON m.oid = ic.relam AND m.amname = 'btree'
+          JOIN pg_opclass o ON o.oid = i.indclass[0] AND o.opcdefault
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] AND a.attcollation = i.indcollation[0]
+          JOIN unnest(names, types) WITH ORDINALITY f (name, type, ordinal) ON f.name = a.attname
+                AND f.type = format_type(rebeco.base_type(a.atttypid), -1)
+          LEFT JOIN pg_stats s ON s.schemaname = (SELECT n.nspname FROM pg_namespace n WHERE n.oid = c.relnamespace)
+                AND s.tablename = c.relname AND s.attname = a.attname AND s.inherited = (c.relkind = 'p')
+         CROSS JOIN LATERAL (
+               SELECT CASE WHEN i.indisunique AND i.indnkeyatts = 1 THEN 1
+                           WHEN s.n_distinct < 0 THEN -1 / s.n_distinct
+                           WHEN s.n_distinct > 0 THEN c.reltuples / s.n_distinct END
+                      * images + coalesce((s.most_common_freqs)[1], 0) * c.reltuples AS rows) e
+         WHERE c.oid = relation AND c.reltuples > 5000 AND e.rows < c.reltuples / 20
+         ORDER BY e.rows LIMIT 1), 0)
+$$;
+
+-- Removes one row for each image given, and gives how many. It fails when there are fewer. Where an index
+-- finds them for less than a scan of the table, it is used, but for images that have no value there.
+-- `cells` has for each image its values of the columns `names`.
+CREATE FUNCTION rebeco.image_remove(tree text, image text, number text, images text[], numbers bigint[],
+        names text[], types text[], cells text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    removed bigint;
+    finder int := rebeco.image_index(regexp_replace(tree, '^ONLY ', '')::regclass, names, types, cardinality(images));
+    found_by text[]; by_index text[]; the_rest text[]; their_numbers bigint[];
+BEGIN
+    IF finder > 0 THEN
+        SELECT array_agg(c.cell ORDER BY c.place) INTO found_by
+          FROM unnest(cells) WITH ORDINALITY c (cell, place)
+         WHERE (c.place - 1) % cardinality(names) = finder - 1;
+        SELECT array_agg(i.image) FILTER (WHERE i.cell IS NOT NULL), array_agg(i.image) FILTER (WHERE i.cell IS NULL),
+               array_agg(i.number) FILTER (WHERE i.cell IS NULL), array_agg(i.cell) FILTER (WHERE i.cell IS NOT NULL)
+          INTO by_index, the_rest, their_numbers, found_by
+          FROM unnest(images, numbers, found_by) i (image, number, cell);
+        removed := rebeco.image_remove_by_index(tree, image, by_index, found_by, names[finder], types[finder])
+                   + rebeco.image_remove_by_scan(tree, image, number, the_rest, their_numbers);
+    ELSE
+        removed := rebeco.image_remove_by_scan(tree, image, number, images, numbers);
+    END IF;
+    IF removed < cardinality(images) THEN
+        RAISE EXCEPTION '% of % rows that are to be removed from % are not there', cardinality(images) - removed, cardinality(images), tree
+            USING ERRCODE = 'RB020', DETAIL = 'Somebody else has changed the table at the target.',
+                  HINT = 'Find out who writes there, then have the table copied again: rebeco resync.';
+    END IF;
+    RETURN removed;
+END
+$$;
+
+-- In one scan of the table. The text of a row is only made where its number is that of an image (IS TRUE
+-- keeps the server from hashing it for every row), unless many images have the same number.
+CREATE FUNCTION rebeco.image_remove_by_scan(tree text, image text, number text, images text[], numbers bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = on
     SET enable_hashjoin = on
 AS $$
 DECLARE
-    part record;
     n bigint;
-    removed bigint := 0;
     is_same text := format('w.image = %s', image);
 BEGIN
+    IF images IS NULL THEN
+        RETURN 0;
+    END IF;
     SELECT max(i.n) INTO n
       FROM (SELECT count(DISTINCT i.image COLLATE "C") AS n FROM unnest(images, numbers) i (image, number) GROUP BY i.number) i;
     IF n <= 3 THEN
         is_same := format('w.number = %s AND (%s) IS TRUE', number, is_same);
     END IF;
-    FOR part IN EXECUTE format($f$
-        WITH wanted AS MATERIALIZED (SELECT i.image, i.number, count(*) AS n FROM unnest($1, $2) i (image, number) GROUP BY i.image, i.number)
+    RETURN rebeco.image_remove_found(format($f$
+        WITH wanted AS MATERIALIZED (SELECT i.image, i.number, count(*) AS n FROM unnest($1, $2::bigint[]) i (image, number) GROUP BY i.image, i.number)
         SELECT f.relation, array_agg(f.place) AS places
           FROM (SELECT t.tableoid AS relation, t.ctid AS place, w.n, row_number() OVER (PARTITION BY w.image) AS number
                   FROM %s t JOIN wanted w ON %s) f
          WHERE f.number <= f.n
-         GROUP BY f.relation$f$, tree, is_same) USING images, numbers
-    LOOP
+         GROUP BY f.relation$f$, tree, is_same), images, numbers::text[]);
+END
+$$;
+
+-- By an index that begins with the column: a probe for each image. (A seqscan here would be one for each.)
+CREATE FUNCTION rebeco.image_remove_by_index(tree text, image text, images text[], cells text[], name text, type text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+AS $$
+BEGIN
+    IF images IS NULL THEN
+        RETURN 0;
+    END IF;
+    RETURN rebeco.image_remove_found(format($f$
+        WITH wanted AS MATERIALIZED (SELECT i.image, i.cell, count(*) AS n FROM unnest($1, $2) i (image, cell) GROUP BY i.image, i.cell)
+        SELECT f.relation, array_agg(f.place) AS places
+          FROM (SELECT t.relation, t.place, w.n, row_number() OVER (PARTITION BY w.image) AS number
+                  FROM wanted w
+                 CROSS JOIN LATERAL (SELECT t.tableoid AS relation, t.ctid AS place FROM %s t
+                                      WHERE t.%I = w.cell::%s AND (w.image = %s) IS TRUE) t) f
+         WHERE f.number <= f.n
+         GROUP BY f.relation$f$, tree, name, type, image), images, cells);
+END
+$$;
+
+-- Removes the rows that a query over two arrays gives: relation oid, places tid[].
+CREATE FUNCTION rebeco.image_remove_found(query text, images text[], more text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    part record;
+    n bigint;
+    removed bigint := 0;
+BEGIN
+    FOR part IN EXECUTE query USING images, more LOOP
         EXECUTE format('DELETE FROM ONLY %s WHERE ctid = ANY ($1)', part.relation::regclass) USING part.places;
         GET DIAGNOSTICS n = ROW_COUNT;
         removed := removed + n;
     END LOOP;
-    IF removed < cardinality(images) THEN
-        RAISE EXCEPTION '% of % rows that are to be removed from % are not there', cardinality(images) - removed, cardinality(images), tree
-            USING ERRCODE = 'RB020', DETAIL = 'Somebody else has changed the table at the target.',
-                  HINT = 'Find out who writes there, then have the table copied again: rebeco resync.';
-    END IF;
     RETURN removed;
 END
 $$;

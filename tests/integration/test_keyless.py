@@ -430,3 +430,38 @@ def test_with_a_follower(source, target, rebecos):
     rebeco.wait_in_sync(60)
     rig.check_equal(source, target)
     no_pause(rebeco)
+
+
+def test_an_index_of_the_target_finds_what_is_removed(source, target, rebeco):
+    """In a large table no scan for a few rows, where statistics say that an index is better; duplicates and rows
+    that have no value in its column are counted right nevertheless, and an index that would not help is left."""
+    source.psql("""CREATE TABLE big (at int, v text, flag boolean, n numeric); CREATE INDEX big_flag ON big (flag); CREATE INDEX big_at ON big (at);
+                   INSERT INTO big SELECT i / 2, 'v' || i / 4, i % 2 = 0, i FROM generate_series(1, 20000) i;
+                   INSERT INTO big SELECT at, v, flag, n FROM big WHERE at < 100; INSERT INTO big SELECT NULL, 'null' || i % 5, NULL, 1 FROM generate_series(1, 50) i""")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    target.run("ANALYZE big")
+    assert target.value("SELECT rebeco.image_index('big', '{v,at}', '{text,integer}', 10)") == 2
+    assert target.value("SELECT rebeco.image_index('big', '{v,at}', '{text,integer}', 5000)") == 0
+    assert target.value("SELECT rebeco.image_index('big', '{at}', '{bigint}', 10)") == 0
+
+    def scans():
+        return target.run("SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'big'")[0]
+
+    # Sessions tell their numbers when they end; the applier's must have ended for the last ones.
+    rebeco.terminate()
+    rig.eventually("numbers are told", lambda: scans()[0] > 0)
+    before = scans()
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    source.psql("DELETE FROM big WHERE ctid IN (SELECT ctid FROM big WHERE at = 50 LIMIT 3); UPDATE big SET v = 'x' WHERE at = 51 AND flag")
+    rebeco.wait_in_sync(60)
+    rebeco.terminate()
+    rig.eventually("the index was used", lambda: scans()[1] > before[1])
+    assert scans()[0] == before[0]
+    assert rig.compare(source, target) == []
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    check(rebeco, source, target, "DELETE FROM big WHERE ctid IN (SELECT ctid FROM big WHERE at IS NULL AND v = 'null2' LIMIT 4);"
+                                  "DELETE FROM big WHERE ctid IN (SELECT ctid FROM big WHERE at = 52 LIMIT 1); UPDATE big SET at = 60 WHERE at = 61")
+    check(rebeco, source, target, "DELETE FROM big WHERE n > 5000; DELETE FROM big")
