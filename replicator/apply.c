@@ -7,7 +7,8 @@
  * statement fails with a unique violation and the batch is run again with APPLY_REMOVE first.
  *
  * Rows without a key are removed by their image, in one statement for all of the batch as far as
- * memory allows, since each costs a scan of the table; they come before the rows that are written.
+ * memory allows, since each may cost a scan of the table; they come before the rows that are
+ * written.
  */
 #include "apply.h"
 
@@ -203,12 +204,29 @@ void apply_prepare(struct apply *a, const struct table *t)
     }
 }
 
+void apply_began(struct apply *a)
+{
+    a->is_firing = false;
+}
+
+void apply_take_role(struct apply *a, const struct table *t)
+{
+    const struct sql *role = t->fires ? &sql_role_origin : &sql_role_replica;
+
+    if (!a->may_switch || t->fires == a->is_firing)
+        return;
+    conn_query(a->conn, role->text, NULL, CONN_TEXT, STATEMENT_TIMEOUT_S);
+    apply_sent_other(a);
+    a->is_firing = t->fires;
+}
+
 static void execute(struct apply *a, struct table *t, enum statement what)
 {
     char name[32];
     size_t bytes = 0;
     int before = a->prepared_count;
 
+    apply_take_role(a, t);
     name_statement(t, what, name, sizeof name);
     prepare(a, t, what, name);
     if (a->prepared_count > before)

@@ -47,7 +47,9 @@ struct apply {
     struct ring sent;  /* struct apply_sent */
     size_t bytes_sent; /* of those */
     int64_t rows_written;
-    int *prepared; /* ids of tables whose statements are prepared on this connection */
+    bool may_switch; /* the session is in replica role, and may leave it */
+    bool is_firing;  /* it has, until the transaction ends */
+    int *prepared;   /* ids of tables whose statements are prepared on this connection */
     int prepared_count;
     int prepared_size;
 };
@@ -63,6 +65,10 @@ void apply_sent_about(struct apply *a, struct table *t);
 void apply_sent_other(struct apply *a);
 /* A statement that gives one value has been sent: it is kept in the arena. */
 void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, const char **answer);
+/* A transaction has begun: it is in the session's role. */
+void apply_began(struct apply *a);
+/* From here on the table's triggers fire, or do not, as is wanted of it. */
+void apply_take_role(struct apply *a, const struct table *t);
 /* Prepares all of a table's statements now, where a later failure must not take that back. */
 void apply_prepare(struct apply *a, const struct table *t);
 /* A row's values as one-element arrays, one per column, until the next call of any function here.

@@ -371,7 +371,10 @@ static void bind_session_apply(struct job *j, struct params *p)
 
 static enum job_next take_session_apply(struct job *j, PGresult *r)
 {
-    j->sync->has_replica_role = PQgetvalue(r, 0, 0)[0] == 't';
+    bool may = PQgetvalue(r, 0, 0)[0] == 't';
+
+    batch_of(j)->apply.may_switch = may;
+    j->sync->has_replica_role = may && j->sync->config->fire_triggers.count == 0;
     return JOB_NEXT;
 }
 

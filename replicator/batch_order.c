@@ -1,7 +1,8 @@
 /* Why foreign keys that stay on do no harm.
  *
  * In replica role no foreign key of the target is checked and none acts: the tables are written in
- * any order. Where the role may not, both ends satisfy the same foreign keys, at A and at B, and it
+ * any order. Where the role may not, or some tables are written outside of it because their
+ * triggers are to fire, both ends satisfy the same foreign keys, at A and at B, and it
  * is the way from one to the other that matters:
  *
  * - Rows are written parents first: what a row of B refers to is there. Only then rows that are
@@ -41,6 +42,13 @@ static const struct relation *target_now(const struct table *t)
     return t->target ? catalog_find_oid(t->sync->catalogs->target, t->target->oid) : NULL;
 }
 
+/* The table is written in replica role: its own foreign keys are not checked, and those that point
+ * to it do not act. */
+static bool is_free(const struct table *t)
+{
+    return t->sync->has_replica_role || (t->sync->batch->apply.may_switch && !t->fires);
+}
+
 static bool refers_to(const struct relation *r, Oid oid)
 {
     for (int i = 0; r && i < r->reference_count; i++)
@@ -61,12 +69,13 @@ static struct batch_table *find_changed(struct batch_job *b, Oid target)
 static void place(struct batch_job *b, struct batch_table *t)
 {
     const struct relation *r = b->sync->has_replica_role ? NULL : target_now(t->table);
+    bool acts = r && !is_free(t->table);
 
     if (t->is_placed)
         return;
     t->is_placed = true;
-    t->is_parent = r && r->is_referenced && t->table->records == TABLE_KEY;
-    t->is_whole = r && refers_to(r, r->oid);
+    t->is_parent = acts && r->is_referenced && t->table->records == TABLE_KEY;
+    t->is_whole = acts && refers_to(r, r->oid);
     t->is_ruled = r && r->master_count > 0;
     if (t->is_parent && r->has_actions)
         t->table->delete_first = false;
@@ -175,6 +184,7 @@ enum job_next batch_enter_read(struct job *j)
 
     conn_query(job_conn(j, JOB_TARGET), sql_begin.text, NULL, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
+    apply_began(&b->apply);
     batch_send_conflicts(b);
     find_order(b);
     if (!is_free) {
@@ -223,8 +233,8 @@ static const struct table *standing_master(const struct table *t)
     for (int i = 0; r && i < r->master_count; i++) {
         const struct table *master = find_by_target(t->sync, r->masters[i]);
 
-        if (master && master != t && !is_mutual(master, t) && master->state == TABLE_FOLLOW &&
-            master->pause != TABLE_RUNS)
+        if (master && master != t && !is_free(master) && !is_mutual(master, t) &&
+            master->state == TABLE_FOLLOW && master->pause != TABLE_RUNS)
             return master;
     }
     return NULL;
@@ -250,7 +260,7 @@ static bool pause_unsafe(struct table *t)
         t->records != TABLE_KEY && table_is_followed(t) ? target_now(t) : NULL;
     struct error e = {0};
 
-    if (r == NULL || !r->has_actions)
+    if (r == NULL || !r->has_actions || is_free(t))
         return false;
     error_set(&e, "%s has no key, and foreign keys of the target act when its rows are replaced",
               t->label);
@@ -295,9 +305,10 @@ void batch_hold_children(struct batch_job *b)
 /* ------------------------------------------------------------------ when it fails */
 
 /* May rows that stay be removed first? Not where foreign keys act on that. */
-static bool may_remove_first(const struct batch_job *b, const struct relation *now)
+static bool may_remove_first(const struct batch_job *b, const struct table *t,
+                             const struct relation *now)
 {
-    if (b->sync->has_replica_role)
+    if (is_free(t))
         return true;
     return now && (!now->is_referenced || (b->defers && !now->has_actions));
 }
@@ -317,27 +328,28 @@ static bool defer(struct batch_job *b, struct table *t)
 /* Rows want unique values that others have. */
 static bool solve_conflict(struct batch_job *b, struct table *t, const struct relation *now)
 {
-    bool is_parent = !b->sync->has_replica_role && now && now->is_referenced;
+    bool is_parent = !is_free(t) && now && now->is_referenced;
 
     if (is_parent && t->records == TABLE_KEY && !now->has_side_cascade &&
         !(t->removes_early && b->defers)) {
         t->removes_early = true;
         return defer(b, t);
     }
-    if (t->delete_first || t->records != TABLE_KEY || !may_remove_first(b, now))
+    if (t->delete_first || t->records != TABLE_KEY || !may_remove_first(b, t, now))
         return false;
     t->delete_first = true;
     return true;
 }
 
-static void hint_at_actions(const struct relation *now, struct error *e)
+static void hint_at_actions(const struct table *t, const struct relation *now, struct error *e)
 {
     if (e->hint[0] == '\0' && now->has_actions)
-        error_hint(e, "%s",
+        error_hint(e,
                    "Rows trade unique values, and foreign keys act on the removal of rows here, so "
-                   "that they cannot be removed for a moment. Let our role set "
-                   "session_replication_role, or drop those foreign keys at the target until the "
-                   "cutover.");
+                   "that they cannot be removed for a moment. %s, or drop those foreign keys at "
+                   "the target until the cutover.",
+                   t->fires ? "Take the table out of tables.fire_triggers"
+                            : "Let our role set session_replication_role");
 }
 
 bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e)
@@ -347,8 +359,8 @@ bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e)
     if (sqlstate_action(e->sqlstate) == SQLSTATE_CONFLICT) {
         if (solve_conflict(b, t, now))
             return true;
-        if (!b->sync->has_replica_role && now)
-            hint_at_actions(now, e);
+        if (!is_free(t) && now)
+            hint_at_actions(t, now, e);
     } else if (!b->sync->has_replica_role && !b->defers && is_foreign_key_failure(e->sqlstate)) {
         return defer(b, t);
     }

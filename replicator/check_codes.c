@@ -196,10 +196,14 @@ const struct check_code check_codes[] = {
      "These tables are unlogged: a crash of the source empties them, and no trigger hears of it.",
      "ALTER TABLE ... SET LOGGED, exclude them, or `rebeco resync` them after a crash."},
     {"large-objects", CHECK_WARNING,
-     "The database has large objects. No trigger fires for them: Rebeco does not copy them, nor "
-     "their changes.",
-     "Move them into bytea columns, or copy them yourself while the application rests "
-     "(pg_dump --blobs, or lo_export and lo_import)."},
+     "The database has large objects. They are copied when the sync begins (option large_objects), "
+     "but no trigger fires for them: changes after that are not followed.",
+     "`rebeco resync --large-objects new` copies those that have come since, `all` compares every "
+     "one: before the cutover, while the application rests. Or move them into bytea columns."},
+    {"large-object-privilege", CHECK_WARNING,
+     "Our role may not read these large objects: they will be missing at the target.",
+     "GRANT SELECT ON LARGE OBJECT ... TO the role of the URL, or make it a member of their "
+     "owner."},
     {"other-replication", CHECK_WARNING,
      "Triggers of another replication tool are on these tables. They go on firing, and cost time.",
      "Remove the other tool if it is not used any more."},
@@ -363,7 +367,8 @@ const struct check_code check_codes[] = {
      "Triggers will fire at the target for rows that arrive: what they do was done at the source "
      "already, and arrives as well.",
      "ALTER TABLE ... DISABLE TRIGGER ... at the target until the cutover; or let our role set "
-     "session_replication_role, and have no trigger ENABLE ALWAYS or REPLICA."},
+     "session_replication_role, and have no trigger ENABLE ALWAYS or REPLICA. If they shall fire: "
+     "tables.fire_triggers."},
     {"target-foreign-key", CHECK_WARNING,
      "Foreign keys stay on at the target while rows arrive: each is checked, which costs time. "
      "Rows "

@@ -103,6 +103,9 @@ void check_shape_relations(struct check_report *report, const struct config_sync
             report_list(report, rule, relation);
             drop_columns(rule, json_object_get(relation, "columns"));
         }
+        json_object_set_new(
+            relation, "fires",
+            json_boolean(config_patterns_match(&c->fire_triggers, schema, name, NULL)));
         config_rename(&c->rename, a, schema, name, &to_schema, &to_name);
         to_schema = arena_strdup(a, to_schema);
         to_name = arena_strdup(a, to_name);

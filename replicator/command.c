@@ -213,6 +213,14 @@ static const struct command_option request_options[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static const struct command_option resync_options[] = {
+    {"large-objects", "SCOPE", offsetof(struct command_context, large_objects),
+     "copy large objects, instead of tables: new (those that are not at the target yet) or all "
+     "(every one is read and compared); either removes those that are gone at the source"},
+    {"timeout", "DURATION", offsetof(struct command_context, timeout), TIMEOUT_HELP},
+    {NULL, NULL, 0, NULL},
+};
+
 static const struct command_option kick_options[] = {
     {"wait", NULL, offsetof(struct command_context, wait),
      "return when everything that was committed at the source before is at the target"},
@@ -223,6 +231,9 @@ static const struct command_option kick_options[] = {
 static const struct command_option ddl_options[] = {
     {"only", "END", offsetof(struct command_context, only),
      "target: the source has it already, from the migration of another sync"},
+    {"timeout", "DURATION", offsetof(struct command_context, timeout),
+     "how long to wait for the target to have everything that was written before, such as 10m; 0 "
+     "goes ahead at once, the default is 60s"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -268,9 +279,12 @@ const struct command commands[] = {
      "Wakes the daemon. With --wait it returns when everything that was committed at the source "
      "before is at the target, however long that takes, unless --timeout says otherwise.",
      request_run},
-    {"resync", "TABLE...", 1, -1, COMMAND_TARGET, request_options, "copy tables again",
+    {"resync", "[TABLE...]", 0, -1, COMMAND_TARGET, resync_options,
+     "copy tables, or large objects, again",
      "Asks the running daemon to copy the tables that are named (schema.table, with * and ? where "
-     "wanted) again, while everything else goes on.",
+     "wanted) again, while everything else goes on. Large objects, whose changes no trigger sees, "
+     "are copied by --large-objects alone: once more before a cutover, say. That is answered when "
+     "they are there; give --timeout 0 to wait for it.",
      request_run},
     {"accept", "", 0, 0, COMMAND_TARGET, request_options,
      "begin anew with a source that has changed",
@@ -296,7 +310,9 @@ const struct command commands[] = {
      request_run},
     {"ddl", "FILE", 1, 1, COMMAND_SYNC, ddl_options, "run a migration at both ends",
      "Runs the SQL in FILE (- is standard input) at the target and at the source while the daemon "
-     "runs, and commits at both or at neither. Nobody waits for it at the source longer than "
+     "runs, and commits at both or at neither. First the target is to have all that was written "
+     "before: else the migration, and then its tables, would wait for the backlog. Nobody waits "
+     "for it at the source longer than "
      "lock_timeout for a lock; locked tables are tried again for five minutes. Should the second "
      "commit fail or be cut off, that is recorded, and the same command goes on with that end. A "
      "statement that cannot run in a transaction, such as CREATE INDEX CONCURRENTLY, needs a file "

@@ -31,6 +31,7 @@ struct command_context {
     const char *until; /* NULL when not given */
     const char *only;
     const char *timeout;
+    const char *large_objects;
 };
 
 /* An option that only some commands take. */

@@ -139,6 +139,18 @@ static bool fill_side(struct config *c, const struct config_sync *s, const char 
     return false;
 }
 
+/* In a two-way sync triggers are never switched off. */
+static bool check_triggers(const struct config_sync *s, struct error *e)
+{
+    if (s->mode == CONFIG_ONE_WAY || s->fire_triggers.count == 0)
+        return true;
+    error_set(e, "tables.fire_triggers is for syncs of mode: one-way");
+    error_hint(e, "In a two-way sync triggers fire for rows that arrive, unless their WHEN says "
+                  "otherwise.");
+    error_place(e, "%s", s->fire_triggers.places[0]);
+    return false;
+}
+
 /* The schema copy makes tables under the names that they have. */
 static bool check_shaping(const struct config_sync *s, struct error *e)
 {
@@ -169,7 +181,7 @@ static bool complete_sync(struct config *c, struct config_sync *s, bool target_i
     if (!fill_side(c, s, "source", "REBECO_SOURCE", &s->source, e))
         return false;
     s->follower.password_command = s->source->password_command;
-    if (!check_shaping(s, e))
+    if (!check_shaping(s, e) || !check_triggers(s, e))
         return false;
     if (strcmp(s->source->url, s->target->url) != 0)
         return true;
@@ -264,4 +276,12 @@ struct config_sync *config_sync_find(struct config *c, const char *name, struct 
     error_set(e, "there is no sync \"%s\"", name);
     error_hint(e, "`rebeco config` prints the configuration with its syncs.");
     return NULL;
+}
+
+bool config_takes_everything(const struct config_sync *c)
+{
+    for (int i = 0; i < c->include.count; i++)
+        if (strcmp(c->include.texts[i], "*.*") == 0)
+            return true;
+    return c->include.count == 0;
 }

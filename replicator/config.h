@@ -40,6 +40,7 @@ enum { CONFIG_HOOKS = 7 /* as many as enum hook_event has */ };
 
 enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY };
 enum config_schema { CONFIG_SCHEMA_AUTO, CONFIG_SCHEMA_EXPECT, CONFIG_SCHEMA_COPY };
+enum config_large { CONFIG_LARGE_AUTO, CONFIG_LARGE_COPY, CONFIG_LARGE_IGNORE };
 enum config_until { CONFIG_UNTIL_STOPPED, CONFIG_UNTIL_COPIED, CONFIG_UNTIL_IN_SYNC };
 
 struct config_sync {
@@ -52,9 +53,10 @@ struct config_sync {
     enum config_schema schema;
     struct config_patterns include; /* default: everything that is the user's */
     struct config_patterns exclude;
-    struct config_rules rename;   /* tables and schemas with other names at the target */
-    struct config_rules columns;  /* the columns that are taken of a table */
-    struct config_rules where;    /* the rows that are taken of a table */
+    struct config_rules rename;           /* tables and schemas with other names at the target */
+    struct config_rules columns;          /* the columns that are taken of a table */
+    struct config_rules where;            /* the rows that are taken of a table */
+    struct config_patterns fire_triggers; /* tables whose triggers replicated rows set off */
     struct config_patterns whole; /* read as a whole whenever something in them has changed */
     double whole_every_s;         /* at least so long between two readings; default 10 */
     const char
@@ -66,6 +68,7 @@ struct config_sync {
     const char *capture;                    /* "auto", "row" or "statement" */
     double lock_timeout_s;                  /* for installing capture, at a time; default 0.2 */
     int64_t log_limit_bytes;                /* warn when the change logs hold more; default 1 GB */
+    enum config_large large_objects;        /* default: auto */
     int64_t sequence_headroom;              /* default 1000 */
     double sequence_interval_s;             /* default 5 */
     bool matview_initial;     /* refresh after the first consistent state; default true */
@@ -116,6 +119,8 @@ void config_free(struct config *c);
 struct config *config_new(void);
 /* The sync of that name; with NULL the only one. NULL and the error when there is none. */
 struct config_sync *config_sync_find(struct config *c, const char *name, struct error *e);
+/* Its patterns leave nothing out that could be included: it takes what belongs to no table, too. */
+bool config_takes_everything(const struct config_sync *c);
 /* Prints the effective configuration as YAML (passwords replaced by ***), or the commented sample
  * with every option and its default, or the JSON Schema, on standard output. */
 void config_print(const struct config *c);

@@ -19,6 +19,7 @@ static const char *const mode_words[] = {"one-way", "two-way", NULL};
 static const char *const policy_words[] = {"latest", "source", "target", "skip", "abort", NULL};
 static const char *const schema_words[] = {"auto", "expect", "copy", NULL};
 static const char *const capture_words[] = {"auto", "row", "statement", NULL};
+static const char *const large_words[] = {"auto", "copy", "ignore", NULL};
 static const char *const refresh_words[] = {"initial", "on-change", NULL};
 static const char *const our_schema_words[] = {"rebeco", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
@@ -171,6 +172,14 @@ const struct config_option config_options[] = {
              "does not hold any more is deleted at the target. The condition must depend on the "
              "row alone, not on the time or on other tables. When it changes, the table is copied "
              "again."},
+    {.path = "syncs[].tables.fire_triggers",
+     .type = OPTION_PATTERNS,
+     .offset = offsetof(struct config_sync, fire_triggers),
+     .standard = "",
+     .help = "Tables whose triggers and foreign keys at the target act on changes that arrive, as "
+             "on any other session's; those of all others are switched off, where our role may do "
+             "that. Never during a copy. What a trigger writes into another table of the sync is a "
+             "difference that nobody mends. Only in syncs of mode: one-way."},
     {.path = "syncs[].new_tables",
      .type = OPTION_BOOL,
      .offset = offsetof(struct config_sync, new_tables),
@@ -182,7 +191,8 @@ const struct config_option config_options[] = {
      .standard = "auto",
      .words = capture_words,
      .help = "How changes are captured: by row triggers, by statement triggers (cheaper in bulk "
-             "statements), or auto: what fits each table best."},
+             "statements; a table where they would not see all changes gets row triggers), or "
+             "auto: what fits each table best."},
     {.path = "syncs[].lock_timeout",
      .type = OPTION_DURATION,
      .offset = offsetof(struct config_sync, lock_timeout_s),
@@ -216,6 +226,15 @@ const struct config_option config_options[] = {
      .min = 0.1,
      .max = DAY_S,
      .help = "How often sequences are read."},
+    {.path = "syncs[].large_objects",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct config_sync, large_objects),
+     .standard = "auto",
+     .words = large_words,
+     .help = "Large objects, which are no rows of any table: copy them, under their numbers, when "
+             "the sync begins, or ignore them; auto copies when tables.include takes everything. "
+             "No trigger fires for them, so changes after that are not followed: `rebeco resync "
+             "--large-objects new` copies those that have come, `all` compares every one."},
     {.path = "syncs[].materialized_views",
      .type = OPTION_GROUP,
      .help = "Materialized views are refreshed at the target, in the order of their dependencies."},

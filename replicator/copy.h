@@ -62,6 +62,8 @@ struct copy_job *copy_new(struct sync *s, bool is_for_pieces);
 bool copy_takes(const struct table *t, bool is_for_pieces);
 void copy_free(struct copy_job *c);
 
+/* So many bytes were read: how long whoever read them has to wait, because of copy.max_rate. */
+double copy_rate_wait_s(struct sync *s, int64_t bytes, double now);
 /* Where the copy is read: the follower, or the source. */
 const struct config_database *copy_source(const struct sync *s);
 /* A process that only helps may copy chunks of the table now. */

@@ -16,24 +16,30 @@ void copy_on_throttle(struct ev_loop *loop, struct ev_timer *w, int events)
         conn_resume_reading(job_conn(&c->job, JOB_SOURCE));
 }
 
-/* A token bucket for all streams together; in debt, this stream waits until it is paid. */
-static void spend(struct copy_job *c, int bytes)
+/* A token bucket for all streams together; in debt, a stream waits until it is paid. */
+double copy_rate_wait_s(struct sync *s, int64_t bytes, double now)
 {
-    struct copy_rate *r = &c->sync->rate;
-    double rate = (double)c->sync->config->copy_max_rate;
-    double now = ev_now(c->job.loop);
+    struct copy_rate *r = &s->rate;
+    double rate = (double)s->config->copy_max_rate;
 
     if (rate <= 0)
-        return;
+        return 0;
     r->allowance += (now - r->filled_at) * rate;
     if (r->filled_at <= 0 || r->allowance > rate / 10)
         r->allowance = rate / 10;
     r->filled_at = now;
-    r->allowance -= bytes;
-    if (r->allowance >= 0 || ev_is_active(&c->throttle))
+    r->allowance -= (double)bytes;
+    return r->allowance < 0 ? -r->allowance / rate : 0;
+}
+
+static void spend(struct copy_job *c, int bytes)
+{
+    double wait_s = copy_rate_wait_s(c->sync, bytes, ev_now(c->job.loop));
+
+    if (wait_s <= 0 || ev_is_active(&c->throttle))
         return;
     conn_pause_reading(job_conn(&c->job, JOB_SOURCE));
-    ev_timer_set(&c->throttle, -r->allowance / rate, 0.);
+    ev_timer_set(&c->throttle, wait_s, 0.);
     ev_timer_start(c->job.loop, &c->throttle);
 }
 

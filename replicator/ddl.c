@@ -11,6 +11,10 @@
  * goes on when the ends fit, copying again where values may have changed without a row being
  * written.
  *
+ * Before it begins, the target is to have everything that was committed before: with a backlog, or
+ * in the middle of the initial copy, the file would wait for locks there, and then the tables for
+ * the backlog.
+ *
  * A statement that cannot run in a transaction runs outside, alone, the target first: then the note
  * is written right after it. */
 #include "ddl.h"
@@ -21,8 +25,11 @@
 
 #include "buf.h"
 #include "client.h"
+#include "request.h"
 
 #define RETRY_FOR_S 300. /* how long locks are waited for in all */
+#define UP_TO_DATE_S 60. /* and the target, unless --timeout says otherwise */
+#define LOOK_S 0.1
 #define CANNOT_IN_TRANSACTION "25001"
 
 enum { TARGET_LOCK_MS = 5000 };
@@ -35,8 +42,13 @@ struct ddl {
     bool done[JOB_SIDES]; /* the end has it, as far as is known */
     bool is_outside;      /* without a transaction */
     bool says_waiting;    /* for locks: said once */
-    char *xid;            /* of the transaction in hand */
-    const char *note;     /* what is written about an unfinished run */
+    bool is_held;         /* a daemon runs */
+    bool has_waited;      /* for the target to be up to date */
+    double patience_s;    /* for that; 0: it is not waited for */
+    double patient_until;
+    char *asked;      /* the request for that, as an array's text */
+    char *xid;        /* of the transaction in hand */
+    const char *note; /* what is written about an unfinished run */
     double give_up_at;
     enum job_side side; /* the end in hand */
 };
@@ -61,6 +73,7 @@ static void bind_sync(struct job *j, struct params *p)
 
 static enum job_next result_look(struct job *j, PGresult *r)
 {
+    ddl_of(j)->is_held = client_bool(r, 0, "is_held");
     if (client_bool(r, 0, "is_installed"))
         return JOB_NEXT;
     return client_refuse(
@@ -116,6 +129,61 @@ static enum job_next result_source_state(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
     d->done[JOB_SOURCE] = client_bool(r, 0, "is_done") || d->x->only != NULL;
+    return JOB_NEXT;
+}
+
+/* ---------------------------------------------------------------- what was before it */
+
+/* A migration that one end has already is the way to make them fit again: nothing is waited for. */
+static enum job_next enter_before(struct job *j)
+{
+    struct ddl *d = ddl_of(j);
+    bool is_begun = d->done[JOB_SOURCE] || d->done[JOB_TARGET];
+    if (d->has_waited || is_begun || d->patience_s <= 0)
+        return job_goto(j, "source session");
+    d->has_waited = true;
+    d->patient_until = ev_time() + d->patience_s;
+    if (d->is_held)
+        return JOB_NEXT;
+    fputs("rebeco: no daemon runs on this sync; what was written before the migration follows when "
+          "one does\n",
+          stderr);
+    return job_goto(j, "source session");
+}
+
+static void bind_ask(struct job *j, struct params *p)
+{
+    bind_sync(j, p);
+    params_text(p, "kick");
+    params_text(p, NULL);
+}
+
+static enum job_next result_ask(struct job *j, PGresult *r)
+{
+    struct ddl *d = ddl_of(j);
+    free(d->asked);
+    d->asked = mem_strdup(client_text(r, 0, "ids"));
+    return JOB_NEXT;
+}
+
+static void bind_answers(struct job *j, struct params *p)
+{
+    params_text(p, ddl_of(j)->asked);
+    bind_sync(j, p);
+}
+
+static enum job_next result_answers(struct job *j, PGresult *r)
+{
+    struct ddl *d = ddl_of(j);
+    if (PQntuples(r) == 1 && !client_bool(r, 0, "is_done")) {
+        if (ev_time() < d->patient_until)
+            return job_sleep(j, LOOK_S, job_goto(j, "answers"));
+        return client_refuse(j, "the target does not have yet what was written before",
+                             "`rebeco status` says how far it is. Wait, or give --timeout 1h to "
+                             "have this command wait, or --timeout 0 to go ahead nevertheless.");
+    }
+    if (PQntuples(r) == 1 && !client_bool(r, 0, "ok"))
+        fprintf(stderr, "rebeco: %s; the migration goes ahead\n", client_text(r, 0, "answer"));
     return JOB_NEXT;
 }
 
@@ -281,6 +349,17 @@ static const struct job_step steps[] = {
      .side = JOB_SOURCE,
      .bind = bind_run,
      .result = result_source_state},
+    {.name = "before", .enter = enter_before},
+    {.name = "ask",
+     .sql = &sql_command_send,
+     .side = JOB_TARGET,
+     .bind = bind_ask,
+     .result = result_ask},
+    {.name = "answers",
+     .sql = &sql_command_answers,
+     .side = JOB_TARGET,
+     .bind = bind_answers,
+     .result = result_answers},
     {.name = "source session",
      .sql = &sql_session_person,
      .side = JOB_SOURCE,
@@ -438,9 +517,11 @@ static int migrate(struct ddl *d)
 
 int ddl_run(struct command_context *x)
 {
-    struct ddl d = {.x = x};
+    struct ddl d = {.x = x, .patience_s = UP_TO_DATE_S};
     struct error e;
     error_clear(&e);
+    if (!request_timeout(x, &d.patience_s, &e))
+        return command_usage_error(&e);
     if (x->only != NULL && strcmp(x->only, "target") != 0) {
         error_set(&e, "--only is target, not \"%s\"", x->only);
         return command_usage_error(&e);
@@ -452,5 +533,6 @@ int ddl_run(struct command_context *x)
     free(d.text);
     free(d.run);
     free(d.xid);
+    free(d.asked);
     return code;
 }

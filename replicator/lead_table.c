@@ -87,6 +87,10 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
         p = &j->sync->config->whole;
         unused = first_unused(p, r);
     }
+    if (unused < 0 && lead_of(j)->is_first) {
+        p = &j->sync->config->fire_triggers;
+        unused = first_unused(p, r);
+    }
     if (!lead_of(j)->is_first || (unused < 0 && rule == NULL))
         return JOB_NEXT;
     if (unused >= 0 && p->places[unused] == NULL &&
@@ -292,6 +296,14 @@ enum job_next lead_take_capture(struct job *j, PGresult *r)
     t->captured = t->records;
     table_set_snapshot(t, PQgetvalue(r, 0, 1));
     t->log = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
+    if (strcmp(j->sync->config->capture, "statement") == 0 &&
+        strcmp(PQgetvalue(r, 0, 3), "row") == 0)
+        log_event(
+            LOG_NOTICE, "captured by row triggers", "sync", j->sync->name, "table", t->label,
+            "hint",
+            "Statement triggers do not see all changes of a table that is partitioned, has "
+            "parents or children, is filled by a subscription, or is read by another sync so.",
+            NULL);
     return JOB_NEXT;
 }
 

@@ -199,6 +199,28 @@ static void show_copy(struct buf *b, const json_t *s)
     buf_text(b, "\n");
 }
 
+static void show_large_objects(struct buf *b, const json_t *s)
+{
+    const json_t *large = json_object_get(s, "large_objects");
+    double seen = number_of(large, "seen");
+    const char *state = text_of(large, "state");
+    if (seen <= 0 && number_of(large, "here") <= 0)
+        return;
+    if (strcmp(state, "ignored") == 0 || strcmp(state, "waiting") == 0) {
+        buf_printf(b, "large objects: %.0f at the source, not copied\n", seen);
+        return;
+    }
+    buf_printf(b, "large objects: %.0f at the source, ", seen);
+    if (strcmp(state, "copied") == 0) {
+        buf_printf(b, "%.0f at the target; changes to them are not followed\n",
+                   number_of(large, "here"));
+        return;
+    }
+    buf_printf(b, "%.0f copied so far (", number_of(large, "copied"));
+    add_bytes(b, number_of(large, "bytes"));
+    buf_text(b, "); changes to them are not followed\n");
+}
+
 /* ---------------------------------------------------------------- tables and problems */
 
 /* A table that is copied and runs is only counted. */
@@ -346,6 +368,7 @@ void monitor_show(struct buf *out, const json_t *status)
     show_back(out, status);
     show_log(out, status);
     show_copy(out, status);
+    show_large_objects(out, status);
     show_tables(out, status);
     show_problems(out, status);
 }

@@ -83,6 +83,12 @@ static void bind_session_apply(struct job *j, struct params *p)
     params_bool(p, false);
 }
 
+static enum job_next take_session_apply(struct job *j, PGresult *r)
+{
+    poison_of(j)->apply.may_switch = PQgetvalue(r, 0, 0)[0] == 't';
+    return JOB_NEXT;
+}
+
 static enum job_next enter_pick(struct job *j)
 {
     struct poison_job *p = poison_of(j);
@@ -109,6 +115,8 @@ static enum job_next enter_target(struct job *j)
     apply_prepare(&p->apply, p->table);
     conn_query(target_of(p), sql_begin.text, NULL, CONN_TEXT, 60.);
     apply_sent_other(&p->apply);
+    apply_began(&p->apply);
+    apply_take_role(&p->apply, p->table); /* before the first savepoint */
     if (p->table->was_truncated)
         apply_clear(&p->apply, p->table);
     conn_sync(target_of(p));
@@ -435,7 +443,8 @@ static const struct job_step steps[] = {
     {.name = "session apply",
      .sql = &sql_session_apply,
      .side = JOB_TARGET,
-     .bind = bind_session_apply},
+     .bind = bind_session_apply,
+     .result = take_session_apply},
     {.name = "pick", .enter = enter_pick},
     {.name = "begin", .sql = &sql_batch_begin, .side = JOB_SOURCE},
     {.name = "target", .enter = enter_target, .event = on_target_ready},

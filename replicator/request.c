@@ -21,7 +21,8 @@
 struct request {
     struct client client;
     const struct command_context *x;
-    json_t *tables;  /* what is asked for: [{"s": schema, "n": name}]; NULL: the whole sync */
+    json_t *tables; /* what is asked for: [{"s": schema, "n": name}]; NULL: the whole sync */
+    const char *verb;
     char *key;       /* skip: the row's key, a JSON array of texts; NULL: none */
     char *ids;       /* of the rows that were sent, as an array's text; NULL before */
     bool is_held;    /* somebody holds the sync's lock: a daemon is there */
@@ -108,7 +109,7 @@ static void bind_send(struct job *j, struct params *p)
 {
     struct request *q = request_of(j);
     params_text(p, q->x->sync->name);
-    params_text(p, q->x->command->name);
+    params_text(p, q->verb);
     char *tables = q->tables != NULL ? json_dumps(q->tables, JSON_COMPACT) : NULL;
     params_text(p, arena_strdup(j->arena, tables));
     free(tables);
@@ -201,14 +202,12 @@ static const struct job_type request_type = {
 
 /* ---------------------------------------------------------------- the command */
 
-/* Seconds to wait for an answer: --timeout, else as fits the request. 0 is for ever. */
-static bool read_limit(const struct command_context *x, double *limit_s, struct error *e)
+bool request_timeout(const struct command_context *x, double *seconds, struct error *e)
 {
     static const struct config_option option = {
         .path = "--timeout", .type = OPTION_DURATION, .min = 0, .max = 30 * 86400.};
     struct config_text t = {.text = x->timeout};
-    *limit_s = x->wait ? 0 : REQUEST_LIMIT_S; /* a backlog may take hours */
-    return x->timeout == NULL || config_value_set(&option, limit_s, &t, x->config->arena, e);
+    return x->timeout == NULL || config_value_set(&option, seconds, &t, x->config->arena, e);
 }
 
 static void say_unanswered(const struct request *q, struct error *e)
@@ -246,13 +245,38 @@ static char *read_key(const struct command_context *x)
     return text;
 }
 
+/* What the daemon is asked for, by the word that it knows. */
+static bool choose_verb(struct request *q, struct error *e)
+{
+    const struct command_context *x = q->x;
+    const char *scope = x->large_objects;
+    q->verb = x->command->name;
+    if (strcmp(q->verb, "resync") != 0)
+        return true;
+    if ((scope != NULL) == (x->operand_count > 0)) {
+        error_set(e, "`rebeco resync` needs tables, or --large-objects, and not both");
+        error_hint(e, "%s", "\"*.*\" means every table.");
+        return false;
+    }
+    if (scope == NULL)
+        return true;
+    q->verb = strcmp(scope, "new") == 0   ? "large-objects-new"
+              : strcmp(scope, "all") == 0 ? "large-objects-all"
+                                          : NULL;
+    if (q->verb == NULL) {
+        error_set(e, "--large-objects does not know \"%s\"", scope);
+        error_hint(e, "%s", "It is `--large-objects new` or `--large-objects all`.");
+    }
+    return q->verb != NULL;
+}
+
 int request_run(struct command_context *x)
 {
     struct request q = {.x = x};
     struct error e;
-    double limit_s;
+    double limit_s = x->wait ? 0 : REQUEST_LIMIT_S; /* for ever: a backlog may take hours */
     error_clear(&e);
-    if (!read_limit(x, &limit_s, &e))
+    if (!choose_verb(&q, &e) || !request_timeout(x, &limit_s, &e))
         return command_usage_error(&e);
     if (strcmp(x->command->name, "skip") == 0)
         q.key = read_key(x);

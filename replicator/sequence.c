@@ -72,19 +72,10 @@ static enum job_next take_tables(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-/* Without patterns of its own a sync takes everything, so also sequences that no table owns. */
-static bool takes_everything(const struct config_sync *c)
-{
-    for (int i = 0; i < c->include.count; i++)
-        if (strcmp(c->include.texts[i], "*.*") == 0)
-            return true;
-    return c->include.count == 0;
-}
-
 static void bind_read(struct job *j, struct params *p)
 {
     params_text(p, of(j)->tables.data);
-    params_bool(p, takes_everything(j->sync->config));
+    params_bool(p, config_takes_everything(j->sync->config));
 }
 
 static enum job_next take_sequences(struct job *j, PGresult *r)

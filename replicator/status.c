@@ -242,6 +242,7 @@ json_t *status_tree(const struct sync *s)
     json_object_set_new(
         o, "matviews",
         json_pack("{s:i, s:i}", "seen", s->matviews->count, "failing", s->matviews->failing));
+    json_object_set_new(o, "large_objects", large_object_tree(s->large_objects));
     json_object_set_new(o, "tables", tables_tree(s, now));
     json_object_set(o, "problems", s->problems);
     json_object_set_new(o, "daemon", daemon_tree(s));

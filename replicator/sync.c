@@ -22,72 +22,6 @@
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
 
-const char *sync_phase_name(enum sync_phase p)
-{
-    switch (p) {
-    case SYNC_STARTING:
-        return "starting";
-    case SYNC_SCHEMA:
-        return "schema";
-    case SYNC_CAPTURE:
-        return "capture";
-    case SYNC_COPY:
-        return "copy";
-    case SYNC_CATCH_UP:
-        return "catch-up";
-    case SYNC_FINISH:
-        return "finish";
-    case SYNC_FOLLOW:
-        return "follow";
-    }
-    return "";
-}
-
-const char *table_state_name(enum table_state s)
-{
-    switch (s) {
-    case TABLE_NEW:
-        return "new";
-    case TABLE_COPY:
-        return "copy";
-    case TABLE_FOLLOW:
-        return "follow";
-    }
-    return "";
-}
-
-const char *table_pause_name(enum table_pause p)
-{
-    switch (p) {
-    case TABLE_RUNS:
-        return NULL;
-    case TABLE_USER:
-        return "user";
-    case TABLE_DRIFT:
-        return "drift";
-    case TABLE_ERROR:
-        return "error";
-    case TABLE_CAPTURE:
-        return "capture";
-    case TABLE_OTHER:
-        return "other";
-    }
-    return NULL;
-}
-
-const char *table_records_name(enum table_records r)
-{
-    switch (r) {
-    case TABLE_KEY:
-        return "key";
-    case TABLE_IMAGE:
-        return "image";
-    case TABLE_NOTHING:
-        return "nothing";
-    }
-    return "";
-}
-
 /* ------------------------------------------------------------------ tables */
 
 struct table *sync_table_new(struct sync *s)
@@ -203,6 +137,8 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
     t->clear_sql = NULL;
     t->target_has_key = target && target->key_count > 0;
     t->records = source ? plan_records(t->sync, source) : TABLE_KEY;
+    t->fires = source && config_patterns_match(&t->sync->config->fire_triggers, source->schema,
+                                               source->name, NULL);
     free(t->stamp);
     t->stamp = NULL;
     free(t->capture_stamp);
@@ -380,6 +316,7 @@ static void start_helpers(struct sync *s)
         return;
     if (s->other && s->phase == SYNC_FOLLOW)
         apart_start(s->apart);
+    large_object_think(s->large_objects);
     if (s->phase == SYNC_FOLLOW && !s->matviews->is_on)
         matview_start(s->matviews);
     if (s->other)
@@ -443,7 +380,7 @@ void sync_think(struct sync *s)
 
 bool sync_is_copied(const struct sync *s)
 {
-    if (!s->is_led)
+    if (!s->is_led || !(s->is_back || s->large_objects->is_over))
         return false;
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
         if (container_of(l, struct table, in_sync)->state != TABLE_FOLLOW)
@@ -471,7 +408,8 @@ static bool matviews_are_settled(const struct sync *s)
 static bool is_in_sync(const struct sync *s)
 {
     return s->is_led && s->phase == SYNC_FOLLOW && skip_is_exact(s) && s->sequences_are_read &&
-           matviews_are_settled(s) && sync_tables_taking_part(s) == s->table_count;
+           matviews_are_settled(s) && (s->is_back || s->large_objects->is_settled) &&
+           sync_tables_taking_part(s) == s->table_count;
 }
 
 bool sync_is_in_sync(const struct sync *s)
@@ -510,6 +448,7 @@ void sync_lost_lead(struct sync *s)
     s->sequences_are_read = false;
     s->schema_retried = false;
     matview_stop(s->matviews);
+    large_object_stop(s->large_objects);
     schema_copy_stop(s->schema);
     poison_stop(s->poison);
     forget_tables(s);
@@ -542,6 +481,7 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     apart_init(s->apart, s);
     s->matviews = mem_alloc(sizeof *s->matviews);
     matview_init(s->matviews, s);
+    s->large_objects = large_object_new(s);
     s->schema = schema_copy_new(loop, s, schema_finished, s);
     s->copier = d->is_copier ? copier_new(s) : NULL;
     schema_copy_on_trouble(s->schema, schema_in_trouble);
@@ -586,6 +526,7 @@ void sync_free(struct sync *s)
     free(s->apart);
     matview_fini(s->matviews);
     free(s->matviews);
+    large_object_free(s->large_objects);
     schema_copy_free(s->schema);
     free(s->consumer);
     free(s->snapshot);

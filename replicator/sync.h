@@ -16,6 +16,7 @@
 #include "histogram.h"
 #include "hooks.h"
 #include "job.h"
+#include "large_object.h"
 #include "list.h"
 #include "matview.h"
 #include "schema.h"
@@ -106,6 +107,7 @@ struct table {
     bool delete_first;   /* values move between rows under a unique index: remove, then insert */
     bool removes_early;  /* rows take unique values of rows that are gone: remove those first */
     bool target_has_key;
+    bool fires;                     /* its triggers at the target are to fire for what arrives */
     bool has_changed_since_refresh; /* for materialized views */
     bool owes_whole;                /* TABLE_NOTHING: it has changed since it was last read */
     double whole_at;                /* ev_now when that was */
@@ -154,11 +156,11 @@ struct sync {
     const struct config_sync *config;
     const char *name;
     enum sync_phase phase;
-    bool is_paused;     /* by a person */
-    bool is_consistent; /* the target shows exactly one committed state of the source */
-    bool is_led;        /* the lock is held and the tables are known: jobs may work */
-    bool has_replica_role;
-    int64_t owner; /* our fencing token */
+    bool is_paused;        /* by a person */
+    bool is_consistent;    /* the target shows exactly one committed state of the source */
+    bool is_led;           /* the lock is held and the tables are known: jobs may work */
+    bool has_replica_role; /* and writes every table in it: no foreign key minds the order */
+    int64_t owner;         /* our fencing token */
     char *consumer;
     char *capture_lsn; /* the source's WAL position after the last installation (malloc) */
     char *snapshot;    /* the sync's position (malloc), NULL: none yet */
@@ -175,6 +177,7 @@ struct sync {
     struct sequence_job *sequences;
     struct apart_job *apart; /* in a two-way sync instead of these */
     struct matview_job *matviews;
+    struct large_object_job *large_objects;
     struct schema_copy *schema;
     struct poison_job *poison; /* looks for refused rows */
     struct copy_rate rate;

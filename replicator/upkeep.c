@@ -29,6 +29,8 @@
 #define RECONCILE_LEAST_S 0.3 /* when something has changed */
 #define RECONCILE_S 5.        /* while a table is paused */
 
+#define LARGE_OBJECTS "large-objects-" /* a verb, with the scope behind it */
+
 enum { ROTATE_BYTES = 1024 * 1024, NAMES_UNTIL = 300 /* bytes of an answer */ };
 
 void lead_show(struct lead_job *l)
@@ -331,6 +333,16 @@ static enum job_next retry_all(struct job *j, int64_t id)
     return answer(j, id, true, n > 0 ? "done" : "no table stands still for an error");
 }
 
+/* The answer comes when they are copied, from the job that does it. */
+static enum job_next do_large_objects(struct job *j, int64_t id, const char *scope)
+{
+    bool is_all = strcmp(scope, "all") == 0;
+
+    if (large_object_ask(j->sync->large_objects, id, is_all ? "all" : "new"))
+        return JOB_NEXT;
+    return answer(j, id, false, "they are being copied for another request now");
+}
+
 static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
 {
     struct lead_job *l = lead_of(j);
@@ -347,6 +359,8 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
             copy_again(container_of(k, struct table, in_sync));
         return answer(j, id, true, "every table is copied again");
     }
+    if (strncmp(verb, LARGE_OBJECTS, strlen(LARGE_OBJECTS)) == 0)
+        return do_large_objects(j, id, verb + strlen(LARGE_OBJECTS));
     if (strcmp(verb, "accept") == 0)
         return answer(j, id, false, "the source is the one of before: there is nothing to accept");
     l->command_id = id;
@@ -368,7 +382,7 @@ enum job_next upkeep_take_commands(struct job *j, PGresult *r)
         enum job_next next;
         struct table *t;
 
-        if (is_waiting(l, id))
+        if (is_waiting(l, id) || j->sync->large_objects->request == id)
             continue;
         l->commands_due = 0;
         if (PQgetisnull(r, i, 3)) {

@@ -76,7 +76,7 @@ CREATE TABLE rebeco.chunk (
 CREATE TABLE rebeco.command (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sync text NOT NULL,
-    verb text NOT NULL,                 -- pause, resume, kick, resync, accept, retry, skip
+    verb text NOT NULL,                 -- pause, resume, kick, resync, accept, retry, skip, large-objects-new, large-objects-all
     table_schema text,                  -- NULL: the whole sync
     table_name text,
     key text,                           -- skip: the row's key, a JSON array of texts
@@ -97,7 +97,7 @@ CREATE TABLE rebeco.status (
 -- What could not be done and waits for a person: schema objects, sequences, materialized views.
 CREATE TABLE rebeco.problem (
     sync text NOT NULL REFERENCES rebeco.sync ON DELETE CASCADE,
-    kind text NOT NULL,                 -- schema, sequence, matview
+    kind text NOT NULL,                 -- schema, sequence, matview, large-object
     object text NOT NULL,               -- "FK CONSTRAINT shop.orders orders_customer_fkey"
     message text NOT NULL,              -- the server's words
     hint text,

@@ -124,6 +124,8 @@ DECLARE
 BEGIN
     IF two_way THEN
         PERFORM set_config('rebeco.applying', 'on', true); -- no change to be sent back
+    ELSE
+        PERFORM rebeco.transaction_replica_role(); -- for triggers on TRUNCATE
     END IF;
     EXECUTE format('TRUNCATE TABLE %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
 EXCEPTION WHEN feature_not_supported THEN

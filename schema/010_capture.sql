@@ -386,11 +386,6 @@ BEGIN
     IF form_wanted NOT IN ('auto', 'row', 'statement') OR form_wanted IS NULL THEN
         RAISE EXCEPTION 'capture has the forms auto, row and statement, not %', form_wanted USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF form_wanted = 'statement' AND needs_row THEN
-        RAISE EXCEPTION 'statement triggers do not see all changes of %', relation::regclass
-            USING ERRCODE = 'feature_not_supported', DETAIL = 'It is partitioned, has parents or children, or is filled by a subscription.',
-                  HINT = 'Use the form auto or row.';
-    END IF;
     wanted.form := CASE WHEN form_wanted = 'row' OR needs_row THEN 'row' ELSE 'statement' END;
     wanted.records := records;
     IF records <> 'key' THEN
@@ -442,6 +437,14 @@ AS $$
                     AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
       JOIN pg_operator o ON o.oid = m.amopopr
       JOIN pg_namespace s ON s.oid = o.oprnamespace
+$$;
+
+-- The form that a capture has: row where statement triggers were asked for and would miss changes.
+CREATE FUNCTION rebeco.capture_form(capture_id int) RETURNS text
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.form FROM rebeco.capture c WHERE c.id = capture_id
 $$;
 
 -- Whether statement triggers would miss changes of the table.

@@ -2,7 +2,7 @@
 -- $1 json: {oids [tables]}
 -- Result: fact text (relations), value json [{schema, name, key [names], columns [{name, type (as
 -- text; a type of an extension without its schema), not_null, generated}], triggers [{name,
--- enabled}], rules [names], foreign_keys [names],
+-- enabled}], rules [{name, enabled}], foreign_keys [names],
 -- actions [names of foreign keys, and what they do on delete and on update]}]. Lowest server version: 12.
 WITH tables AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname
@@ -43,7 +43,7 @@ SELECT 'relations' AS fact, coalesce(json_agg(json_build_object(
            'triggers', coalesce((SELECT json_agg(json_build_object('name', g.tgname, 'enabled', g.tgenabled))
                                    FROM pg_catalog.pg_trigger g
                                   WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgname !~ '^rebeco_'), '[]'),
-           'rules', coalesce((SELECT json_agg(r.rulename) FROM pg_catalog.pg_rewrite r
+           'rules', coalesce((SELECT json_agg(json_build_object('name', r.rulename, 'enabled', r.ev_enabled)) FROM pg_catalog.pg_rewrite r
                                WHERE r.ev_class = t.oid AND r.ev_type <> '1'), '[]'),
            'foreign_keys', coalesce((SELECT json_agg(f.conname) FROM pg_catalog.pg_constraint f
                                       WHERE f.conrelid = t.oid AND f.contype = 'f'), '[]'),

@@ -98,6 +98,14 @@ UNION ALL
 SELECT 'large-objects', quote_ident(x.database), format('%s large objects', m.n)
   FROM x, (SELECT count(*) AS n FROM pg_catalog.pg_largeobject_metadata) m WHERE m.n > 0 AND x.side = 'source'
 UNION ALL
+SELECT 'large-object-privilege', quote_ident(x.database),
+       format('%s of them, the first is %s; owned by %s', count(*), min(m.oid), string_agg(DISTINCT quote_ident(pg_get_userbyid(m.lomowner)), ', '))
+  FROM x, pg_catalog.pg_largeobject_metadata m
+ WHERE x.side = 'source' AND NOT pg_has_role(m.lomowner, 'USAGE')
+   AND NOT EXISTS (SELECT 1 FROM aclexplode(m.lomacl) a
+                    WHERE a.privilege_type = 'SELECT' AND CASE a.grantee WHEN 0 THEN true ELSE pg_has_role(a.grantee, 'USAGE') END)
+ GROUP BY x.database
+UNION ALL
 SELECT 'collation-version', c.oid::regcollation::text,
        format('recorded %s, the operating system has %s', c.collversion, pg_collation_actual_version(c.oid))
   FROM (SELECT DISTINCT k.oid, k.collversion

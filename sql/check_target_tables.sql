@@ -8,7 +8,7 @@ WITH x AS (
            coalesce(($1::jsonb ->> 'known')::boolean, false) AS known
 ), source AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb -> 'source_relations')
-             s (schema text, name text, key jsonb, triggers jsonb, rules jsonb, foreign_keys jsonb, actions jsonb)
+             s (schema text, name text, key jsonb, triggers jsonb, rules jsonb, foreign_keys jsonb, actions jsonb, fires boolean)
 ), tables AS MATERIALIZED (
     SELECT format('%I.%I', s.schema, s.name) AS object, s.*, c.oid, c.relkind, c.relowner,
            coalesce(c.relkind IN ('r', 'p'), false) AS is_table
@@ -16,18 +16,19 @@ WITH x AS (
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema
       LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.name
 ), triggers AS (
-    SELECT t.object, g.tgname::text AS name, g.tgenabled::text AS enabled
+    SELECT t.object, t.fires, g.tgname::text AS name, g.tgenabled::text AS enabled
       FROM tables t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid
      WHERE NOT g.tgisinternal AND g.tgname !~ '^rebeco_'
     UNION
-    SELECT t.object, g.name, g.enabled
+    SELECT t.object, t.fires, g.name, g.enabled
       FROM x, tables t CROSS JOIN jsonb_to_recordset(t.triggers) g (name text, enabled text)
      WHERE x.creates AND t.oid IS NULL
 ), rules AS (
-    SELECT t.object, r.rulename::text AS name
+    SELECT t.object, t.fires, r.rulename::text AS name, r.ev_enabled::text AS enabled
       FROM tables t JOIN pg_catalog.pg_rewrite r ON r.ev_class = t.oid AND r.ev_type <> '1' WHERE t.is_table
     UNION
-    SELECT t.object, r FROM x, tables t CROSS JOIN jsonb_array_elements_text(t.rules) r
+    SELECT t.object, t.fires, r.name, r.enabled
+      FROM x, tables t CROSS JOIN jsonb_to_recordset(t.rules) r (name text, enabled text)
      WHERE x.creates AND t.oid IS NULL
 ), foreign_keys AS (
     SELECT t.object, f.conname::text AS name
@@ -71,7 +72,8 @@ SELECT 'target-key-missing', t.object,
 UNION ALL
 SELECT 'target-trigger', g.object, string_agg(format('%I (%s)', g.name,
        CASE g.enabled WHEN 'A' THEN 'fires always' WHEN 'R' THEN 'fires for replication' ELSE 'enabled' END), ', ' ORDER BY g.name)
-  FROM x, triggers g WHERE g.enabled IN ('A', 'R') OR g.enabled = 'O' AND NOT x.replica_role GROUP BY g.object
+  FROM x, triggers g
+ WHERE NOT coalesce(g.fires, false) AND (g.enabled IN ('A', 'R') OR g.enabled = 'O' AND NOT x.replica_role) GROUP BY g.object
 UNION ALL
 SELECT 'target-foreign-key', f.object, string_agg(quote_ident(f.name), ', ' ORDER BY f.name)
   FROM x, foreign_keys f WHERE NOT x.replica_role GROUP BY f.object
@@ -86,7 +88,8 @@ SELECT 'target-foreign-key-acts', t.object, string_agg(quote_ident(f.conname), '
    AND NOT t.actions @> to_jsonb(concat(f.conname, ' ', f.confdeltype, f.confupdtype)) GROUP BY t.object
 UNION ALL
 SELECT 'target-rule', r.object, 'rule ' || string_agg(quote_ident(r.name), ', ' ORDER BY r.name)
-  FROM rules r GROUP BY r.object
+  FROM x, rules r
+ WHERE coalesce(r.fires, false) OR r.enabled IN ('A', 'R') OR r.enabled = 'O' AND NOT x.replica_role GROUP BY r.object
 UNION ALL
 SELECT 'row-security', t.object, format('row security applies to role %I', current_user)
   FROM tables t WHERE t.is_table AND row_security_active(t.oid)

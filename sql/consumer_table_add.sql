@@ -5,8 +5,9 @@
 -- $1 bigint: the table; $2 bigint: its key's index; $3 text: auto, row or statement;
 -- $4 text: the consumer; $5 text: what the log holds: key, image or nothing. Nothing is in any log, so
 -- that another sync's log will do. $6 boolean: for a two-way sync, which shares a capture with no other
--- Result: id int, snapshot text, log bigint: which change log the position is about. When that log was
--- made anew, by whomever, nothing can be said about what is missing, and the table is copied again.
+-- Result: id int, snapshot text, log bigint: which change log the position is about, form text: row or
+-- statement. When that log was made anew, by whomever, nothing can be said about what is missing, and the
+-- table is copied again.
 -- Lowest server version: 11.
 WITH installed AS MATERIALIZED (
     SELECT CASE WHEN $5 = 'nothing' AND o.id IS NOT NULL AND rebeco.capture_is_intact(o.id) IS NULL THEN o.id
@@ -20,4 +21,5 @@ INSERT INTO rebeco.consumer_table AS t (consumer, capture_id, snapshot)
 SELECT $4, i.id, pg_catalog.txid_current_snapshot() FROM installed i
  WHERE rebeco.two_way_may_capture(i.id, $4, $6::boolean)
 ON CONFLICT (consumer, capture_id) DO UPDATE SET snapshot = EXCLUDED.snapshot
-RETURNING t.capture_id AS id, t.snapshot::text AS snapshot, rebeco.log_oid(t.capture_id)::bigint AS log
+RETURNING t.capture_id AS id, t.snapshot::text AS snapshot, rebeco.log_oid(t.capture_id)::bigint AS log,
+          rebeco.capture_form(t.capture_id) AS form

@@ -192,6 +192,7 @@ CASES = [
                       "UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'french'",
          target_admin="CREATE COLLATION public.french (provider = icu, locale = 'fr')"),
     Case("large-objects", "source", WARNING, source="SELECT lo_create(0)", text="1 large"),
+    Case("large-object-privilege", "source", WARNING, source_admin="SELECT lo_create(4711)", text="4711"),
     Case("publication-all-tables", "source", WARNING, source_admin="CREATE PUBLICATION every FOR ALL TABLES"),
     Case("publication-all-tables", "target", WARNING, target_admin="CREATE PUBLICATION every FOR ALL TABLES"),
     # ---- tables of the source
@@ -212,7 +213,8 @@ CASES = [
     Case("no-columns", "source", BLOCKER, source="CREATE TABLE nothing ()", text="nothing"),
     Case("row-security", "source", BLOCKER, text="item",
          source="ALTER TABLE item ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
-    Case("target-rule", "target", BLOCKER, source="CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING", text="deaf"),
+    Case("target-rule", "target", BLOCKER, text="deaf",
+         source="CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING; ALTER TABLE item ENABLE ALWAYS RULE deaf"),
     Case("unlogged-table", "source", WARNING, source="CREATE UNLOGGED TABLE u (id int PRIMARY KEY)", text="public.u"),
     Case("other-replication", "source", WARNING, text="bucardo_delta",
          source="CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
@@ -293,7 +295,8 @@ CASES = [
     Case("target-publication-identity", "target", BLOCKER, text="pub",
          source="CREATE TABLE u (a int NOT NULL UNIQUE)",
          target=SHOP + "CREATE TABLE u (a int NOT NULL UNIQUE); CREATE PUBLICATION pub FOR TABLE u"),
-    Case("target-rule", "target", BLOCKER, target=SHOP + "CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING", text="deaf"),
+    Case("target-rule", "target", BLOCKER, text="deaf",
+         target=SHOP + "CREATE RULE deaf AS ON DELETE TO item DO INSTEAD NOTHING; ALTER TABLE item ENABLE REPLICA RULE deaf"),
     Case("row-security", "target", BLOCKER, text="item",
          target=SHOP + "ALTER TABLE item ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
 ]

@@ -166,7 +166,7 @@ def test_version():
     (["help", "nonsense"], 'there is no command "nonsense"'),
     (["--nonsense", "version"], "unrecognized option"),
     (["version", "word"], "a word too many"),
-    (["resync"], "something missing"),
+    (["skip"], "something missing"),
     (["version", "--json"], "does not take --json"),
     (["--watch", "pause"], "does not take --watch"),
     (["config", "nonsense"], "does not know"),

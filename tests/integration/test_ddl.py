@@ -128,3 +128,52 @@ def test_a_locked_source(source, target, running):
     running.wait_in_sync(60)
     rig.check_equal(source, target)
     assert columns(target) == ["c", "id", "n", "v"]
+
+
+def test_what_was_before_it_comes_first(source, target, running):
+    """With a backlog nothing is begun; the command waits for it, or is told to go ahead."""
+    running.ok("pause")
+    source.run("UPDATE shop.item SET v = 'before'")
+    path = file(running, "ALTER TABLE shop.item ADD COLUMN c int")
+    r = running.command("ddl", path, "--timeout", "1s")
+    assert r.code == 1 and "does not have yet" in r.err and "no end has it" in r.err
+    assert columns(source) == columns(target) == ["id", "n", "v"]
+    p = subprocess.Popen([running.binary, *running.args, "ddl", path, "--timeout", "1m"], env=running.env,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    rig.eventually("it asks", lambda: target.value("SELECT count(*) FROM rebeco.command WHERE verb = 'kick' AND done_at IS NULL") > 1)
+    assert columns(target) == ["id", "n", "v"]
+    running.ok("resume")
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 0, err
+    assert target.value("SELECT count(*) FROM shop.item WHERE v = 'before'") == 300
+    running.wait_in_sync(60)
+    rig.check_equal(source, target)
+    running.ok("pause")
+    source.run("UPDATE shop.item SET v = 'again'")
+    running.ok("ddl", file(running, "ALTER TABLE shop.item DROP COLUMN c"), "--timeout", "0")
+    running.ok("resume")
+    running.wait_in_sync(60)
+    rig.check_equal(source, target)
+    running.terminate()
+    r = running.command("ddl", file(running, "ALTER TABLE shop.item ADD COLUMN e int"))
+    assert r.code == 0 and "no daemon runs" in r.err
+    assert columns(source) == columns(target) == ["e", "id", "n", "v"]
+
+
+def test_a_second_target(source, servers, running, rebecos):
+    """The source has it from the first sync's migration: the second one gets it with `--only target`."""
+    second = servers("second", "rds")
+    other = rebecos(source, second, config=rig.config().replace("name: default", "name: second"))
+    other.start()
+    other.wait_in_sync(60)
+    sql = "ALTER TABLE shop.item ADD COLUMN c int DEFAULT 5"
+    running.ok("ddl", file(running, sql))
+    source.run("UPDATE shop.item SET c = 6 WHERE id < 10")
+    other.wait("it waits for it", lambda: [t for t in (other.status() or {}).get("tables", []) if t["paused"] == "drift"])
+    assert columns(second) == ["id", "n", "v"]
+    other.ok("ddl", file(other, sql), "--only", "target")
+    other.wait_in_sync(60)
+    running.wait_in_sync(60)
+    for server in (running.target, second):
+        rig.check_equal(source, server)
+    assert other.command("ddl", file(other, sql), "--only", "source").code == 2

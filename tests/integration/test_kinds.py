@@ -294,3 +294,55 @@ def test_a_crash_empties_unlogged_tables(source, target, rebeco):
     for table in ("u", "l", "quiet", "tree"):
         assert source.run(f"SELECT * FROM {table} ORDER BY 1") == target.run(f"SELECT * FROM {table} ORDER BY 1")
     assert not [line for line in rebeco.log_lines("table copied") if "table=public.l " in line][1:], "a logged table was copied again"
+
+
+def test_statement_triggers_where_they_would_miss_changes(source, target, rebecos):
+    """`capture: statement`: a partitioned table and an inheritance tree get row triggers, which the log says."""
+    source.psql("""CREATE TABLE plain (id int PRIMARY KEY, v text);
+                   CREATE TABLE split (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+                   CREATE TABLE split_1 PARTITION OF split FOR VALUES FROM (0) TO (100);
+                   CREATE TABLE split_2 PARTITION OF split FOR VALUES FROM (100) TO (200);
+                   CREATE TABLE parent (id int PRIMARY KEY, v text);
+                   CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+                   INSERT INTO plain VALUES (1, 'a'); INSERT INTO split VALUES (1, 'a'), (150, 'b'); INSERT INTO child VALUES (1, 'a')""")
+    rebeco = rebecos(source, target, config=rig.config(capture="statement"))
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    assert dict(source.run("SELECT table_name, form FROM rebeco.capture")) == {
+        "plain": "statement", "split": "row", "parent": "row", "child": "row"}
+    assert len(rebeco.log_lines("captured by row triggers")) == 3
+    source.psql("UPDATE split SET id = id + 10; INSERT INTO split_2 VALUES (199, 'c'); UPDATE parent SET v = 'x'; DELETE FROM plain")
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+
+
+def test_views_are_no_tables(source, target, rebeco):
+    """What is written through a view, by the server itself, by INSTEAD OF triggers or by rules, comes with the tables;
+    the views come with the schema, and nothing is written into them."""
+    source.psql("""CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, w text);
+        CREATE VIEW plain AS SELECT id, v FROM t WHERE id < 1000 WITH CHECK OPTION;
+        CREATE VIEW joined AS SELECT t.id, t.v, u.w FROM t JOIN u USING (id);
+        CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'DELETE' THEN
+                DELETE FROM t WHERE id = old.id; DELETE FROM u WHERE id = old.id; RETURN old;
+            ELSIF TG_OP = 'UPDATE' THEN
+                UPDATE t SET id = new.id, v = new.v WHERE id = old.id; UPDATE u SET id = new.id, w = new.w WHERE id = old.id; RETURN new;
+            END IF;
+            INSERT INTO t VALUES (new.id, new.v); INSERT INTO u VALUES (new.id, new.w); RETURN new;
+        END $$;
+        CREATE TRIGGER put INSTEAD OF INSERT OR UPDATE OR DELETE ON joined FOR EACH ROW EXECUTE FUNCTION put();
+        CREATE VIEW ruled AS SELECT id, upper(w) AS w FROM u;
+        CREATE RULE ins AS ON INSERT TO ruled DO INSTEAD INSERT INTO u VALUES (new.id, lower(new.w));
+        CREATE RULE del AS ON DELETE TO ruled DO INSTEAD (DELETE FROM u WHERE id = old.id; DELETE FROM t WHERE id = old.id);
+        INSERT INTO joined SELECT i, 'v' || i, 'w' || i FROM generate_series(1, 50) i""")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    source.psql("UPDATE plain SET v = v || '!' WHERE id < 9; INSERT INTO plain VALUES (100, 'new'); UPDATE joined SET id = id + 200, w = 'moved' WHERE id > 40; "
+                "DELETE FROM joined WHERE id = 10; INSERT INTO ruled VALUES (300, 'LOW'); DELETE FROM ruled WHERE id = 11; INSERT INTO joined VALUES (301, 'a', 'b')")
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+    for view in ("plain", "joined", "ruled"):
+        assert source.run(f"SELECT * FROM {view} ORDER BY 1") == target.run(f"SELECT * FROM {view} ORDER BY 1")
+    assert not rebeco.log_lines("paused") and {t["name"] for t in rebeco.status()["tables"]} == {"t", "u"}

@@ -43,3 +43,22 @@ def test_memory_of_large_values(source, target, rebecos, form):
     assert rig.compare(source, target) == []
     assert copying < 64 * MB + 2 * row
     assert following < 64 * MB + 2 * row
+
+
+@pytest.mark.long
+@pytest.mark.alone
+@pytest.mark.limit(600)
+def test_a_value_of_200_megabytes(source, target, rebecos):
+    """Text and bytea in one field, copied and followed; memory: three times the row, and what is always needed."""
+    size = 200 * MB
+    source.psql("CREATE TABLE large (id int PRIMARY KEY, n int, t text, b bytea)")
+    source.run(f"INSERT INTO large (id, t) SELECT 1, string_agg(md5(i::text), '') FROM generate_series(1, {size // 32}) i")
+    rebeco = rebecos(source, target, binary=rig.RELEASE)
+    rebeco.start()
+    rebeco.wait_in_sync(120)
+    source.run(f"INSERT INTO large (id, b) SELECT 2, string_agg(sha256(i::text::bytea), '') FROM generate_series(1, {size // 32}) i")
+    source.run("UPDATE large SET n = 1, t = t || 'x' WHERE id = 1")
+    rebeco.wait_in_sync(240)
+    print(f"{rebeco.peak_rss() / MB:.0f} MB with a row of {size / MB:.0f} MB")
+    assert rig.compare(source, target) == []
+    assert rebeco.peak_rss() < 64 * MB + 3.2 * size

@@ -101,6 +101,20 @@ static void test_hostile_names(void **state)
     assert_int_equal(strncmp(text, "sync a?[2J: x?y\n", 16), 0);
 }
 
+static void test_large_objects(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(show("{\"large_objects\":{\"state\":\"copying\",\"seen\":9,"
+                                "\"copied\":2,\"bytes\":4096}}"),
+                           "large objects: 9 at the source, 2 copied so far (4.0 kB); changes to "
+                           "them are not followed\n"));
+    assert_non_null(strstr(show("{\"large_objects\":{\"state\":\"copied\",\"seen\":9,\"here\":8}}"),
+                           "large objects: 9 at the source, 8 at the target; changes"));
+    assert_non_null(strstr(show("{\"large_objects\":{\"state\":\"ignored\",\"seen\":9}}"),
+                           "large objects: 9 at the source, not copied\n"));
+    assert_null(strstr(show("{\"large_objects\":{\"state\":\"copied\",\"seen\":0}}"), "large"));
+}
+
 static void test_many_tables(void **state)
 {
     (void)state;
@@ -121,6 +135,7 @@ int main(void)
         cmocka_unit_test_teardown(test_whole, teardown),
         cmocka_unit_test_teardown(test_missing_and_wrong_keys, teardown),
         cmocka_unit_test_teardown(test_hostile_names, teardown),
+        cmocka_unit_test_teardown(test_large_objects, teardown),
         cmocka_unit_test_teardown(test_many_tables, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
