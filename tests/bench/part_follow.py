@@ -136,7 +136,8 @@ class _Group:
 
     def end(self):
         self.r.drop()
-        self.bucardo.remove()
+        if self.report.wanted("bucardo"):
+            self.bucardo.remove()
         if self.has.get("logical"):
             self.logical.off()
 

@@ -22,7 +22,7 @@ import rig  # noqa: E402
 SCALE = float(os.environ.get("SCALE") or 50)  # below 1: to see that it runs
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
 SECONDS = float(os.environ.get("SECONDS_EACH") or max(3, min(20, SCALE * 0.4)))
-ONLY = (os.environ.get("ONLY") or "").split(",") if os.environ.get("ONLY") else None
+ONLY = re.split(r",(?![^(]*\))", os.environ["ONLY"]) if os.environ.get("ONLY") else None  # a name may have a comma in brackets
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(rig.TOP, "build"))
 OUT = os.environ.get("BENCH_OUT") or os.path.join(BUILD, "bench")
 
