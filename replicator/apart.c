@@ -5,6 +5,7 @@
 #include "apart.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lead.h"
 #include "sync.h"
@@ -46,11 +47,17 @@ static enum job_next take_read(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
+static const char *how(const struct job *j)
+{
+    return j->sync->config->sequences_apart == CONFIG_APART_OFFSET ? "offset" : "interleave";
+}
+
 static void bind_source(struct job *j, struct params *p)
 {
     params_text(p, j->sync->name);
     params_bool(p, true);
     params_text(p, apart_of(j)->sequences);
+    params_text(p, how(j));
 }
 
 static enum job_next take_source(struct job *j, PGresult *r)
@@ -65,6 +72,32 @@ static void bind_target(struct job *j, struct params *p)
     params_text(p, j->sync->name);
     params_bool(p, false);
     params_text(p, apart_of(j)->sequences);
+    params_text(p, how(j));
+}
+
+static enum job_next enter_apart(struct job *j)
+{
+    return apart_of(j)->fresh > 0 ? job_goto(j, "tables") : JOB_NEXT;
+}
+
+static void bind_prune(struct job *j, struct params *p)
+{
+    params_text(p, arena_printf(j->arena, "%.3f", j->sync->config->conflict_keep_s));
+}
+
+static enum job_next take_replays(struct job *j, PGresult *r)
+{
+    struct apart_job *a = apart_of(j);
+
+    free(a->replays);
+    a->replays = mem_strdup(PQgetvalue(r, 0, 0));
+    return strcmp(a->replays, "[]") == 0 ? job_goto(j, "again") : JOB_NEXT;
+}
+
+static void bind_replayed(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->name);
+    params_text(p, apart_of(j)->replays);
 }
 
 static enum job_next enter_again(struct job *j)
@@ -72,8 +105,6 @@ static enum job_next enter_again(struct job *j)
     struct apart_job *a = apart_of(j);
 
     j->failures = 0;
-    if (a->fresh > 0)
-        return job_goto(j, "tables");
     if (!a->is_done) {
         a->is_done = true;
         j->sync->sequences_are_read = true;
@@ -100,6 +131,15 @@ static const struct job_step steps[] = {
      .bind = bind_source,
      .result = take_source},
     {.name = "target", .sql = &sql_sequences_apart, .side = JOB_TARGET, .bind = bind_target},
+    {.name = "apart", .enter = enter_apart},
+    {.name = "prune source", .sql = &sql_conflicts_prune, .side = JOB_SOURCE, .bind = bind_prune},
+    {.name = "prune target", .sql = &sql_conflicts_prune, .side = JOB_TARGET, .bind = bind_prune},
+    {.name = "replays",
+     .sql = &sql_conflicts_replays,
+     .side = JOB_TARGET,
+     .bind = bind_sync,
+     .result = take_replays},
+    {.name = "replayed", .sql = &sql_conflicts_replayed, .side = JOB_SOURCE, .bind = bind_replayed},
     {.name = "again", .enter = enter_again},
     {0},
 };
@@ -132,5 +172,6 @@ void apart_fini(struct apart_job *a)
     apart_stop(a);
     job_fini(&a->job);
     free(a->sequences);
-    a->sequences = NULL;
+    free(a->replays);
+    a->sequences = a->replays = NULL;
 }

@@ -1,5 +1,6 @@
 /* Sequences of a two-way sync: each end gets values of its own, before the target takes writes, and
- * later those of new tables. See schema/071_two_way_sequence.sql. */
+ * later those of new tables. See schema/071_two_way_sequence.sql. The same job keeps the record of
+ * conflicts in order at both ends, since it comes by there. */
 #ifndef APART_H
 #define APART_H
 
@@ -8,6 +9,7 @@
 struct apart_job {
     struct job job;
     char *sequences; /* as read at the source, or answered there (malloc) */
+    char *replays;   /* conflicts replayed at the target lately, for the source (malloc) */
     int fresh;       /* how many were not apart before: if any, there may be more */
     bool is_done;    /* all of a first reading are apart, since it was started */
 };

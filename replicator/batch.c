@@ -444,6 +444,7 @@ static const struct job_step steps[] = {
     {.name = "details", .enter = batch_enter_details, .event = on_event},
     {.name = "decide", .enter = batch_enter_decide, .event = on_event},
     {.name = "decided", .enter = batch_enter_decided, .event = on_event},
+    {.name = "open", .enter = batch_enter_open, .event = on_event},
     {.name = "read", .enter = batch_enter_read, .event = on_event},
     {.name = "check", .enter = enter_check, .event = on_event},
     {.name = "flush", .enter = batch_enter_flush, .event = on_event},
@@ -456,6 +457,8 @@ static const struct job_step steps[] = {
     {.name = "rest", .enter = enter_rest, .event = on_event},
     {.name = "undo", .enter = batch_enter_undo, .event = on_event},
     {.name = "undone", .enter = enter_look_again},
+    {.name = "held", .enter = batch_enter_held, .event = on_event},
+    {.name = "held back", .enter = enter_rest},
     {0},
 };
 

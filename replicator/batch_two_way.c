@@ -21,7 +21,7 @@
 
 enum place { NOWHERE, AT_MEET, AT_COMPARE, AT_DECIDED };
 
-static const char *const after_place[] = {NULL, "recent", "judge", "read"};
+static const char *const after_place[] = {NULL, "recent", "judge", "open"};
 
 #define MISMATCH_S 0.05 /* until the other direction has the same tables */
 
@@ -197,6 +197,21 @@ static bool any_broken(const struct batch_job *b)
     return false;
 }
 
+/* What there is in a closed direction is no reason for a round; and what was sent before is all
+ * that the other end is to have. */
+static bool is_idle(const struct batch_job *b)
+{
+    return direction_is_closed(b->sync) || batch_is_idle(b);
+}
+
+static void note_closed(const struct batch_job *b)
+{
+    if (!direction_is_closed(b->sync) || b->sync->is_consistent || !batch_is_everything(b))
+        return;
+    b->sync->is_consistent = true;
+    sync_think(b->sync);
+}
+
 enum job_next batch_enter_compare(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -209,8 +224,9 @@ enum job_next batch_enter_compare(struct job *j)
             return job_goto(j, "undo");
         take_other(b, o);
         take_other(o, b);
-        b->both_idle = o->both_idle =
-            (batch_is_idle(b) && batch_is_idle(o)) || any_broken(b) || any_broken(o);
+        note_closed(b);
+        note_closed(o);
+        b->both_idle = o->both_idle = (is_idle(b) && is_idle(o)) || any_broken(b) || any_broken(o);
     }
     return meet(b, AT_COMPARE);
 }
@@ -263,7 +279,7 @@ enum job_next batch_enter_survivors(struct job *j)
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (t->changes == 0 || !t->is_truncated)
+        if (t->changes == 0 || !t->is_truncated || direction_is_closed(b->sync))
             continue;
         bind_round(&j->params, t->table->id, since_of(b, t), b->until);
         ask_own(b, t, &sql_two_way_survivors, &t->survivors);
@@ -418,6 +434,26 @@ enum job_next batch_enter_decided(struct job *j)
     return job_goto(j, "undo");
 }
 
+enum job_next batch_enter_open(struct job *j)
+{
+    return job_goto(j, direction_is_closed(batch_of(j)->sync) ? "held" : "read");
+}
+
+/* What was decided is carried out by the other direction, and known at its end only until then. */
+enum job_next batch_enter_held(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    for (int i = 0; i < b->group_count; i++)
+        b->owes_conflicts |= b->group[i].records != NULL;
+    batch_say(b, &sql_commit);
+    batch_round_done(b);
+    b->sync->is_consistent = batch_is_everything(b);
+    b->sync->caught_up_at = b->taken_s;
+    j->failures = 0;
+    return batch_sync_source(b);
+}
+
 void batch_send_conflicts(struct batch_job *b)
 {
     struct params *p = &b->job.params;
@@ -454,8 +490,10 @@ void batch_count_conflicts(struct batch_job *b)
         if (t->conflicts == 0)
             continue;
         forward_of(b)->conflicts += t->conflicts;
-        if (counts)
+        if (counts) {
             counts->conflicts += t->conflicts;
+            conflict_decided(counts, t->conflicts);
+        }
         there = find_other(other_of(b), t->table);
         if (there)
             there->conflicts = 0;

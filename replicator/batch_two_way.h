@@ -20,6 +20,9 @@ enum job_next batch_enter_other_keys(struct job *j);
 enum job_next batch_enter_details(struct job *j);
 enum job_next batch_enter_decide(struct job *j);
 enum job_next batch_enter_decided(struct job *j);
+/* Where the direction is closed, this half of the round is not made. */
+enum job_next batch_enter_open(struct job *j);
+enum job_next batch_enter_held(struct job *j);
 /* Writes down what was decided, in the transaction that applies it. */
 void batch_send_conflicts(struct batch_job *b);
 /* It is committed: the conflicts decided in it count. */

@@ -89,9 +89,10 @@ static int newest_version(void)
 
 static json_t *context_new(const struct config_sync *s)
 {
-    return json_pack("{s:s, s:s, s:i, s:f, s:i, s:b}", "sync", s->name, "mode",
-                     mode_name(s->schema), "connections", s->copy_streams + OTHER_CONNECTIONS,
-                     "patience_s", PATIENCE_S, "version", newest_version(), "replica_role", 0);
+    return json_pack("{s:s, s:b, s:s, s:i, s:f, s:i, s:b}", "sync", s->name, "two_way",
+                     s->mode == CONFIG_TWO_WAY, "mode", mode_name(s->schema), "connections",
+                     s->copy_streams + OTHER_CONNECTIONS, "patience_s", PATIENCE_S, "version",
+                     newest_version(), "replica_role", 0);
 }
 
 /* Are tables made at the target by us? */
@@ -446,6 +447,8 @@ static const struct job_step steps[] = {
     QUESTION("target publications", check_publications, JOB_TARGET, ask),
     QUESTION("source publications", check_publications_15, JOB_SOURCE, ask_from_15),
     QUESTION("target publications", check_publications_15, JOB_TARGET, ask_from_15),
+    QUESTION("source of two", check_two_way, JOB_SOURCE, ask),
+    QUESTION("target of two", check_two_way, JOB_TARGET, ask),
     QUESTION("load", check_load, JOB_SOURCE, ask),
     QUESTION("source state", check_state, JOB_SOURCE, ask),
     QUESTION("target state", check_state, JOB_TARGET, ask),

@@ -178,6 +178,40 @@ const struct check_code check_codes[] = {
      "ALTER TABLE ... ADD PRIMARY KEY, or make the columns of a unique index NOT NULL. A small "
      "table may stand in tables.whole instead. Nothing needs to be done where rows are only "
      "added."},
+    {"two-way-no-key", CHECK_BLOCKER,
+     "These tables cannot be in a two-way sync: which row was changed at which end, and so what is "
+     "a conflict, is told by a key. `run` leaves them out.",
+     "ALTER TABLE ... ADD PRIMARY KEY, or make the columns of a unique index NOT NULL, and take "
+     "them out of tables.whole; or exclude them."},
+    {"two-way-trigger", CHECK_BLOCKER,
+     "In a two-way sync these triggers would do their work a second time, for rows that arrive "
+     "from the other end, whatever our role may switch off. `run` leaves the tables out.",
+     "Make each anew at both ends with WHEN (current_setting('rebeco.applying', true) IS DISTINCT "
+     "FROM 'on'): it fires for the application then, and not for rows that arrive. Or disable it, "
+     "or exclude the table."},
+    {"two-way-trigger-aware", CHECK_NOTE,
+     "These triggers ask for rebeco.applying: they fire for the application at either end, and not "
+     "for rows that arrive. What they write travels to the other end like any change.",
+     "Nothing, if what they write is in tables of the sync too, or is meant to be at one end "
+     "only."},
+    {"two-way-sequence-cycle", CHECK_BLOCKER,
+     "These sequences begin again at their end (CYCLE): then each end would give the values of the "
+     "other one, whatever keeps them apart now.",
+     "ALTER SEQUENCE ... NO CYCLE, with a larger range where needed; or let the column's values "
+     "come from elsewhere, such as UUIDs."},
+    {"two-way-sequence-short", CHECK_WARNING,
+     "These sequences, or the columns that they are for, have few values left. Two ends that share "
+     "them use them up faster.",
+     "Change the column to bigint and ALTER SEQUENCE ... AS bigint, at both ends."},
+    {"two-way-sequence-cached", CHECK_NOTE,
+     "Sessions take several values of these sequences at a time (CACHE). The ends stay apart all "
+     "the same, but gaps are larger, and values are not in the order of time.",
+     "Nothing."},
+    {"two-way-natural-key", CHECK_NOTE,
+     "The keys of these tables come neither from a sequence nor from UUIDs: both ends may insert "
+     "the same one. That is a conflict (insert_exists), and one of the two rows is kept.",
+     "Nothing where the same key means the same thing. Else write the table at one end only, or "
+     "choose a policy for it (conflict.tables)."},
     {"column-list", CHECK_BLOCKER,
      "tables.columns names columns that these tables do not have, or leaves out a part of their "
      "key; or a part is to be taken (tables.columns, tables.where) of tables without a key, or of "

@@ -78,6 +78,19 @@ static void report_keyless(struct check_report *report, const struct config_sync
                      "only a part is to be taken, but it is not followed by a key");
 }
 
+/* In a two-way sync what was changed is always told by its key. */
+static void report_whole(struct check_report *report, const struct config_sync *c,
+                         const json_t *relation)
+{
+    const char *schema = text_of(relation, "schema"), *name = text_of(relation, "name");
+    char object[160];
+
+    if (c->mode != CONFIG_TWO_WAY || !config_patterns_match(&c->whole, schema, name, NULL))
+        return;
+    snprintf(object, sizeof object, "%s.%s", schema, name);
+    check_report_add(report, JOB_SOURCE, "two-way-no-key", object, "it is in tables.whole");
+}
+
 static void drop_columns(const struct config_rule *rule, json_t *columns)
 {
     for (size_t i = json_array_size(columns); i-- > 0;)
@@ -99,6 +112,7 @@ void check_shape_relations(struct check_report *report, const struct config_sync
         const char *to_schema, *to_name;
 
         report_keyless(report, c, relation);
+        report_whole(report, c, relation);
         if (rule) {
             report_list(report, rule, relation);
             drop_columns(rule, json_object_get(relation, "columns"));

@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "check.h"
+#include "conflicts.h"
 #include "daemon.h"
 #include "ddl.h"
 #include "help.h"
@@ -228,6 +229,18 @@ static const struct command_option kick_options[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static const struct command_option conflicts_options[] = {
+    {"table", "TABLE", offsetof(struct command_context, table),
+     "only of these tables: schema.table, with * and ? where wanted"},
+    {"kind", "KIND", offsetof(struct command_context, kind),
+     "only of this kind: insert_exists, update_origin_differs, update_missing (removed at the "
+     "target), delete_origin_differs (removed at the source)"},
+    {"since", "DURATION", offsetof(struct command_context, since),
+     "only of the last so much time, such as 10m or 2h"},
+    {"json", NULL, offsetof(struct command_context, json), "print all as JSON"},
+    {NULL, NULL, 0, NULL},
+};
+
 static const struct command_option ddl_options[] = {
     {"only", "END", offsetof(struct command_context, only),
      "target: the source has it already, from the migration of another sync"},
@@ -307,6 +320,23 @@ const struct command commands[] = {
      "goes on: the table, and the values of the row's key in the order of its columns. The row is "
      "recorded with the error in rebeco.skipped at the target, and tried again when it changes at "
      "the source. Until it is there, the target is not called consistent.",
+     request_run},
+    {"conflicts", "[show ID | replay ID [source|target]]", 0, 3, COMMAND_TARGET, conflicts_options,
+     "what was decided where both ends changed a row",
+     "In a two-way sync: lists the rows that both ends have changed before they heard of each "
+     "other, newest first, and who won. `show` prints both versions side by side and how the row "
+     "is now; `replay` gives the row the version that has lost, or that of the end that is named, "
+     "if it has not changed since. That is a write at the target like the application's: the "
+     "daemon sends it on, now or when it runs again. Works while no daemon runs.",
+     conflicts_run},
+    {"direction", "source-to-target|both|target-to-source", 1, 1, COMMAND_TARGET, request_options,
+     "close one direction of a two-way sync, or open both",
+     "Asks the running daemon to let changes travel in one direction only, or in both again. What "
+     "was committed before at the end whose direction is closed is delivered first; when the "
+     "command returns it is there, and nothing more comes. What is written at that end later is "
+     "kept in its change logs, across restarts, and is delivered when `direction both` opens the "
+     "direction again. No write is refused at either end. Refused while a table stands still, "
+     "because its changes could not be delivered first.",
      request_run},
     {"ddl", "FILE", 1, 1, COMMAND_SYNC, ddl_options, "run a migration at both ends",
      "Runs the SQL in FILE (- is standard input) at the target and at the source while the daemon "

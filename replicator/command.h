@@ -32,6 +32,9 @@ struct command_context {
     const char *only;
     const char *timeout;
     const char *large_objects;
+    const char *table;
+    const char *kind;
+    const char *since;
 };
 
 /* An option that only some commands take. */

@@ -39,6 +39,7 @@ struct config_rules {
 enum { CONFIG_HOOKS = 7 /* as many as enum hook_event has */ };
 
 enum config_mode { CONFIG_ONE_WAY, CONFIG_TWO_WAY };
+enum config_apart { CONFIG_APART_INTERLEAVE, CONFIG_APART_OFFSET };
 enum config_schema { CONFIG_SCHEMA_AUTO, CONFIG_SCHEMA_EXPECT, CONFIG_SCHEMA_COPY };
 enum config_large { CONFIG_LARGE_AUTO, CONFIG_LARGE_COPY, CONFIG_LARGE_IGNORE };
 enum config_until { CONFIG_UNTIL_STOPPED, CONFIG_UNTIL_COPIED, CONFIG_UNTIL_IN_SYNC };
@@ -71,6 +72,7 @@ struct config_sync {
     enum config_large large_objects;        /* default: auto */
     int64_t sequence_headroom;              /* default 1000 */
     double sequence_interval_s;             /* default 5 */
+    enum config_apart sequences_apart;      /* of the two ends of a two-way sync */
     bool matview_initial;     /* refresh after the first consistent state; default true */
     bool matview_on_change;   /* when tables below have changed; default false */
     double matview_every_s;   /* 0: never; the schedule, and the least time between on-change */

@@ -16,6 +16,7 @@ enum { KEY_MAX = 64 };
 #define DAY_S 86400.0
 
 static const char *const mode_words[] = {"one-way", "two-way", NULL};
+static const char *const apart_words[] = {"interleave", "offset", NULL};
 static const char *const policy_words[] = {"latest", "source", "target", "skip", "abort", NULL};
 static const char *const schema_words[] = {"auto", "expect", "copy", NULL};
 static const char *const capture_words[] = {"auto", "row", "statement", NULL};
@@ -226,6 +227,15 @@ const struct config_option config_options[] = {
      .min = 0.1,
      .max = DAY_S,
      .help = "How often sequences are read."},
+    {.path = "syncs[].sequences.two_way",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct config_sync, sequences_apart),
+     .standard = "interleave",
+     .words = apart_words,
+     .help = "How both ends of a two-way sync draw values that never meet. interleave: the steps "
+             "are doubled, the source takes the even ones, the target the odd ones; offset: no "
+             "step changes, and the target begins a billion values further on (or half of what is "
+             "left). `uninstall` undoes it. It cannot be changed while the sync runs."},
     {.path = "syncs[].large_objects",
      .type = OPTION_ENUM,
      .offset = offsetof(struct config_sync, large_objects),

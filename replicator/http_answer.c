@@ -51,6 +51,8 @@ static bool is_ready(const struct http *h, const struct sync *s)
 {
     double lag_s = status_lag_s(s, ev_time());
 
+    if (direction_is_closed(s))
+        return sync_is_in_sync(s) && !s->is_paused;
     return sync_is_in_sync(s) && !s->is_paused && lag_s >= 0 &&
            lag_s <= h->daemon->config->http_ready_lag_s;
 }

@@ -127,6 +127,7 @@ static void take_over(struct sync *s, const PGresult *r)
     s->schema_retried = s->sequences_are_read = s->is_back;
     s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0;
     s->is_paused = PQgetvalue(r, 0, 2)[0] == 't';
+    direction_note(s, PQgetvalue(r, 0, 15), PQgetvalue(r, 0, 16));
     s->replaces_rows = PQgetvalue(r, 0, 13)[0] == 't';
     free(s->snapshot);
     s->snapshot = PQgetisnull(r, 0, 3) ? NULL : mem_strdup(PQgetvalue(r, 0, 3));

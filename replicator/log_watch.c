@@ -28,16 +28,20 @@ static void warn_of_limit(struct sync *s)
 {
     bool is_other = s->log_slowest && strcmp(s->log_slowest, s->name) != 0;
 
-    log_event(LOG_WARNING, "the change logs at the source grow beyond their limit", "sync", s->name,
-              "bytes", log_int(s->log_bytes), "limit", log_int(s->config->log_limit_bytes),
-              "held_by", s->log_held_by, "slowest_sync", s->log_slowest, "behind_s",
-              s->log_slowest ? log_int(s->log_slowest_s) : NULL, "hint",
-              is_other ? "They are kept until the slowest sync has them. Start its daemon, or give "
-                         "that sync up: rebeco --sync NAME uninstall --only source."
-                       : "They are emptied when the target has the changes and no old transaction "
-                         "is open. If the target stays away: rebeco uninstall --only source frees "
-                         "the space.",
-              NULL);
+    log_event(
+        LOG_WARNING, "the change logs at the source grow beyond their limit", "sync", s->name,
+        "bytes", log_int(s->log_bytes), "limit", log_int(s->config->log_limit_bytes), "held_by",
+        s->log_held_by, "slowest_sync", s->log_slowest, "behind_s",
+        s->log_slowest ? log_int(s->log_slowest_s) : NULL, "hint",
+        direction_is_closed(s)
+            ? "Changes are kept as long as their direction is closed: `rebeco direction both` "
+              "has them sent."
+        : is_other ? "They are kept until the slowest sync has them. Start its daemon, or give "
+                     "that sync up: rebeco --sync NAME uninstall --only source."
+                   : "They are emptied when the target has the changes and no old transaction "
+                     "is open. If the target stays away: rebeco uninstall --only source frees "
+                     "the space.",
+        NULL);
 }
 
 /* Said when it is known who is waited for. */

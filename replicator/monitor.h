@@ -12,5 +12,7 @@ int monitor_run(struct command_context *x);
 
 /* Appends the status tree as a person reads it; keys that are missing are passed over. */
 void monitor_show(struct buf *out, const json_t *status);
+/* Appends text that may come from a database: control characters become question marks. */
+void monitor_add_clean(struct buf *b, const char *s);
 
 #endif

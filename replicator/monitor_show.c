@@ -33,7 +33,7 @@ static bool is_true(const json_t *o, const char *key)
 
 /* ---------------------------------------------------------------- pieces of text */
 
-static void add_clean(struct buf *b, const char *s)
+void monitor_add_clean(struct buf *b, const char *s)
 {
     for (; *s != '\0'; s++) {
         unsigned char c = (unsigned char)*s;
@@ -103,7 +103,7 @@ static void add_line(struct buf *b, const char *indent, const char *text)
     if (text[0] == '\0')
         return;
     buf_text(b, indent);
-    add_clean(b, text);
+    monitor_add_clean(b, text);
     buf_text(b, "\n");
 }
 
@@ -112,9 +112,9 @@ static void add_line(struct buf *b, const char *indent, const char *text)
 static void show_head(struct buf *b, const json_t *s)
 {
     buf_text(b, "sync ");
-    add_clean(b, text_of(s, "sync"));
+    monitor_add_clean(b, text_of(s, "sync"));
     buf_text(b, ": ");
-    add_clean(b, text_of(s, "phase"));
+    monitor_add_clean(b, text_of(s, "phase"));
     if (is_true(s, "paused"))
         buf_text(b, ", paused");
     if (json_object_get(s, "consistent") != NULL)
@@ -140,7 +140,7 @@ static void show_daemon(struct buf *b, const json_t *s)
     if (!json_is_object(d))
         return;
     buf_printf(b, "daemon: pid %.0f, version ", number_of(d, "pid"));
-    add_clean(b, text_of(d, "version"));
+    monitor_add_clean(b, text_of(d, "version"));
     if (has_number(d, "rss_bytes")) {
         buf_text(b, ", ");
         add_bytes(b, number_of(d, "rss_bytes"));
@@ -148,7 +148,7 @@ static void show_daemon(struct buf *b, const json_t *s)
     }
     if (text_of(d, "started_at")[0] != '\0') {
         buf_text(b, ", since ");
-        add_clean(b, text_of(d, "started_at"));
+        monitor_add_clean(b, text_of(d, "started_at"));
     }
     buf_text(b, "\n");
 }
@@ -249,9 +249,9 @@ static void show_skipped(struct buf *b, const json_t *t)
 static void add_name(struct buf *b, const json_t *t)
 {
     size_t start = b->len;
-    add_clean(b, text_of(t, "schema"));
+    monitor_add_clean(b, text_of(t, "schema"));
     buf_text(b, ".");
-    add_clean(b, text_of(t, "name"));
+    monitor_add_clean(b, text_of(t, "name"));
     size_t characters = 0;
     for (size_t i = start; i < b->len; i++)
         characters += ((unsigned char)b->data[i] & 0xC0) != 0x80;
@@ -267,7 +267,7 @@ static void show_table(struct buf *b, const json_t *t)
     buf_text(b, " ");
     if (paused[0] != '\0') {
         buf_text(b, "paused (");
-        add_clean(b, paused);
+        monitor_add_clean(b, paused);
         buf_text(b, ")\n");
         add_line(b, "      ", text_of(t, "what"));
         add_line(b, "      ", text_of(t, "detail"));
@@ -279,7 +279,7 @@ static void show_table(struct buf *b, const json_t *t)
     if (is_copying)
         add_progress(b, t);
     else
-        add_clean(b, text_of(t, "state"));
+        monitor_add_clean(b, text_of(t, "state"));
     buf_text(b, "\n");
     show_skipped(b, t);
 }
@@ -332,9 +332,9 @@ static void show_problems(struct buf *b, const json_t *s)
     json_array_foreach(problems, i, p)
     {
         buf_text(b, "  ");
-        add_clean(b, text_of(p, "kind"));
+        monitor_add_clean(b, text_of(p, "kind"));
         buf_text(b, ": ");
-        add_clean(b, text_of(p, "object"));
+        monitor_add_clean(b, text_of(p, "object"));
         buf_text(b, "\n");
         add_line(b, "      ", text_of(p, "message"));
         add_line(b, "      to do: ", text_of(p, "hint"));
@@ -348,7 +348,7 @@ static void show_back(struct buf *b, const json_t *s)
     if (back == NULL)
         return;
     buf_printf(b, "back: ");
-    add_clean(b, text_of(back, "phase"));
+    monitor_add_clean(b, text_of(back, "phase"));
     if (json_is_number(lag))
         buf_printf(b, ", %.1f s behind", json_number_value(lag));
     buf_printf(b, "; %lld conflicts decided since the start",
@@ -359,10 +359,27 @@ static void show_back(struct buf *b, const json_t *s)
     buf_text(b, "\n");
 }
 
+/* The most important thing to know when it is not as usual. */
+static void show_direction(struct buf *b, const json_t *s)
+{
+    const json_t *d = json_object_get(s, "direction");
+    const char *open = text_of(d, "open");
+    bool is_forward = strcmp(open, "source-to-target") == 0;
+    if (d == NULL || strcmp(open, "both") == 0)
+        return;
+    buf_text(b, "direction: ");
+    monitor_add_clean(b, open);
+    buf_text(b, " only, since ");
+    monitor_add_clean(b, text_of(d, "since"));
+    buf_printf(b, "\n  %.0f changes of the %s are kept in its change logs and not sent\n",
+               number_of(d, "kept_changes"), is_forward ? "target" : "source");
+}
+
 void monitor_show(struct buf *out, const json_t *status)
 {
     show_head(out, status);
     show_daemon(out, status);
+    show_direction(out, status);
     show_failing(out, status);
     show_lag(out, status);
     show_back(out, status);

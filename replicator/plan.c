@@ -256,6 +256,9 @@ struct table *plan_next_copy(struct sync *s, double now)
 {
     struct table *best = NULL;
 
+    if (direction_is_closed(s) && !s->is_back)
+        return NULL;
+
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
         bool ready =

@@ -1,4 +1,4 @@
-/* `pause`, `resume`, `kick`, `resync`, `retry` and `skip`.
+/* `pause`, `resume`, `kick`, `resync`, `retry`, `skip` and `direction`.
  *
  * A request is a row in rebeco.command at the target, one for each table, plus a NOTIFY; the
  * daemon answers in the row. The rows are sent once: a failure after that ends the command, and
@@ -14,6 +14,7 @@
 #include "config_option.h"
 #include "config_pattern.h"
 #include "config_value.h"
+#include "direction.h"
 
 #define REQUEST_LIMIT_S 30.
 #define REQUEST_LOOK_S 0.1
@@ -24,6 +25,7 @@ struct request {
     json_t *tables; /* what is asked for: [{"s": schema, "n": name}]; NULL: the whole sync */
     const char *verb;
     char *key;       /* skip: the row's key, a JSON array of texts; NULL: none */
+    bool is_of_sync; /* the words after the command are no tables */
     char *ids;       /* of the rows that were sent, as an array's text; NULL before */
     bool is_held;    /* somebody holds the sync's lock: a daemon is there */
     bool is_refused; /* an answer was no */
@@ -54,7 +56,7 @@ static enum job_next result_known(struct job *j, PGresult *r)
     struct request *q = request_of(j);
     const char *names = client_text(r, 0, "names");
     if (client_bool(r, 0, "is_known"))
-        return q->x->operand_count > 0 ? JOB_NEXT : job_goto(j, "send");
+        return q->x->operand_count > 0 && !q->is_of_sync ? JOB_NEXT : job_goto(j, "send");
     struct error e;
     error_clear(&e);
     error_set(&e, "the target does not know the sync \"%s\"", q->x->sync->name);
@@ -270,6 +272,21 @@ static bool choose_verb(struct request *q, struct error *e)
     return q->verb != NULL;
 }
 
+/* `direction WORD`: the word goes where a row's key would be. */
+static bool read_direction(struct request *q, struct error *e)
+{
+    enum direction d;
+
+    q->is_of_sync = true;
+    if (!direction_read(q->x->operands[0], &d)) {
+        error_set(e, "there is no direction \"%s\"", q->x->operands[0]);
+        error_hint(e, "It is source-to-target, both or target-to-source.");
+        return false;
+    }
+    q->tables = json_pack("[{s:s}]", "k", q->x->operands[0]);
+    return true;
+}
+
 int request_run(struct command_context *x)
 {
     struct request q = {.x = x};
@@ -277,6 +294,8 @@ int request_run(struct command_context *x)
     double limit_s = x->wait ? 0 : REQUEST_LIMIT_S; /* for ever: a backlog may take hours */
     error_clear(&e);
     if (!choose_verb(&q, &e) || !request_timeout(x, &limit_s, &e))
+        return command_usage_error(&e);
+    if (strcmp(x->command->name, "direction") == 0 && !read_direction(&q, &e))
         return command_usage_error(&e);
     if (strcmp(x->command->name, "skip") == 0)
         q.key = read_key(x);

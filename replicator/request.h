@@ -1,4 +1,5 @@
-/* `pause`, `resume`, `kick` and `resync`: asking a running daemon, through rows at the target. */
+/* `pause`, `resume`, `kick`, `resync`, `direction` and others: asking a running daemon, through
+ * rows at the target. */
 #ifndef REQUEST_H
 #define REQUEST_H
 

@@ -120,7 +120,7 @@ double status_lag_s(const struct sync *s, double now)
 {
     double age = now - s->caught_up_at;
 
-    if (!s->snapshot || s->caught_up_at <= 0)
+    if (!s->snapshot || s->caught_up_at <= 0 || direction_is_closed(s))
         return -1;
     /* While the last look found nothing and writers announce themselves, nothing is behind. */
     return s->batch->quiet_rounds > 0 && age < LOOK_LATE_S ? 0 : age > 0 ? age : 0;
@@ -215,6 +215,20 @@ static json_t *back_tree(const struct sync *s, double now)
                                   b->clock_ahead_s - f->clock_ahead_s));
 }
 
+/* Which directions are open, since when, and what a closed one keeps. */
+static json_t *direction_tree(const struct sync *s)
+{
+    const struct sync *closed = direction_is_closed(s)          ? s
+                                : direction_is_closed(s->other) ? s->other
+                                                                : NULL;
+    json_t *o = json_pack("{s:s}", "open", direction_name(s->direction));
+
+    json_object_set_new(o, "since", text_or_null(s->direction_since));
+    json_object_set_new(o, "kept_changes",
+                        json_integer(closed ? status_add_up(closed).pending : 0));
+    return o;
+}
+
 json_t *status_tree(const struct sync *s)
 {
     double now = ev_time();
@@ -229,8 +243,10 @@ json_t *status_tree(const struct sync *s)
     add_trouble(o, s);
     json_object_set_new(o, "failing", failing_tree(s));
     json_object_set_new(o, "lag", lag_tree(s, &sum, now));
-    if (s->other && !s->is_back)
+    if (s->other && !s->is_back) {
+        json_object_set_new(o, "direction", direction_tree(s));
         json_object_set_new(o, "back", back_tree(s, now));
+    }
     json_object_set_new(o, "copy", copy_tree(s, &sum, now));
     json_object_set_new(o, "batches",
                         json_pack("{s:I, s:I, s:f}", "count", s->batches, "rows", s->batch_rows,

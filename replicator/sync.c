@@ -172,7 +172,10 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
 
 void sync_table_changed(struct table *t)
 {
-    matview_table_changed(t->sync->matviews, t->id);
+    struct table *f = t->sync->is_back ? two_way_other(t) : t; /* it is the target's that follow */
+
+    if (f)
+        matview_table_changed(f->sync->matviews, f->id);
 }
 
 /* ------------------------------------------------------------------ what is next */

@@ -12,7 +12,9 @@
 #include "apart.h"
 #include "catalog.h"
 #include "config.h"
+#include "conflict.h"
 #include "copy.h"
+#include "direction.h"
 #include "histogram.h"
 #include "hooks.h"
 #include "job.h"
@@ -156,7 +158,10 @@ struct sync {
     const struct config_sync *config;
     const char *name;
     enum sync_phase phase;
-    bool is_paused;        /* by a person */
+    bool is_paused;           /* by a person */
+    enum direction direction; /* two-way, of the forward sync: which are open */
+    char direction_since[40]; /* empty: always */
+    struct direction_change direction_change;
     bool is_consistent;    /* the target shows exactly one committed state of the source */
     bool is_led;           /* the lock is held and the tables are known: jobs may work */
     bool has_replica_role; /* and writes every table in it: no foreign key minds the order */
@@ -193,6 +198,7 @@ struct sync {
     struct histogram batch_times;
     int64_t log_bytes;
     struct hook_marks marks;
+    struct conflict_news conflict_news;
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool had_tables;     /* the tables were taken in before: others are new ones */
     bool expects_schema; /* tables missing at the target are about to be created */

@@ -62,6 +62,7 @@ void upkeep_begin(struct lead_job *l)
     l->captures[0] = '\0';
     l->recorded_phase = SYNC_STARTING;
     l->command_id = 0;
+    direction_forget_change(l->sync);
 }
 
 /* ------------------------------------------------------------------ what is due */
@@ -111,7 +112,7 @@ static struct lead_kick *kick_to_answer(struct lead_job *l)
     return NULL;
 }
 
-static enum job_next answer(struct job *j, int64_t id, bool ok, const char *text)
+enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text)
 {
     struct lead_job *l = lead_of(j);
 
@@ -150,13 +151,17 @@ static enum job_next answer_kick(struct job *j, struct lead_kick *k)
     list_remove(&k->in_lead);
     free(k);
     buf_init(&b);
-    buf_text(&b, all ? "everything committed before the request is at the target"
-                 : s->is_consistent
-                     ? "everything but rows that are left out is at the target: see `rebeco status`"
-                     : "some tables are paused: see `rebeco status`");
+    buf_text(&b,
+             all && direction_is_any_closed(s)
+                 ? "everything committed before the request is there, but for changes of the end "
+                   "whose direction is closed"
+             : all ? "everything committed before the request is at the target"
+             : s->is_consistent
+                 ? "everything but rows that are left out is at the target: see `rebeco status`"
+                 : "some tables are paused: see `rebeco status`");
     if (all)
         name_left_out(s, &b);
-    next = answer(j, id, all, b.data);
+    next = upkeep_answer(j, id, all, b.data);
     buf_fini(&b);
     return next;
 }
@@ -203,11 +208,16 @@ enum job_next upkeep_watch(struct job *j)
     struct sync *s = l->sync;
     double now = ev_now(j->loop);
     struct lead_kick *kick = kick_to_answer(l);
+    enum job_next changing;
     bool busy = is_busy(s);
 
     j->failures = 0;
+    conflict_tell(s);
     if (kick)
         return answer_kick(j, kick);
+    changing = direction_watch(j);
+    if (changing != JOB_NEXT)
+        return changing;
     if (l->recorded_phase != s->phase)
         return job_goto(j, "phase");
     if (now >= l->commands_due)
@@ -222,7 +232,9 @@ enum job_next upkeep_watch(struct job *j)
     if (now >= l->status_due)
         return go(j, &l->status_due, busy ? STATUS_BUSY_S : STATUS_IDLE_S, "problems");
     sync_think(s);
-    return job_sleep(j, list_is_empty(&l->kicks) ? soonest(l, now) : KICK_S, job_goto(j, "watch"));
+    return job_sleep(j,
+                     list_is_empty(&l->kicks) && !s->direction_change.id ? soonest(l, now) : KICK_S,
+                     job_goto(j, "watch"));
 }
 
 enum job_next upkeep_watch_again(struct job *j)
@@ -291,16 +303,18 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
             lead_retry(t);
     } else if (strcmp(verb, "retry") == 0) {
         if (t->pause != TABLE_ERROR)
-            return answer(j, id, false, "the table does not stand still for an error");
+            return upkeep_answer(j, id, false, "the table does not stand still for an error");
         lead_retry(t);
     } else if (strcmp(verb, "resync") == 0) {
+        if (direction_is_closed(t->sync))
+            return upkeep_answer(j, id, false, direction_no_copy);
         copy_again(t);
     } else if (strcmp(verb, "kick") == 0) {
         add_kick(lead_of(j), id);
         return JOB_NEXT;
     }
     lead_of(j)->reconcile_due = 0;
-    return answer(j, id, true, "done");
+    return upkeep_answer(j, id, true, "done");
 }
 
 static enum job_next do_skip(struct job *j, int64_t id, struct table *t, const char *key)
@@ -309,7 +323,7 @@ static enum job_next do_skip(struct job *j, int64_t id, struct table *t, const c
     const char *refusal = lead_refuse_skip(t, key);
 
     if (refusal)
-        return answer(j, id, false, refusal);
+        return upkeep_answer(j, id, false, refusal);
     l->table = t;
     l->command_id = id;
     l->command_ok = true;
@@ -330,7 +344,7 @@ static enum job_next retry_all(struct job *j, int64_t id)
             n++;
         }
     }
-    return answer(j, id, true, n > 0 ? "done" : "no table stands still for an error");
+    return upkeep_answer(j, id, true, n > 0 ? "done" : "no table stands still for an error");
 }
 
 /* The answer comes when they are copied, from the job that does it. */
@@ -340,7 +354,7 @@ static enum job_next do_large_objects(struct job *j, int64_t id, const char *sco
 
     if (large_object_ask(j->sync->large_objects, id, is_all ? "all" : "new"))
         return JOB_NEXT;
-    return answer(j, id, false, "they are being copied for another request now");
+    return upkeep_answer(j, id, false, "they are being copied for another request now");
 }
 
 static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
@@ -354,15 +368,18 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
         add_kick(l, id);
         return JOB_NEXT;
     }
+    if (strcmp(verb, "resync") == 0 && direction_is_closed(j->sync))
+        return upkeep_answer(j, id, false, direction_no_copy);
     if (strcmp(verb, "resync") == 0) {
         for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next)
             copy_again(container_of(k, struct table, in_sync));
-        return answer(j, id, true, "every table is copied again");
+        return upkeep_answer(j, id, true, "every table is copied again");
     }
     if (strncmp(verb, LARGE_OBJECTS, strlen(LARGE_OBJECTS)) == 0)
         return do_large_objects(j, id, verb + strlen(LARGE_OBJECTS));
     if (strcmp(verb, "accept") == 0)
-        return answer(j, id, false, "the source is the one of before: there is nothing to accept");
+        return upkeep_answer(j, id, false,
+                             "the source is the one of before: there is nothing to accept");
     l->command_id = id;
     l->command_ok = true;
     snprintf(l->answer, sizeof l->answer, "done");
@@ -382,10 +399,13 @@ enum job_next upkeep_take_commands(struct job *j, PGresult *r)
         enum job_next next;
         struct table *t;
 
-        if (is_waiting(l, id) || j->sync->large_objects->request == id)
+        if (is_waiting(l, id) || j->sync->large_objects->request == id ||
+            direction_is_in_hand(j->sync, verb))
             continue;
         l->commands_due = 0;
-        if (PQgetisnull(r, i, 3)) {
+        if (strcmp(verb, "direction") == 0) {
+            next = direction_take(j, id, PQgetvalue(r, i, 4));
+        } else if (PQgetisnull(r, i, 3)) {
             next = do_sync(j, id, verb);
         } else {
             t = sync_table_find_name(j->sync, PQgetvalue(r, i, 2), PQgetvalue(r, i, 3));
@@ -393,7 +413,7 @@ enum job_next upkeep_take_commands(struct job *j, PGresult *r)
                 next = do_skip(j, id, t, PQgetisnull(r, i, 4) ? NULL : PQgetvalue(r, i, 4));
             else
                 next = t ? do_table(j, id, verb, t)
-                         : answer(j, id, false, "there is no such table in this sync");
+                         : upkeep_answer(j, id, false, "there is no such table in this sync");
         }
         if (next != JOB_NEXT)
             return next;
@@ -492,104 +512,5 @@ enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
 enum job_next upkeep_take_summarize(struct job *j, PGresult *r)
 {
     (void)r;
-    return job_goto(j, "watch");
-}
-
-/* ------------------------------------------------------------------ catalogs */
-
-/* The first stamp counts as a change: what came after the catalogs were read and before it would
- * not be seen otherwise. */
-static bool has_changed(struct lead_job *l, enum job_side side, const PGresult *r)
-{
-    const char *now = PQgetvalue(r, 0, 1);
-    bool changed;
-
-    if (PQgetisnull(r, 0, 1))
-        return false;
-    changed = strncmp(l->stamps[side], now, sizeof l->stamps[side] - 1) != 0;
-    snprintf(l->stamps[side], sizeof l->stamps[side], "%s", now);
-    snprintf(l->moments[side], sizeof l->moments[side], "%s", PQgetvalue(r, 0, 0));
-    return changed;
-}
-
-void upkeep_bind_source_stamp(struct job *j, struct params *p)
-{
-    params_text(p, lead_of(j)->moments[JOB_SOURCE]);
-}
-
-void upkeep_bind_target_stamp(struct job *j, struct params *p)
-{
-    params_text(p, lead_of(j)->moments[JOB_TARGET]);
-}
-
-enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-
-    j->sync->wants_catalog |= has_changed(l, JOB_SOURCE, r);
-    return PQgetisnull(r, 0, 1) && l->captures[0] ? job_goto(j, "target stamp") : JOB_NEXT;
-}
-
-/* A table whose triggers are gone logs nothing, so no batch would ever look at its capture. */
-enum job_next upkeep_take_captures(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-    const char *now = PQgetvalue(r, 0, 0);
-
-    if (strncmp(l->captures, now, sizeof l->captures - 1) == 0)
-        return job_goto(j, "target stamp");
-    snprintf(l->captures, sizeof l->captures, "%s", now);
-    return JOB_NEXT;
-}
-
-void upkeep_bind_lost_captures(struct job *j, struct params *p)
-{
-    struct buf ids = {0};
-
-    for (const struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next) {
-        const struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->id != 0)
-            buf_printf(&ids, "%s%d", ids.len ? "," : "{", t->id);
-    }
-    buf_text(&ids, ids.len ? "}" : "{}");
-    params_text(p, arena_strdup(j->arena, ids.data));
-    params_text(p, j->sync->consumer);
-    buf_fini(&ids);
-}
-
-/* A capture that is gone, or whose readers do not count this sync any more: what the start does
- * about it is right now too. */
-static enum job_next begin_anew(struct job *j, const struct table *t, const char *why)
-{
-    struct error e = {0};
-
-    error_set(&e, "source: the changes of %s are not kept for this sync any more", t->label);
-    error_detail(&e, "%s", why);
-    error_hint(&e, "%s", "Somebody removed it there. The table is copied again by itself.");
-    snprintf(e.sqlstate, sizeof e.sqlstate, "40001");
-    return job_fail(j, &e);
-}
-
-enum job_next upkeep_take_lost_captures(struct job *j, PGresult *r)
-{
-    for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
-
-        if (t && PQgetvalue(r, i, 3)[0] == 't')
-            return begin_anew(j, t, PQgetvalue(r, i, 1));
-        if (t && t->source && t->pause == TABLE_RUNS)
-            batch_pause_broken(t, PQgetvalue(r, i, 1), PQgetvalue(r, i, 2)[0] == 't');
-        else if (t && t->pause != TABLE_RUNS)
-            lead_of(j)->captures[0] = '\0'; /* look again when it runs */
-    }
-    return JOB_NEXT;
-}
-
-enum job_next upkeep_take_target_stamp(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-
-    j->sync->wants_catalog |= has_changed(l, JOB_TARGET, r);
     return job_goto(j, "watch");
 }

@@ -12,6 +12,9 @@ enum job_next upkeep_watch(struct job *j);
 /* A duty is done. */
 enum job_next upkeep_watch_again(struct job *j);
 
+/* Answers a request. */
+enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text);
+
 /* The steps' functions. */
 void upkeep_bind_commands(struct job *j, struct params *p);
 enum job_next upkeep_take_commands(struct job *j, PGresult *r);

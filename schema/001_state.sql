@@ -76,10 +76,10 @@ CREATE TABLE rebeco.chunk (
 CREATE TABLE rebeco.command (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sync text NOT NULL,
-    verb text NOT NULL,                 -- pause, resume, kick, resync, accept, retry, skip, large-objects-new, large-objects-all
+    verb text NOT NULL,                 -- pause, resume, kick, resync, accept, retry, skip, large-objects-new, large-objects-all, direction
     table_schema text,                  -- NULL: the whole sync
     table_name text,
-    key text,                           -- skip: the row's key, a JSON array of texts
+    key text,                           -- skip: the row's key, a JSON array of texts; direction: which
     requested_by text NOT NULL DEFAULT session_user,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     done_at timestamptz,

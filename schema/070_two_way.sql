@@ -153,7 +153,7 @@ $$;
 -- target_row json, source_at timestamptz, target_at timestamptz), which answers source, target or skip.
 -- Result: read, keep: keys that are not sent to the target, as the source and as the target write them;
 -- back_read, back_keep: those not sent to the source, as the target and as the source write them;
--- records for rebeco.conflicts_add; abort: how many are not to be decided.
+-- records for rebeco.conflicts_add, rows as text, so that the daemon leaves their numbers alone; abort: how many are not to be decided.
 CREATE FUNCTION rebeco.two_way_decide(capture_id int, since txid_snapshot, until txid_snapshot, source json,
         policy text, target_is_ahead interval) RETURNS json
     LANGUAGE plpgsql
@@ -207,12 +207,21 @@ BEGIN
             to_source := to_source || pair.target_key;
             kept_at_source := kept_at_source || pair.source_key;
         END IF;
-        records := records || json_build_object('key', pair.source_key, 'source_row', pair.source_row, 'target_row', pair.target_row,
+        records := records || json_build_object('key', pair.source_key, 'source_row', pair.source_row::text, 'target_row', pair.target_row::text,
             'source_at', pair.source_at, 'target_at', pair.target_at, 'both_new', pair.both_new, 'decision', winner);
     END LOOP;
     RETURN json_build_object('read', to_json(to_target), 'keep', to_json(kept_at_target), 'back_read', to_json(to_source),
                              'back_keep', to_json(kept_at_source), 'records', to_json(records), 'abort', aborted);
 END
+$$;
+
+-- Forgets what is older than `keep`, a piece at a time.
+CREATE FUNCTION rebeco.conflicts_prune(keep interval) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    DELETE FROM rebeco.conflict o
+     WHERE o.id IN (SELECT x.id FROM rebeco.conflict x WHERE x.decided_at < clock_timestamp() - keep ORDER BY x.decided_at LIMIT 1000)
 $$;
 
 -- Writes down what was decided, in the transaction that carries it out at this end (`side`: source or
@@ -222,8 +231,7 @@ CREATE FUNCTION rebeco.conflicts_add(sync_name text, side text, table_schema tex
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    DELETE FROM rebeco.conflict o
-     WHERE o.id IN (SELECT x.id FROM rebeco.conflict x WHERE x.decided_at < clock_timestamp() - keep ORDER BY x.decided_at LIMIT 1000);
+    SELECT rebeco.conflicts_prune(keep);
     INSERT INTO rebeco.conflict (sync, table_schema, table_name, key, kind, source_row, target_row, source_at, target_at, policy, decision, batch)
     SELECT sync_name, table_schema, table_name, r.doc -> 'key',
            rebeco.conflict_kind(CASE side WHEN 'source' THEN v.source_row ELSE v.target_row END,
@@ -231,46 +239,8 @@ AS $$
            v.source_row, v.target_row, (r.doc ->> 'source_at')::timestamptz, (r.doc ->> 'target_at')::timestamptz,
            policy, r.doc ->> 'decision', batch
       FROM json_array_elements(records) r (doc)
-     CROSS JOIN LATERAL (SELECT nullif((r.doc -> 'source_row')::text, 'null')::json AS source_row,
-                                nullif((r.doc -> 'target_row')::text, 'null')::json AS target_row) v
+     CROSS JOIN LATERAL (SELECT (r.doc ->> 'source_row')::json AS source_row, (r.doc ->> 'target_row')::json AS target_row) v
     ON CONFLICT DO NOTHING
-$$;
-
--- For a person: gives a row the version that has lost, at this end and as a write of the application, so that
--- it travels to the other one. Gives what was done.
-CREATE FUNCTION rebeco.conflict_replay(conflict_id bigint) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    k rebeco.conflict;
-    c rebeco.capture;
-    t record;
-    version json;
-    columns text;
-    changes text;
-BEGIN
-    SELECT * INTO STRICT k FROM rebeco.conflict WHERE id = conflict_id;
-    SELECT * INTO STRICT c FROM rebeco.capture
-     WHERE relid = to_regclass(format('%I.%I', k.table_schema, k.table_name));
-    SELECT * INTO STRICT t FROM rebeco.two_way_texts(c.id);
-    version := CASE k.decision WHEN 'source' THEN k.target_row ELSE k.source_row END;
-    IF version IS NULL THEN
-        EXECUTE format('DELETE FROM %s x USING %s f WHERE %s', t.relation, t.given, t.row_match)
-          USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key);
-        RETURN 'removed';
-    END IF;
-    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
-           coalesce(string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
-                    FILTER (WHERE a.attnum <> ALL (c.key_attnums) AND a.attidentity <> 'a'), '')
-      INTO columns, changes
-      FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
-    EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM json_populate_record(NULL::%1$s, $1) ON CONFLICT (%3$s) DO %4$s',
-                   c.relid::regclass, columns, (SELECT string_agg(quote_ident(n), ', ') FROM unnest(c.key_columns) n),
-                   CASE changes WHEN '' THEN 'NOTHING' ELSE 'UPDATE SET ' || changes END)
-      USING version;
-    RETURN 'written';
-END
 $$;
 
 -- What was decided in the last hour at this end, for the other one: a commit there may have failed, or

@@ -1,6 +1,7 @@
 -- Sequences of a two-way sync: both ends draw values, and never the same one. Of the values that a
 -- sequence can give (its start, and so many steps from it) the source takes those with an even number
--- of steps and the target those with an odd one: each end's step is twice as long.
+-- of steps and the target those with an odd one: each end's step is twice as long. Or, `how` being offset, all
+-- up to some place, and the target all beyond (087_sequence_offset.sql).
 
 -- What a sequence's step was before, at this end.
 CREATE TABLE rebeco.two_way_sequence (
@@ -22,7 +23,7 @@ $$;
 -- of steps that the other end has gone; NULL: not known). Gives the steps that this one has gone; `is_fresh`
 -- when it was not apart before.
 -- The lock keeps nextval out until the commit.
-CREATE FUNCTION rebeco.sequence_apart(sync_name text, p_seq oid, is_source boolean, beyond bigint,
+CREATE FUNCTION rebeco.sequence_apart(sync_name text, p_seq oid, is_source boolean, beyond bigint, how text,
         OUT steps bigint, OUT is_fresh boolean)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -30,6 +31,7 @@ AS $$
 DECLARE
     s pg_sequence;
     v record;
+    known rebeco.two_way_sequence;
     step bigint;
 BEGIN
     SELECT * INTO STRICT s FROM pg_sequence WHERE seqrelid = p_seq;
@@ -37,16 +39,26 @@ BEGIN
         RAISE EXCEPTION 'it begins again at its end (CYCLE), and would give the values of the other end then'
             USING ERRCODE = 'feature_not_supported';
     END IF;
-    SELECT t.increment INTO step FROM rebeco.two_way_sequence t WHERE t.seq = p_seq;
+    SELECT t.* INTO known FROM rebeco.two_way_sequence t WHERE t.seq = p_seq;
     is_fresh := NOT FOUND;
+    step := CASE WHEN is_fresh THEN s.seqincrement ELSE known.increment END;
+    IF known.how <> sequence_apart.how THEN
+        RAISE EXCEPTION 'sequences.two_way was % when it was set apart; another way needs `rebeco uninstall` first', known.how
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
     IF is_fresh THEN
-        step := s.seqincrement;
-        EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', p_seq::regclass, 2 * step);
-        INSERT INTO rebeco.two_way_sequence (seq, sync, increment) VALUES (p_seq, sync_name, step);
+        IF how = 'interleave' THEN
+            EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', p_seq::regclass, 2 * step);
+        END IF;
+        INSERT INTO rebeco.two_way_sequence (seq, sync, increment, how) VALUES (p_seq, sync_name, step, sequence_apart.how);
     END IF;
     SELECT * INTO STRICT v FROM rebeco.sequence_value(p_seq);
     steps := greatest((v.last_value - s.seqstart) / step - CASE WHEN v.is_called THEN 0 ELSE 1 END, -1);
-    IF is_fresh THEN
+    IF how = 'offset' THEN
+        IF NOT is_source THEN
+            PERFORM rebeco.sequence_offset(p_seq, steps, beyond);
+        END IF;
+    ELSIF is_fresh THEN
         PERFORM setval(p_seq::regclass, s.seqstart + step * rebeco.sequence_next_apart(greatest(steps, beyond), is_source), false);
     END IF;
 END
@@ -55,7 +67,7 @@ $$;
 -- Sets the sequences apart that were read at the source (rebeco.sequence_read); first there, then at the
 -- target, which gets the answer. Ends after 50 that were not apart yet, so that no lock is held for long.
 -- Result: the list, as far as it went, each with "steps" and "fresh", or with "trouble".
-CREATE FUNCTION rebeco.sequences_apart(sync_name text, is_source boolean, sequences jsonb) RETURNS jsonb
+CREATE FUNCTION rebeco.sequences_apart(sync_name text, is_source boolean, sequences jsonb, how text DEFAULT 'interleave') RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '200ms'
@@ -79,7 +91,7 @@ BEGIN
             ELSIF one.seq IS NULL THEN
                 RAISE EXCEPTION 'it is not at the target';
             END IF;
-            apart := rebeco.sequence_apart(sync_name, one.seq, is_source, (one.doc ->> 'steps')::bigint);
+            apart := rebeco.sequence_apart(sync_name, one.seq, is_source, (one.doc ->> 'steps')::bigint, how);
             fresh := fresh + apart.is_fresh::int;
             answer := answer || (one.doc || jsonb_build_object('steps', apart.steps, 'fresh', apart.is_fresh));
         EXCEPTION WHEN lock_not_available THEN
@@ -109,18 +121,24 @@ DECLARE
     one record;
     used bigint;
 BEGIN
-    FOR one IN SELECT t.seq, t.increment, l.owner, l.owner_column, v.last_value, v.is_called
+    FOR one IN SELECT t.seq, t.increment, t.how, l.owner, l.owner_column, l.start, v.last_value, v.is_called,
+                      NOT v.is_called AND v.last_value = l.start + t.increment * t.first_step AS is_untouched
                  FROM rebeco.two_way_sequence t JOIN rebeco.sequence_list() l ON l.seq = t.seq
                 CROSS JOIN LATERAL rebeco.sequence_value(t.seq) v
                 WHERE p_all OR t.sync NOT IN (SELECT name FROM rebeco.sync UNION ALL SELECT sync FROM rebeco.consumer)
     LOOP
-        EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', one.seq::regclass, one.increment);
+        IF one.how = 'interleave' THEN
+            EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', one.seq::regclass, one.increment);
+        END IF;
+        used := NULL;
         IF one.owner IS NOT NULL THEN
             EXECUTE format('SELECT %s(%I)::bigint FROM %s', CASE WHEN one.increment > 0 THEN 'max' ELSE 'min' END,
                            one.owner_column, one.owner::regclass) INTO used;
-            IF used IS NOT NULL AND (used - one.last_value) * sign(one.increment) > 0 THEN
-                PERFORM setval(one.seq::regclass, used, true);
-            END IF;
+        END IF;
+        IF one.is_untouched THEN -- nothing was drawn from the place far on
+            PERFORM setval(one.seq::regclass, coalesce(used, one.start), used IS NOT NULL);
+        ELSIF used IS NOT NULL AND (used - one.last_value) * sign(one.increment) > 0 THEN
+            PERFORM setval(one.seq::regclass, used, true);
         END IF;
         DELETE FROM rebeco.two_way_sequence t WHERE t.seq = one.seq;
     END LOOP;

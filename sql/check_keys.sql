@@ -1,6 +1,6 @@
 -- Tables at the source without a key that identifies a row, and why each unique index is none; and
 -- tables without a column that could be copied.
--- $1 json: {oids [tables]}
+-- $1 json: {oids [tables], two_way}
 -- Result: code text, object text, detail text. Lowest server version: 12.
 WITH tables AS MATERIALIZED (
     SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS object,
@@ -22,7 +22,7 @@ WITH tables AS MATERIALIZED (
       FROM tables t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisunique
       JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 )
-SELECT 'no-key' AS code, t.object,
+SELECT CASE WHEN ($1::jsonb ->> 'two_way')::boolean THEN 'two-way-no-key' ELSE 'no-key' END AS code, t.object,
        coalesce('unique indexes, but none will do: '
                 || string_agg(format('%I (%s)', i.relname, i.why_not), '; ' ORDER BY i.relname)
                        FILTER (WHERE i.relname IS NOT NULL),

@@ -1,6 +1,6 @@
 -- Asks the daemon of a sync for something: a row for each table, or one for the whole sync.
--- $1 text: the sync; $2 text: pause, resume, kick, resync, retry or skip;
--- $3 text: the tables as JSON, [{"s": schema, "n": name, "k": a row's key}, ..]; NULL: the whole sync
+-- $1 text: the sync; $2 text: pause, resume, kick, resync, retry, skip or direction;
+-- $3 text: the tables as JSON, [{"s": schema, "n": name, "k": a row's key, or the direction}, ..]; NULL: the whole sync
 -- Result: ids text (of the rows, as an array). Lowest server version: 10.
 WITH wanted AS (
     SELECT t.s, t.n, t.k

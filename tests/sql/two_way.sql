@@ -47,7 +47,11 @@ SELECT rebeco.conflicts_add('s', 'target', 'public', 't', 'latest', 'b', x -> 'r
 SELECT key, kind, source_row, target_row, decision FROM rebeco.conflict ORDER BY key::text;
 
 \echo -- the other way round, by a person; and what is old goes
+SELECT rebeco.conflict_replay(id) FROM rebeco.conflict WHERE key ->> 0 = '2';
+BEGIN; SET LOCAL rebeco.applying = 'on'; INSERT INTO t VALUES (2, 'there'); COMMIT;
+SELECT (rebeco.conflict_look(id, false)).state, key FROM rebeco.conflict ORDER BY key::text;
 SELECT rebeco.conflict_replay(id), key FROM rebeco.conflict ORDER BY key::text;
+SELECT replayed, replayed_by FROM rebeco.conflict ORDER BY key::text;
 SELECT * FROM t ORDER BY id;
 UPDATE rebeco.conflict SET decided_at = '2020-01-01' WHERE key ->> 0 = '1';
 SELECT rebeco.conflicts_add('s', 'target', 'public', 't', 'latest', 'b', '[]', '1 d'), count(*) FROM rebeco.conflict;

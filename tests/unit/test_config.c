@@ -154,6 +154,8 @@ static const struct option_case option_cases[] = {
      offsetof(struct config_sync, sequence_headroom), KIND_INT64, 123456789012.0, NULL},
     {"syncs[].sequences.interval", "sequences: {interval: 1m}",
      offsetof(struct config_sync, sequence_interval_s), KIND_DOUBLE, 60, NULL},
+    {"syncs[].sequences.two_way", "sequences: {two_way: offset}",
+     offsetof(struct config_sync, sequences_apart), KIND_INT, CONFIG_APART_OFFSET, NULL},
     {"syncs[].materialized_views.refresh[]", "materialized_views: {refresh: []}",
      offsetof(struct config_sync, matview_initial), KIND_BOOL, 0, NULL},
     {"syncs[].materialized_views.refresh[]", "materialized_views: {refresh: [initial]}",

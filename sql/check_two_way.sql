@@ -1,0 +1,72 @@
+-- What concerns a two-way sync only, at either end: triggers that would do their work again for rows that
+-- arrive, sequences that both ends cannot draw from, keys that both ends may make up.
+-- $1 json: {two_way, side, oids [tables]}
+-- Result: code text, object text, detail text. Lowest server version: 12.
+WITH x AS (
+    SELECT coalesce(($1::jsonb ->> 'two_way')::boolean, false) AS is_on, $1::jsonb ->> 'side' = 'source' AS is_source
+), tables AS MATERIALIZED (
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS object
+      FROM x CROSS JOIN jsonb_array_elements_text($1::jsonb -> 'oids') t
+      JOIN pg_catalog.pg_class c ON c.oid = t::oid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE x.is_on
+), triggers AS MATERIALIZED (
+    SELECT t.object, g.tgname, strpos(pg_get_triggerdef(g.oid), 'rebeco.applying') > 0 AS is_aware
+      FROM tables t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
+      JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+     WHERE n.nspname <> 'rebeco'
+), drawn AS MATERIALIZED ( -- which column draws from which sequence: it owns it, or its default names it
+    SELECT d.objid AS seq, t.oid AS relid, t.object, d.refobjsubid AS attnum
+      FROM tables t JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid
+       AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
+      JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.objid
+    UNION
+    SELECT d.refobjid, t.oid, t.object, a.adnum
+      FROM tables t JOIN pg_catalog.pg_attrdef a ON a.adrelid = t.oid
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = a.oid
+       AND d.refclassid = 'pg_catalog.pg_class'::regclass
+      JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.refobjid
+), sequences AS MATERIALIZED (
+    SELECT d.object, format('%I.%I', n.nspname, c.relname) AS name, a.attname, s.seqcycle, s.seqcache,
+           CASE WHEN NOT EXISTS (SELECT 1 FROM pg_catalog.pg_locks l WHERE l.relation = c.oid AND l.granted
+                                    AND l.mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+                 AND has_sequence_privilege(c.oid, 'SELECT')
+                THEN (CASE WHEN s.seqincrement < 0 THEN s.seqmin
+                           ELSE least(s.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 ELSE s.seqmax END) END::numeric
+                      - coalesce(pg_sequence_last_value(c.oid), s.seqstart)) / s.seqincrement END AS steps_left
+      FROM drawn d JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.seq
+      JOIN pg_catalog.pg_class c ON c.oid = d.seq
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = d.relid AND a.attnum = d.attnum
+), keys AS MATERIALIZED (
+    SELECT DISTINCT ON (i.indrelid) i.indrelid, i.indkey[0:i.indnkeyatts - 1] AS attnums
+      FROM tables t
+      JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+       AND i.indpred IS NULL AND i.indexprs IS NULL
+     WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute n
+                        WHERE n.attrelid = i.indrelid AND NOT n.attnotnull AND n.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+     ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
+)
+SELECT 'two-way-trigger' AS code, t.object, 'trigger ' || string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname) AS detail
+  FROM triggers t WHERE NOT t.is_aware GROUP BY t.object
+UNION ALL
+SELECT 'two-way-trigger-aware', t.object, 'trigger ' || string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
+  FROM triggers t WHERE t.is_aware GROUP BY t.object
+UNION ALL
+SELECT 'two-way-sequence-cycle', s.name, format('column %I of %s draws from it', s.attname, s.object)
+  FROM x, sequences s WHERE x.is_source AND s.seqcycle
+UNION ALL
+SELECT 'two-way-sequence-short', s.name, format('%s values are left for column %I of %s', trunc(s.steps_left), s.attname, s.object)
+  FROM x, sequences s WHERE x.is_source AND NOT s.seqcycle AND s.steps_left < 1000000
+UNION ALL
+SELECT 'two-way-sequence-cached', s.name, format('CACHE %s; column %I of %s draws from it', s.seqcache, s.attname, s.object)
+  FROM x, sequences s WHERE x.is_source AND s.seqcache > 1
+UNION ALL
+SELECT 'two-way-natural-key', t.object,
+       format('key (%s)', (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+                            WHERE a.attrelid = t.oid AND a.attnum = ANY (k.attnums)))
+  FROM x, tables t JOIN keys k ON k.indrelid = t.oid
+ WHERE x.is_source
+   AND NOT EXISTS (SELECT 1 FROM drawn d WHERE d.relid = t.oid AND d.attnum = ANY (k.attnums))
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = t.oid AND a.attnum = ANY (k.attnums) AND a.atttypid = 'uuid'::regtype)
