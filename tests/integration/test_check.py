@@ -215,7 +215,7 @@ CASES = [
          text="expression"),
     Case("two-way-no-key", "source", BLOCKER, source="CREATE TABLE bare (a int)", text="no unique index", config=TWO_WAY),
     Case("two-way-no-key", "source", BLOCKER, text="tables.whole", config=TWO_WAY.replace("mode:", "tables: {whole: [public.item]}, mode:")),
-    Case("two-way-trigger", "source", BLOCKER, source=NOISY + "ROW EXECUTE FUNCTION noise()", text="public.item: trigger noise", config=TWO_WAY),
+    Case("two-way-trigger", "source", BLOCKER, source=NOISY + "ROW EXECUTE FUNCTION noise()", text="trigger noise", config=TWO_WAY),
     Case("two-way-trigger", "target", BLOCKER, target=SHOP + NOISY + "ROW EXECUTE FUNCTION noise()", text="trigger noise", config=TWO_WAY),
     Case("two-way-trigger-aware", "source", NOTE, text="trigger noise", config=TWO_WAY,
          source=NOISY + "ROW WHEN (current_setting('rebeco.applying', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION noise()"),
