@@ -170,9 +170,10 @@ static enum job_next answer_already(struct job *j, int64_t id)
 static enum job_next drain(struct sync *s)
 {
     struct direction_change *c = &s->direction_change;
+    const struct sync *closing = closed_by(s, c->wanted);
 
     c->stage = DIRECTION_DRAINING;
-    c->round = closed_by(s, c->wanted)->batch->rounds_begun;
+    c->round = closing ? closing->batch->rounds_begun : 0;
     wake(s);
     return JOB_NEXT;
 }
