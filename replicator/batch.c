@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_foreign_key.h"
 #include "batch_judge.h"
 #include "batch_order.h"
 #include "batch_quiet.h"
@@ -136,6 +137,7 @@ static enum job_next enter_snapshot(struct job *j)
 
     arena_free(b->arena);
     b->arena = arena_new();
+    batch_end_slice(b);
     b->changes = 0;
     b->has_moved = false;
     b->is_flushed = true;
@@ -144,7 +146,7 @@ static enum job_next enter_snapshot(struct job *j)
     b->rounds_begun++;
     if (!batch_find_positions(b))
         return JOB_FAILED;
-    batch_say(b, &sql_batch_begin);
+    batch_say(b, b->sync->other ? &sql_two_way_begin : &sql_batch_begin);
     params_clear(&j->params);
     batch_ask(b, &sql_batch_snapshot, BATCH_SNAPSHOT);
     for (int i = 0; i < b->probes; i++)
@@ -443,6 +445,12 @@ static const struct job_step steps[] = {
     {.name = "other keys", .enter = batch_enter_other_keys, .event = on_event},
     {.name = "details", .enter = batch_enter_details, .event = on_event},
     {.name = "decide", .enter = batch_enter_decide, .event = on_event},
+    {.name = "agree", .enter = batch_enter_agree, .event = on_event},
+    {.name = "gone", .enter = batch_enter_gone, .event = on_event},
+    {.name = "orphans", .enter = batch_enter_orphans, .event = on_event},
+    {.name = "needed", .enter = batch_enter_needed, .event = on_event},
+    {.name = "orphans again", .enter = batch_enter_orphans_again, .event = on_event},
+    {.name = "kept", .enter = batch_enter_kept, .event = on_event},
     {.name = "decided", .enter = batch_enter_decided, .event = on_event},
     {.name = "open", .enter = batch_enter_open, .event = on_event},
     {.name = "read", .enter = batch_enter_read, .event = on_event},
@@ -514,6 +522,7 @@ void batch_free(struct batch_job *b)
     job_fini(&b->job);
     apply_fini(&b->apply);
     arena_free(b->arena);
+    batch_end_slice(b);
     free(b->group);
     free(b->quiet_at);
     ring_fini(&b->sent);

@@ -36,6 +36,8 @@ struct batch_table {
     const char *records;   /* for rebeco.conflict, NULL: none */
     int64_t conflicts;     /* of these, as long as neither direction has committed them */
     const char *late_keys; /* changed at the target after the round's snapshot */
+    bool late_lost;        /* and a row was removed by a foreign key that came after it */
+    const char *again;     /* keys to be logged at the source once more, NULL: none */
     bool is_placed;        /* in the order */
     bool is_parent;        /* foreign keys that cannot be switched off point to it */
     bool is_whole;         /* and from its own rows */
@@ -98,13 +100,19 @@ struct batch_job {
     bool owes_conflicts;   /* what was decided may be known at one end only */
     const char *at_source; /* what was decided lately, as each end knows it (arena) */
     const char *at_target;
-    bool both_idle;          /* neither has anything to do in this round */
-    const char *other_until; /* the other direction's snapshot of this round (arena) */
-    const char *late;        /* what was changed at the target after it (arena) */
-    double clock_ahead_s;    /* the source's clock before ours */
-    double clock_error_s;    /* how far that may be wrong, 0: not measured */
-    int64_t conflicts;       /* of the forward one: decided and committed since the start */
-    int64_t redone;          /* rounds given up because a row was changed meanwhile */
+    bool both_idle;                 /* neither has anything to do in this round */
+    const char *other_until;        /* the other direction's snapshot of this round (arena) */
+    const char *late;               /* what was changed at the target after it (arena) */
+    const char *gone[JOB_SIDES];    /* what was removed at each end (arena) */
+    const char *orphans[JOB_SIDES]; /* rows of each end that refer to such rows (arena) */
+    const char *needed[JOB_SIDES][JOB_SIDES]; /* those that may not go, as each end knows (arena) */
+    double clock_ahead_s;                     /* the source's clock before ours */
+    double clock_error_s;                     /* how far that may be wrong, 0: not measured */
+    struct arena *slice_arena; /* what is asked about one slice of the keys; NULL: nothing */
+    int slice, slices;         /* of the keys that both ends may have changed */
+    int lost;                  /* rounds in a row that were given up for a row that came too late */
+    int64_t conflicts;         /* of the forward one: decided and committed since the start */
+    int64_t redone;            /* rounds given up because a row was changed meanwhile */
     /* Between batches. */
     bool has_napped;       /* writers have been asked to announce themselves */
     bool writers_notify;   /* and may do so here */

@@ -5,6 +5,7 @@
  * assumes it. While it waits for its turn the target is no state of the source, and says so. */
 #include "batch_judge.h"
 
+#include "batch_foreign_key.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
 
@@ -78,7 +79,7 @@ static void weigh(struct batch_job *b)
 
 void batch_round_done(struct batch_job *b)
 {
-    if (!batch_owes_whole(b))
+    if (!batch_owes_whole(b) && !batch_has_again(b))
         b->rounds_done = b->rounds_begun;
 }
 

@@ -32,9 +32,12 @@
 
 #include <string.h>
 
+#include "batch_foreign_key.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
 #include "sqlstate.h"
+
+enum { LATE_MAX = 5 };
 
 /* As of the latest reading: foreign keys come when the copy is done. */
 static const struct relation *target_now(const struct table *t)
@@ -186,6 +189,7 @@ enum job_next batch_enter_read(struct job *j)
     apply_sent_other(&b->apply);
     apply_began(&b->apply);
     batch_send_conflicts(b);
+    batch_send_again(b);
     find_order(b);
     if (!is_free) {
         send_deferral(b);
@@ -361,6 +365,8 @@ bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e)
             return true;
         if (!is_free(t) && now)
             hint_at_actions(t, now, e);
+    } else if (b->sync->other && is_foreign_key_failure(e->sqlstate) && t->failures <= LATE_MAX) {
+        return true; /* a write that came after the round's snapshot: the next one knows it */
     } else if (!b->sync->has_replica_role && !b->defers && is_foreign_key_failure(e->sqlstate)) {
         return defer(b, t);
     }

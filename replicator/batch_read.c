@@ -168,6 +168,7 @@ bool batch_find_positions(struct batch_job *b)
         t->stamp = NULL;
         t->other_id = 0;
         t->left_out = "[]";
+        t->again = NULL;
         if (text == NULL || !snapshot_parse(b->arena, text, &t->since)) {
             struct error e = {0};
 
@@ -532,7 +533,7 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         b->is_disturbed = PQgetvalue(r, 0, 0)[0] == 't';
         break;
     case BATCH_TEXT:
-        *s.answer = arena_strdup(b->arena, PQgetvalue(r, 0, 0));
+        *s.answer = arena_strdup(b->slice_arena ? b->slice_arena : b->arena, PQgetvalue(r, 0, 0));
         break;
     }
     if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)

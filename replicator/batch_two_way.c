@@ -23,6 +23,8 @@ enum place { NOWHERE, AT_MEET, AT_COMPARE, AT_DECIDED };
 
 static const char *const after_place[] = {NULL, "recent", "judge", "open"};
 
+enum { SLICE_KEYS = 100000 };
+
 #define MISMATCH_S 0.05 /* until the other direction has the same tables */
 
 /* The other direction's batches; only where there is one. */
@@ -91,7 +93,7 @@ static enum job_next meet(struct batch_job *b, int place)
     return JOB_WAIT;
 }
 
-static struct batch_table *find_other(const struct batch_job *o, struct table *t)
+struct batch_table *batch_find_other(const struct batch_job *o, struct table *t)
 {
     struct table *other = two_way_other(t);
 
@@ -107,7 +109,7 @@ static bool have_same_tables(const struct batch_job *b, const struct batch_job *
     if (b->group_count != o->group_count)
         return false;
     for (int i = 0; i < b->group_count; i++)
-        if (find_other(o, b->group[i].table) == NULL)
+        if (batch_find_other(o, b->group[i].table) == NULL)
             return false;
     return true;
 }
@@ -133,7 +135,7 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
     b->other_until = arena_strdup(b->arena, o->until);
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
-        const struct batch_table *there = find_other(o, t->table);
+        const struct batch_table *there = batch_find_other(o, t->table);
 
         t->other_id = there ? there->table->id : 0;
         t->other_changes = there ? there->changes : 0;
@@ -145,6 +147,7 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
         t->left_out = t->keep = t->survivors = "[]";
         t->records = t->late_keys = NULL;
         t->conflicts = 0;
+        t->late_lost = false;
     }
 }
 
@@ -238,7 +241,7 @@ bool batch_has_nothing(const struct batch_job *b, bool is_idle)
 
 /* ------------------------------------------------------------------ conflicts */
 
-static const char *since_of(const struct batch_job *b, const struct batch_table *t)
+const char *batch_since(const struct batch_job *b, const struct batch_table *t)
 {
     return t->table->snapshot ? t->table->snapshot : b->sync->snapshot;
 }
@@ -248,7 +251,7 @@ static bool may_conflict(const struct batch_table *t)
     return t->changes > 0 && t->other_changes > 0;
 }
 
-static void bind_round(struct params *p, int id, const char *since, const char *until)
+void batch_bind_round(struct params *p, int id, const char *since, const char *until)
 {
     params_clear(p);
     params_int(p, id);
@@ -262,12 +265,62 @@ static void ask_own(struct batch_job *b, struct batch_table *t, const struct sql
     batch_ask_text(b, sql, t, answer);
 }
 
-static void ask_there(struct batch_job *b, struct table *t, const struct sql *sql,
-                      const char **answer)
+void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql,
+                     const char **answer)
 {
     conn_query(job_conn(&b->job, JOB_TARGET), sql->text, &b->job.params, CONN_TEXT, 0);
-    apply_sent_text(&b->apply, t, b->arena, answer);
+    apply_sent_text(&b->apply, t, b->slice_arena ? b->slice_arena : b->arena, answer);
 }
+
+/* ------------------------------------------------------------------ slices */
+
+void batch_end_slice(struct batch_job *b)
+{
+    arena_free(b->slice_arena);
+    b->slice_arena = NULL;
+}
+
+static bool is_truncated(const struct batch_table *t)
+{
+    return t->is_truncated || t->other_truncated;
+}
+
+static bool is_in_slice(const struct batch_job *b, const struct batch_table *t)
+{
+    return may_conflict(t) && (b->slice == 0 || !is_truncated(t));
+}
+
+/* The keys that are asked for at the end which begins; the other one's are never sent whole. */
+static void bind_slice(struct batch_job *b, const struct batch_table *t)
+{
+    params_int(&b->job.params, is_truncated(t) ? 0 : b->slice);
+    params_int(&b->job.params, is_truncated(t) ? 1 : b->slices);
+}
+
+static int64_t fewer_changes(const struct batch_table *t)
+{
+    return t->changes < t->other_changes ? t->changes : t->other_changes;
+}
+
+static void begin_slice(struct batch_job *b)
+{
+    if (b->slice_arena == NULL) {
+        b->slice = 0;
+        b->slices = 1;
+        for (int i = 0; i < b->group_count; i++)
+            if (fewer_changes(&b->group[i]) / SLICE_KEYS >= b->slices)
+                b->slices = (int)(fewer_changes(&b->group[i]) / SLICE_KEYS) + 1;
+    }
+    batch_end_slice(b);
+    b->slice_arena = arena_new();
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        t->own_keys = t->keys = t->details = t->verdict = NULL;
+    }
+}
+
+/* ------------------------------------------------------------------ who wins */
 
 enum job_next batch_enter_survivors(struct job *j)
 {
@@ -281,7 +334,7 @@ enum job_next batch_enter_survivors(struct job *j)
 
         if (t->changes == 0 || !t->is_truncated || direction_is_closed(b->sync))
             continue;
-        bind_round(&j->params, t->table->id, since_of(b, t), b->until);
+        batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         ask_own(b, t, &sql_two_way_survivors, &t->survivors);
         any = true;
     }
@@ -296,15 +349,17 @@ enum job_next batch_enter_own_keys(struct job *j)
 
     if (b->sync->is_back)
         return job_goto(j, "decided");
+    begin_slice(b);
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (!may_conflict(t) || (t->changes > t->other_changes && !t->other_truncated))
+        if (!is_in_slice(b, t) || (t->changes > t->other_changes && !t->other_truncated))
             continue;
-        bind_round(&j->params, t->table->id, since_of(b, t), b->until);
+        batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         params_text(&j->params, NULL);
         params_bool(&j->params, true);
         params_bool(&j->params, false);
+        bind_slice(b, t);
         ask_own(b, t, &sql_two_way_keys, &t->own_keys);
         any = true;
     }
@@ -319,19 +374,20 @@ enum job_next batch_enter_other_keys(struct job *j)
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (!may_conflict(t))
+        if (!is_in_slice(b, t))
             continue;
-        bind_round(&j->params, t->other_id, t->other_since, b->other_until);
+        batch_bind_round(&j->params, t->other_id, t->other_since, b->other_until);
         params_text(&j->params, t->own_keys);
         params_bool(&j->params, t->is_truncated);
         params_bool(&j->params, t->other_truncated);
-        ask_there(b, t->table, &sql_two_way_keys, &t->keys);
+        bind_slice(b, t);
+        batch_ask_there(b, t->table, &sql_two_way_keys, &t->keys);
         any = true;
     }
     return any ? batch_sync_target(b) : JOB_NEXT;
 }
 
-static bool has_any(const char *list)
+bool batch_has_any(const char *list)
 {
     return list && strcmp(list, "[]") != 0;
 }
@@ -344,9 +400,9 @@ enum job_next batch_enter_details(struct job *j)
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (!has_any(t->keys))
+        if (!batch_has_any(t->keys))
             continue;
-        bind_round(&j->params, t->table->id, since_of(b, t), b->until);
+        batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         params_text(&j->params, t->keys);
         ask_own(b, t, &sql_two_way_details, &t->details);
         any = true;
@@ -364,13 +420,13 @@ enum job_next batch_enter_decide(struct job *j)
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (!has_any(t->details))
+        if (!batch_has_any(t->details))
             continue;
-        bind_round(&j->params, t->other_id, t->other_since, b->other_until);
+        batch_bind_round(&j->params, t->other_id, t->other_since, b->other_until);
         params_text(&j->params, t->details);
         params_text(&j->params, two_way_policy(b->sync, t->table));
         params_text(&j->params, ahead);
-        ask_there(b, t->table, &sql_two_way_decide, &t->verdict);
+        batch_ask_there(b, t->table, &sql_two_way_decide, &t->verdict);
         any = true;
     }
     return any ? batch_sync_target(b) : JOB_NEXT;
@@ -383,6 +439,19 @@ static const char *part(struct arena *a, const json_t *verdict, const char *name
 
     free(text);
     return kept;
+}
+
+/* The list `before`, of earlier slices, with what the verdict has of the same. */
+static const char *joined(struct arena *a, const char *before, const json_t *verdict,
+                          const char *name)
+{
+    const char *more = part(a, verdict, name);
+
+    if (!batch_has_any(before))
+        return more;
+    return batch_has_any(more)
+               ? arena_printf(a, "%.*s,%s", (int)strlen(before) - 1, before, more + 1)
+               : before;
 }
 
 static void pause_undecided(struct table *t, int64_t count)
@@ -399,19 +468,22 @@ static void pause_undecided(struct table *t, int64_t count)
 /* What was decided about one table goes to both directions. False: nothing may be applied. */
 static bool share_verdict(struct batch_job *b, struct batch_job *o, struct batch_table *t)
 {
-    struct batch_table *there = find_other(o, t->table);
+    struct batch_table *there = batch_find_other(o, t->table);
     json_t *verdict = json_loads(t->verdict, 0, NULL);
     int64_t aborted = json_integer_value(json_object_get(verdict, "abort"));
     size_t count = json_array_size(json_object_get(verdict, "records"));
 
     if (there && verdict && aborted == 0) {
-        t->left_out = part(b->arena, verdict, "read");
-        t->keep = part(b->arena, verdict, "keep");
-        there->left_out = part(o->arena, verdict, "back_read");
-        there->keep = part(o->arena, verdict, "back_keep");
-        t->records = count ? part(b->arena, verdict, "records") : NULL;
-        there->records = count ? part(o->arena, verdict, "records") : NULL;
-        t->conflicts = there->conflicts = (int64_t)count;
+        t->left_out = joined(b->arena, t->left_out, verdict, "read");
+        t->keep = joined(b->arena, t->keep, verdict, "keep");
+        there->left_out = joined(o->arena, there->left_out, verdict, "back_read");
+        there->keep = joined(o->arena, there->keep, verdict, "back_keep");
+        if (count > 0) {
+            t->records = joined(b->arena, t->records, verdict, "records");
+            there->records = joined(o->arena, there->records, verdict, "records");
+        }
+        t->conflicts += (int64_t)count;
+        there->conflicts = t->conflicts;
     }
     json_decref(verdict);
     if (aborted > 0)
@@ -419,19 +491,26 @@ static bool share_verdict(struct batch_job *b, struct batch_job *o, struct batch
     return there && aborted == 0;
 }
 
-enum job_next batch_enter_decided(struct job *j)
+enum job_next batch_enter_agree(struct job *j)
 {
     struct batch_job *b = batch_of(j);
     bool good = true;
 
-    if (!b->sync->is_back)
-        for (int i = 0; i < b->group_count; i++)
-            if (b->group[i].verdict)
-                good &= share_verdict(b, other_of(b), &b->group[i]);
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].verdict)
+            good &= share_verdict(b, other_of(b), &b->group[i]);
+    if (good && ++b->slice < b->slices)
+        return job_goto(j, "own keys");
+    batch_end_slice(b);
     if (good)
-        return meet(b, AT_DECIDED);
+        return JOB_NEXT;
     batch_leave_round(b);
     return job_goto(j, "undo");
+}
+
+enum job_next batch_enter_decided(struct job *j)
+{
+    return meet(batch_of(j), AT_DECIDED);
 }
 
 enum job_next batch_enter_open(struct job *j)
@@ -494,83 +573,14 @@ void batch_count_conflicts(struct batch_job *b)
             counts->conflicts += t->conflicts;
             conflict_decided(counts, t->conflicts);
         }
-        there = find_other(other_of(b), t->table);
+        there = batch_find_other(other_of(b), t->table);
         if (there)
             there->conflicts = 0;
         t->conflicts = 0;
     }
 }
 
-/* ------------------------------------------------------------------ what came in between */
-
-enum job_next batch_enter_late(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-    struct buf ids = {0};
-
-    b->late = NULL;
-    for (int i = 0; two_way_is_coupled(b->sync) && i < b->group_count; i++)
-        if (b->group[i].changes > 0)
-            buf_printf(&ids, "%s%d", ids.len ? "," : "{", b->group[i].other_id);
-    if (ids.len == 0)
-        return job_goto(j, "commit");
-    buf_text(&ids, "}");
-    params_clear(&j->params);
-    params_text(&j->params, ids.data);
-    params_text(&j->params, b->other_until);
-    ask_there(b, NULL, &sql_two_way_late, &b->late);
-    buf_fini(&ids);
-    return batch_sync_target(b);
-}
-
-/* A truncation on either side concerns every key of the other. */
-static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json_t *late)
-{
-    if (t->is_truncated || json_is_true(json_object_get(late, "cut"))) {
-        t->late_keys = "[all]";
-        return;
-    }
-    bind_round(&b->job.params, t->table->id, since_of(b, t), b->until);
-    params_text(&b->job.params, part(b->arena, late, "keys"));
-    params_bool(&b->job.params, false);
-    params_bool(&b->job.params, false);
-    ask_own(b, t, &sql_two_way_keys, &t->late_keys);
-}
-
-enum job_next batch_enter_late_keys(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-    json_t *all = b->late ? json_loads(b->late, 0, NULL) : NULL;
-    bool any = false;
-
-    for (int i = 0; i < b->group_count; i++) {
-        char id[16];
-        const json_t *late;
-
-        snprintf(id, sizeof id, "%d", b->group[i].other_id);
-        late = json_object_get(all, id);
-        if (late == NULL || b->group[i].changes == 0)
-            continue;
-        ask_late_keys(b, &b->group[i], json_object_get(all, id));
-        any = true;
-    }
-    json_decref(all);
-    return any ? batch_sync_source(b) : job_goto(j, "commit");
-}
-
-enum job_next batch_enter_late_judged(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-
-    for (int i = 0; i < b->group_count; i++)
-        if (has_any(b->group[i].late_keys)) {
-            b->redone++;
-            log_event(LOG_DEBUG, "a row was changed meanwhile: the round is made again", "sync",
-                      b->sync->name, "table", b->group[i].table->label, NULL);
-            return job_goto(j, "undo");
-        }
-    return job_goto(j, "commit");
-}
+/* ------------------------------------------------------------------ once more */
 
 enum job_next batch_enter_undo(struct job *j)
 {

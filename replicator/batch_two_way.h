@@ -15,14 +15,30 @@ enum job_next batch_enter_compare(struct job *j);
 /* Which rows a truncation of the source does not concern. */
 enum job_next batch_enter_survivors(struct job *j);
 /* Which keys were changed at both ends: asked in turns, the smaller side first. */
+/* Many keys are asked about in slices, from here to `agree`. */
 enum job_next batch_enter_own_keys(struct job *j);
 enum job_next batch_enter_other_keys(struct job *j);
 enum job_next batch_enter_details(struct job *j);
 enum job_next batch_enter_decide(struct job *j);
+/* Frees what was asked about a slice. */
+void batch_end_slice(struct batch_job *b);
+/* The forward direction tells the other one. */
+enum job_next batch_enter_agree(struct job *j);
 enum job_next batch_enter_decided(struct job *j);
 /* Where the direction is closed, this half of the round is not made. */
 enum job_next batch_enter_open(struct job *j);
 enum job_next batch_enter_held(struct job *j);
+/* The same table in the other direction's group, NULL for none; and from where one is read. */
+struct batch_table *batch_find_other(const struct batch_job *o, struct table *t);
+const char *batch_since(const struct batch_job *b, const struct batch_table *t);
+/* The first three parameters of a question about a round. */
+void batch_bind_round(struct params *p, int id, const char *since, const char *until);
+/* A JSON list that is there and not empty. */
+bool batch_has_any(const char *list);
+/* Asks the target in the pipeline; parameters are in job.params, the answer lives with the batch.
+ */
+void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql,
+                     const char **answer);
 /* Writes down what was decided, in the transaction that applies it. */
 void batch_send_conflicts(struct batch_job *b);
 /* It is committed: the conflicts decided in it count. */

@@ -38,12 +38,11 @@
  * one.
  *
  * Foreign keys stay on at both ends, also where replica role might switch them off: a row may refer
- * to one that the other end has just removed. What the key does then is done where the removal
- * arrives, is not captured, and is read when the row's own change is sent; the other end refuses
- * that change until then, and it is sent again. Where the key does nothing (NO ACTION), neither end
- * takes the other's change: both tables are paused, and a person decides. Triggers of the
- * application would do again what they did at the other end: a table that has one is not taken,
- * unless the trigger's WHEN says rebeco.applying.
+ * to one that the other end has just removed. What becomes of both is the head of
+ * batch_foreign_key.c. What a foreign key does at our writing is not captured: the rows that it
+ * changes are in the log already, beyond the position. Triggers of the application would do again
+ * what they did at the other end: a table that has one is not taken, unless the trigger's WHEN says
+ * rebeco.applying.
  *
  * A table runs in both directions or in none: whatever pauses one pauses the other, each with its
  * position. It is never copied again by itself, since that would lose what only the target has:

@@ -476,7 +476,7 @@ BEGIN
                        (SELECT string_agg(format('k%s %s, ', k.ordinal, k.type), '' ORDER BY k.ordinal)
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
                        CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END,
-                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean' END);
+                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean' END);
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 16, autosummarize = off)',
                        capture_id, segment);
     END LOOP;

@@ -11,7 +11,7 @@ CREATE TABLE rebeco.conflict (
     table_schema text NOT NULL,
     table_name text NOT NULL,
     key json NOT NULL,
-    kind text NOT NULL,                 -- as PostgreSQL 18 would call it at this end
+    kind text NOT NULL,                 -- as PostgreSQL 18 would call it at this end; parent_kept, parent_removed: batch_foreign_key.c
     source_row json,                    -- NULL: it was deleted there
     target_row json,
     source_at timestamptz NOT NULL,     -- when it was changed, by each end's own clock
@@ -101,9 +101,10 @@ AS $$
 $$;
 
 -- The keys that were changed here in a round: those among the given ones; all of them where none are
--- given (NULL) or `with_own`; and `with_given`, because this end was truncated, every given one.
+-- given (NULL) or `with_own`; and `with_given`, because this end was truncated, every given one. Many of this end's are
+-- taken in slices, by a hash of their text: the daemon holds one at a time.
 CREATE FUNCTION rebeco.two_way_keys(capture_id int, since txid_snapshot, until txid_snapshot, given json,
-        with_own boolean, with_given boolean) RETURNS json
+        with_own boolean, with_given boolean, slice int DEFAULT 0, slices int DEFAULT 1) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
@@ -116,10 +117,11 @@ BEGIN
     EXECUTE format('WITH l AS MATERIALIZED (SELECT DISTINCT %1$s FROM %2$s l WHERE op IS NULL), f AS MATERIALIZED %3$s '
                    'SELECT json_agg(doc) FROM (SELECT json_build_array(%4$s) AS doc FROM l%5$s%6$s) a',
                    t.keys, t.log, t.given, t.key_texts,
-                   CASE WHEN NOT with_own AND given IS NOT NULL THEN format(' WHERE EXISTS (SELECT 1 FROM f WHERE %s)', t.log_match) END,
+                   CASE WHEN NOT with_own AND given IS NOT NULL THEN format(' WHERE EXISTS (SELECT 1 FROM f WHERE %s)', t.log_match)
+                        WHEN slices > 1 THEN format(' WHERE (''x'' || substr(md5(json_build_array(%s)::text), 1, 7))::bit(28)::int %% $5 = $4', t.key_texts) END,
                    CASE WHEN with_given THEN format(' UNION ALL SELECT json_build_array(%s) FROM f WHERE NOT EXISTS (SELECT 1 FROM l WHERE %s)',
                                                     t.given_texts, t.log_match) END)
-       INTO answer USING since, until, coalesce(given, '[]');
+       INTO answer USING since, until, coalesce(given, '[]'), slice, slices;
     RETURN coalesce(answer, '[]');
 END
 $$;
@@ -140,7 +142,7 @@ BEGIN
                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T''), f AS MATERIALIZED %3$s '
                    'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%4$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''row'', r.doc)) '
                    'FROM cut CROSS JOIN f LEFT JOIN c l ON %5$s '
-                   'LEFT JOIN LATERAL (SELECT row_to_json(x) AS doc FROM %6$s x WHERE %7$s LIMIT 1) r ON true '
+                   'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %6$s x WHERE %7$s LIMIT 1) r ON true '
                    'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND r.doc IS NULL)',
                    t.keys, t.log, t.given, t.given_texts, t.log_match, t.relation, t.row_match)
        INTO answer USING since, until, given;
@@ -234,8 +236,9 @@ AS $$
     SELECT rebeco.conflicts_prune(keep);
     INSERT INTO rebeco.conflict (sync, table_schema, table_name, key, kind, source_row, target_row, source_at, target_at, policy, decision, batch)
     SELECT sync_name, table_schema, table_name, r.doc -> 'key',
-           rebeco.conflict_kind(CASE side WHEN 'source' THEN v.source_row ELSE v.target_row END,
-                                CASE side WHEN 'source' THEN v.target_row ELSE v.source_row END, (r.doc ->> 'both_new')::boolean),
+           coalesce(substring(r.doc ->> 'kind' FROM '^parent_.*'),
+                    rebeco.conflict_kind(CASE side WHEN 'source' THEN v.source_row ELSE v.target_row END,
+                                         CASE side WHEN 'source' THEN v.target_row ELSE v.source_row END, (r.doc ->> 'both_new')::boolean)),
            v.source_row, v.target_row, (r.doc ->> 'source_at')::timestamptz, (r.doc ->> 'target_at')::timestamptz,
            policy, r.doc ->> 'decision', batch
       FROM json_array_elements(records) r (doc)
@@ -265,7 +268,8 @@ AS $$
 $$;
 
 -- What was changed here after a snapshot and is committed now, for the captures that are asked for and
--- have anything: {"id": {"keys": [...], "cut": was it truncated}}.
+-- have anything: {"id": {"keys": [...], "cut": was it truncated, "lost": is a row that was inserted not there any more,
+-- though nobody but a foreign key can have removed it}}.
 CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -273,17 +277,21 @@ AS $$
 DECLARE
     id int;
     t record;
-    one json;
+    one jsonb;
+    lost boolean;
     found_any jsonb := '{}';
 BEGIN
     FOREACH id IN ARRAY capture_ids LOOP
         SELECT * INTO STRICT t FROM rebeco.two_way_texts(id);
         EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(json_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
-                       'FROM %s l HAVING count(*) > 0', t.key_texts, t.log)
+                       'FROM %s l WHERE again IS NULL HAVING count(*) > 0', t.key_texts, t.log)
            INTO one USING since, NULL::txid_snapshot;
-        IF one IS NOT NULL THEN
-            found_any := found_any || jsonb_build_object(id::text, one);
-        END IF;
+        CONTINUE WHEN one IS NULL;
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL GROUP BY %1$s) l '
+                       'LEFT JOIN LATERAL (SELECT true AS is_there FROM %3$s x WHERE %4$s LIMIT 1) r ON true WHERE l.is_new AND r.is_there IS NULL)',
+                       t.keys, t.log, t.relation, t.row_log_match)
+           INTO lost USING since, NULL::txid_snapshot;
+        found_any := found_any || jsonb_build_object(id::text, one || jsonb_build_object('lost', lost));
     END LOOP;
     RETURN found_any::json;
 END

@@ -20,7 +20,7 @@ SELECT (t.doc ->> 'id')::int AS id,
  WHERE (NOT $3::boolean OR r.is_there IS NULL)%7$s$f$,
               c.output, k.names, t.doc ->> 'id', c.input, w.rows, k.match,
               CASE WHEN (t.doc ->> 'two_way')::boolean
-                   THEN format(' AND NOT EXISTS (SELECT 1 FROM json_array_elements($4::json) e (v) WHERE %s)', left_out.match) END) AS statement
+                   THEN left_out.condition END) AS statement
   FROM json_array_elements($1::json) t (doc)
  CROSS JOIN LATERAL (
         SELECT format(CASE WHEN t.doc ->> 'where' IS NULL THEN '%s%I.%I' ELSE E'(SELECT * FROM %s%I.%I WHERE (%s\n))' END,
@@ -47,7 +47,13 @@ SELECT (t.doc ->> 'id')::int AS id,
           LEFT JOIN json_array_elements_text(t.doc -> 'key') WITH ORDINALITY key (name, ordinal)
             ON key.name = c.doc ->> 'name') c
  CROSS JOIN LATERAL (
-        SELECT string_agg(format('k.k%s %s (e.v ->> %s)::%s', c.ordinal, c.equals, c.ordinal - 1, c.type), ' AND ' ORDER BY c.ordinal) AS match
+        -- Compared as a whole, if one operator does for all columns: then the server looks them up in a hash table.
+        SELECT CASE WHEN count(DISTINCT c.equals) = 1
+                    THEN format(' AND NOT ((%s) %s ANY (SELECT %s FROM json_array_elements($4::json) e (v)))',
+                                string_agg(format('k.k%s', c.ordinal), ', ' ORDER BY c.ordinal), min(c.equals),
+                                string_agg(format('(e.v ->> %s)::%s', c.ordinal - 1, c.type), ', ' ORDER BY c.ordinal))
+                    ELSE format(' AND NOT EXISTS (SELECT 1 FROM json_array_elements($4::json) e (v) WHERE %s)',
+                                string_agg(format('k.k%s %s (e.v ->> %s)::%s', c.ordinal, c.equals, c.ordinal - 1, c.type), ' AND ' ORDER BY c.ordinal)) END AS condition
           FROM rebeco.capture a, unnest(a.key_types, a.key_equals) WITH ORDINALITY c (type, equals, ordinal)
          WHERE a.id = (t.doc ->> 'id')::int) left_out
  WHERE t.doc ->> 'records' = 'key'

@@ -18,13 +18,15 @@ import part_copy
 import part_follow
 import part_size
 import part_source
+import part_two_way
 from report import Report
 from scene import OUT, say
 
 PARTS = {
     "copy": part_copy.copy, "split": part_copy.split, "overhead": part_source.overhead, "live": part_source.live,
     "bulk": part_source.bulk, "catchup": part_follow.catchup, "delay": part_follow.delay, "hot": part_follow.hot_rows,
-    "lag": part_follow.lag, "consumed": part_follow.consumed, "oldtx": part_follow.oldtx, "growth": part_size.growth, "binary": part_size.binary,
+    "lag": part_follow.lag, "consumed": part_follow.consumed, "oldtx": part_follow.oldtx, "two_way": part_two_way.lag, "two_way_capture": part_two_way.capture,
+    "growth": part_size.growth, "binary": part_size.binary,
 }
 
 

@@ -44,6 +44,9 @@ BARS = [
     (12, "memory copying 8 GB, MB", "growth", "rss_mb", "8 GB", None, 64, "<="),
     (13, "binary without symbols, MB", "binary", "mb", "rebeco", None, 2, "<="),
     (13, "start to LISTEN, 100 tables, s", "binary", "listen_s", "rebeco", None, 1, "<="),
+    *[(14, f"two-way, 300 tps on both ends: lag {p} {way}, ms", "two_way", f"{p}_ms_{way}", "rebeco", None, bar, "<=")
+      for way in ("there", "back") for p, bar in (("p50", 50), ("p99", 400))],
+    (14, "TPC-B with two-way capture, of none, 8 clients", "two_way_capture", "tps_8", "rebeco", "none", 0.85, ">="),
 ]
 
 

@@ -144,6 +144,7 @@ class Version:
     def __init__(self, major):
         self.major = int(major)
         self.root = ""
+        self.env = {}
         self.bin = f"/usr/lib/postgresql/{self.major}/bin"
         if not os.path.exists(self.bin + "/postgres"):
             self.root = os.path.join(os.environ.get("REBECO_PG_ROOTS", "/nowhere"), str(self.major))
@@ -178,9 +179,18 @@ class Version:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
     def popen(self, program, *args, **more):
-        env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGTZ": "UTC"}
+        env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGTZ": "UTC", **self.env}
         return subprocess.Popen([f"{self.bin}/{program}", *args], preexec_fn=self._enter, env=env,
                                 stdin=subprocess.DEVNULL, cwd="/", start_new_session=True, **more)
+
+    def shifted(self, by):
+        """The same, in a world whose clock is off: by "+2s". None where that cannot be had."""
+        library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+        if self.root or not os.path.exists(library):
+            return None
+        other = Version(self.major)
+        other.env = {"LD_PRELOAD": library, "FAKETIME": by, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
+        return other
 
     def run(self, program, *args):
         p = self.popen(program, *args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -253,6 +263,7 @@ ROLES = """
 CREATE ROLE app LOGIN NOSUPERUSER NOREPLICATION NOCREATEROLE NOCREATEDB;
 CREATE ROLE clerk LOGIN NOSUPERUSER;
 CREATE ROLE rds LOGIN NOSUPERUSER CREATEROLE CREATEDB;
+CREATE ROLE rds_too LOGIN NOSUPERUSER CREATEROLE CREATEDB;
 CREATE ROLE plain LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB;
 """
 
@@ -272,7 +283,7 @@ def _template(version, owner):
     with base.admin("postgres") as c:
         c.run(ROLES)
         if version.major >= 15:
-            c.run("GRANT SET ON PARAMETER session_replication_role TO rds")
+            c.run("GRANT SET ON PARAMETER session_replication_role TO rds, rds_too")
         c.run(f"CREATE DATABASE app OWNER {owner}")
     base.stop()
     _running.remove(base)
@@ -362,6 +373,16 @@ class Server:
     def restart(self, mode="fast"):
         self.stop(mode)
         self.start()
+
+    def shift_clock(self, by):
+        """Starts it anew in a world whose clock is off: by "+2s". False where that cannot be had."""
+        version = self.version.shifted(by)
+        if version is None:
+            return False
+        self.stop()
+        self.version = version
+        self.start()
+        return True
 
     def pause(self):
         """Freezes the server: connections stay, nothing answers."""

@@ -723,25 +723,10 @@ def test_follower(shared, servers):
         follower.drop()
 
 
-class _Shifted(rig.Version):
-    """A PostgreSQL whose clock is wrong."""
-
-    library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-
-    def popen(self, program, *args, **more):
-        env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGTZ": "UTC", "LD_PRELOAD": self.library,
-               "FAKETIME": "+90s", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
-        return subprocess.Popen([f"{self.bin}/{program}", *args], preexec_fn=self._enter, env=env,
-                                stdin=subprocess.DEVNULL, cwd="/", start_new_session=True, **more)
-
-
 def test_clock_difference(shared, servers):
     server = servers("source", "app")
-    if server.version.root or not os.path.exists(_Shifted.library):
+    if not server.shift_clock("+90s"):
         pytest.skip("no libfaketime for this server")
-    server.stop()
-    server.version = _Shifted(server.major)
-    server.start()
     server.run(SHOP)
     of_servers(server, shared[1]).must_find("clock-difference", "target", WARNING, "behind")
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import threading
 import time
@@ -13,6 +14,26 @@ import rig
 import yaml
 
 POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
+
+
+# Which ends grant session_replication_role (from PostgreSQL 15 on): the owners of the two databases. Servers of one owner are
+# copies of one template, which the daemon takes for the same database.
+ROLES = {"neither": ("app", "plain"), "source": ("rds", "plain"), "target": ("app", "rds"), "both": ("rds_too", "rds")}
+
+
+@pytest.fixture(params=ROLES if rig.LONG else ["target"])
+def roles(request):
+    return ROLES[request.param]
+
+
+@pytest.fixture
+def source(servers, roles):
+    return servers("source", roles[0], os.environ.get("REBECO_PG_SOURCE"))
+
+
+@pytest.fixture
+def target(servers, roles):
+    return servers("target", roles[1], os.environ.get("REBECO_PG_TARGET"))
 
 
 def config(port=None, **sync):
@@ -223,11 +244,10 @@ class Storm:
 
 
 @pytest.mark.limit(240)
-@pytest.mark.parametrize("policy, owner", [("latest", "plain"), ("source", "rds")])
-def test_writers_on_both_ends(source, servers, rebecos, policy, owner):
+@pytest.mark.parametrize("policy, roles", [("latest", "neither"), ("source", "both"), ("target", "source")][:3 if rig.LONG else 2], indirect=["roles"])
+def test_writers_on_both_ends(source, target, rebecos, policy):
     """Both ends are equal after writes, kills of the daemon and of its connections; every conflict is known
     at both ends, once."""
-    target = servers("target", owner)
     for table in "abc":
         source.psql(f"CREATE TABLE {table} (id int PRIMARY KEY, v text); INSERT INTO {table} SELECT i, 'old' FROM generate_series(1, 60) i")
     rebeco = rebecos(source, target, config=config(conflict={"default": policy}))

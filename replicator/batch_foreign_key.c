@@ -1,0 +1,566 @@
+/* A row is removed at one end while the other writes one that refers to it. Each end was right by
+ * its own foreign keys, and both together are not.
+ *
+ * One server that had both would have said one of two things: when the removal was first, there was
+ * nothing to refer to; when the reference was first, the foreign key has done what it is there for.
+ * We always give the second answer: the outcome is what a single server would have come to, had
+ * the reference been written first. It needs no clock and no policy, it is the same at both ends,
+ * and nothing that somebody wrote is refused:
+ *
+ * - NO ACTION, RESTRICT: the removal is refused. The row comes back from the end that still has it,
+ *   and with it the rows that it refers to itself. In rebeco.conflict: parent_kept.
+ * - CASCADE, SET NULL, SET DEFAULT: the removal stands, and the foreign key acts on the row that
+ *   refers to it, at the end where that was written. In rebeco.conflict: parent_removed, with
+ *   the row as it was.
+ * - A cascade that would remove a row which others refer to by NO ACTION, at either end, is refused
+ *   as a whole.
+ *
+ * That is settled after the policies have decided, rows that both ends have changed, and goes
+ * before them, also before `skip`: a row that wins cannot be written where its parent is missing.
+ *
+ * How it is done. "Here" is the end that has the reference, the orphan. A parent that is kept is
+ * left out of the way here, and sent on the way there. An orphan whose parent goes is left out of
+ * the way there: there is nothing there that it could refer to. It waits for the next round; by
+ * then the removal has come here, and the foreign key has acted on it. Rows that refer to
+ * a row that waits wait with it.
+ *
+ * Why both ends still converge: whoever leaves a key out logs it again, in the transaction that
+ * reads, which is over before the position goes past that key. So the first line of two_way.c's
+ * argument holds: a key whose rows differ is in a log, beyond a position. A parent that is
+ * kept is logged here, too, though nothing has changed it: should only one of the two ends get
+ * through with the round, the next one knows it from either. A row that waits is not refused for
+ * ever, since the removal that it waits for is never held up by it.
+ *
+ * Where the direction is closed in which the removal would come, nothing can wait for it: it is
+ * refused then, whatever the foreign key says.
+ *
+ * What came after the round's snapshot is not known here. A row that refers to a removed one is
+ * refused then, or refuses the removal (NO ACTION), and the round is made again; so it is when a
+ * row that was inserted since has gone with its parent, before that is committed. */
+#include "batch_foreign_key.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch_read.h"
+#include "batch_two_way.h"
+#include "direction.h"
+
+/* ------------------------------------------------------------------ small things */
+
+static struct batch_job *back_of(const struct batch_job *b)
+{
+    return b->sync->other->batch;
+}
+
+static const char *text_of(struct arena *a, json_t *tree)
+{
+    char *text = json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *kept = arena_strdup(a, text ? text : "[]");
+
+    free(text);
+    json_decref(tree);
+    return kept;
+}
+
+static json_t *list_of(const char *text)
+{
+    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
+
+    return list ? list : json_array();
+}
+
+static bool refers_to(const struct batch_job *b, const struct table *child,
+                      const struct table *parent)
+{
+    const struct relation *r = catalog_find_oid(b->sync->catalogs->target, child->target->oid);
+
+    for (int i = 0; r && i < r->reference_count; i++)
+        if (r->references[i] == parent->target->oid)
+            return true;
+    return false;
+}
+
+bool batch_may_lose(const struct batch_job *b, const struct batch_table *child)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].changes > 0 && refers_to(b, child->table, b->group[i].table))
+            return true;
+    return false;
+}
+
+static int64_t changes_at(const struct batch_table *t, enum job_side side)
+{
+    return side == JOB_SOURCE ? t->changes : t->other_changes;
+}
+
+/* Has one end changed this table, and the other one a table that refers to it? */
+static bool may_be_missed(const struct batch_job *b, const struct batch_table *t,
+                          enum job_side side)
+{
+    enum job_side other = side == JOB_SOURCE ? JOB_TARGET : JOB_SOURCE;
+
+    if (changes_at(t, side) == 0)
+        return false;
+    for (int i = 0; i < b->group_count; i++)
+        if (changes_at(&b->group[i], other) > 0 && refers_to(b, b->group[i].table, t->table))
+            return true;
+    return false;
+}
+
+/* ------------------------------------------------------------------ asking */
+
+static json_t *describe(const struct batch_job *b, int n, enum job_side side)
+{
+    const struct batch_table *t = &b->group[n];
+    bool is_source = side == JOB_SOURCE;
+
+    return json_pack("{s:i, s:i, s:s}", "n", n, "id", is_source ? t->table->id : t->other_id,
+                     "since", is_source ? batch_since(b, t) : t->other_since);
+}
+
+/* The parameters of a question about a list, in the round. */
+static void bind_list(struct batch_job *b, enum job_side side, json_t *list)
+{
+    params_clear(&b->job.params);
+    params_text(&b->job.params, text_of(b->arena, list));
+    params_text(&b->job.params, side == JOB_SOURCE ? b->until : b->other_until);
+}
+
+static void ask(struct batch_job *b, enum job_side side, const struct sql *sql, const char **answer)
+{
+    if (side == JOB_SOURCE)
+        batch_ask_text(b, sql, NULL, answer);
+    else
+        batch_ask_there(b, NULL, sql, answer);
+}
+
+/* Waits for those that were asked; false: none was. */
+static bool wait_for(struct batch_job *b, const bool *asked)
+{
+    if (asked[JOB_SOURCE])
+        batch_sync_source(b);
+    if (asked[JOB_TARGET])
+        batch_sync_target(b);
+    return asked[JOB_SOURCE] || asked[JOB_TARGET];
+}
+
+static bool any_may_be_missed(const struct batch_job *b, enum job_side side)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (may_be_missed(b, &b->group[i], side))
+            return true;
+    return false;
+}
+
+static bool is_referenced(const struct batch_job *b, const struct table *t)
+{
+    const struct relation *r = catalog_find_oid(b->sync->catalogs->target, t->target->oid);
+
+    return r && r->is_referenced;
+}
+
+/* Of all that others refer to: a row that is kept may itself refer to one that the same end has
+ * removed. */
+static bool ask_gone(struct batch_job *b, enum job_side side)
+{
+    json_t *tables = json_array();
+    bool any = any_may_be_missed(b, side);
+
+    b->gone[side] = b->orphans[side] = NULL;
+    b->needed[side][JOB_SOURCE] = b->needed[side][JOB_TARGET] = NULL;
+    for (int i = 0; any && i < b->group_count; i++)
+        if (changes_at(&b->group[i], side) > 0 && is_referenced(b, b->group[i].table))
+            json_array_append_new(tables, describe(b, i, side));
+    if (json_array_size(tables) == 0) {
+        json_decref(tables);
+        return false;
+    }
+    bind_list(b, side, tables);
+    ask(b, side, &sql_two_way_gone, &b->gone[side]);
+    return true;
+}
+
+enum job_next batch_enter_gone(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    const bool asked[JOB_SIDES] = {ask_gone(b, JOB_SOURCE), ask_gone(b, JOB_TARGET)};
+
+    return wait_for(b, asked) ? JOB_WAIT : job_goto(j, "decided");
+}
+
+static json_t *gone_of(const json_t *gone, int n)
+{
+    size_t i;
+    json_t *one;
+
+    json_array_foreach(gone, i, one)
+    {
+        if (json_integer_value(json_object_get(one, "n")) == n)
+            return one;
+    }
+    return NULL;
+}
+
+/* The keys of a table that do not go from `side` to the other end. */
+static const char *left_out_at(const struct batch_job *b, const struct batch_table *t,
+                               enum job_side side)
+{
+    const struct batch_table *there = batch_find_other(back_of(b), t->table);
+
+    if (side == JOB_SOURCE)
+        return t->left_out;
+    return there ? there->left_out : "[]";
+}
+
+static bool ask_orphans(struct batch_job *b, enum job_side side, const char *gone_there,
+                        json_t *needed)
+{
+    json_t *tables;
+    json_t *gone;
+
+    if (!batch_has_any(gone_there)) {
+        json_decref(needed);
+        return false;
+    }
+    tables = json_array();
+    gone = list_of(gone_there);
+    for (int i = 0; i < b->group_count; i++) {
+        const struct batch_table *t = &b->group[i];
+        json_t *what = gone_of(gone, i);
+        json_t *one;
+
+        if (what == NULL && changes_at(t, side) == 0)
+            continue;
+        one = describe(b, i, side);
+        json_object_set_new(one, "changed", json_boolean(changes_at(t, side) > 0));
+        json_object_set_new(one, "lost", list_of(left_out_at(b, t, side)));
+        if (what)
+            json_object_set(one, "gone", what);
+        json_array_append_new(tables, one);
+    }
+    json_decref(gone);
+    bind_list(b, side, tables);
+    params_text(&b->job.params, text_of(b->arena, needed));
+    ask(b, side, &sql_two_way_orphans, &b->orphans[side]);
+    return true;
+}
+
+enum job_next batch_enter_orphans(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    const bool asked[JOB_SIDES] = {ask_orphans(b, JOB_SOURCE, b->gone[JOB_TARGET], json_array()),
+                                   ask_orphans(b, JOB_TARGET, b->gone[JOB_SOURCE], json_array())};
+
+    return wait_for(b, asked) ? JOB_WAIT : job_goto(j, "decided");
+}
+
+/* ------------------------------------------------------------------ who cannot do without them */
+
+/* The removals that the orphans of this end wait for do not come. */
+static bool is_closed_to(const struct batch_job *b, enum job_side of)
+{
+    return direction_is_closed(of == JOB_SOURCE ? b->sync->other : b->sync);
+}
+
+/* The orphans of one end that would go with their parents: {n, k}. */
+static json_t *going_of(const struct batch_job *b, enum job_side side)
+{
+    json_t *found = b->orphans[side] ? json_loads(b->orphans[side], 0, NULL) : NULL;
+    json_t *list = json_array();
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(json_object_get(found, "waits"), i, row)
+    {
+        if (json_is_true(json_object_get(row, "goes")) || is_closed_to(b, side))
+            json_array_append_new(list, json_pack("{s:O, s:O}", "n", json_object_get(row, "n"), "k",
+                                                  json_object_get(row, "k")));
+    }
+    json_decref(found);
+    return list;
+}
+
+/* Names them as one end does. */
+static json_t *named_at(const struct batch_job *b, const json_t *going, enum job_side side)
+{
+    json_t *list = json_array();
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(going, i, row)
+    {
+        const struct batch_table *t = &b->group[json_integer_value(json_object_get(row, "n"))];
+
+        json_array_append_new(list, json_pack("{s:i, s:O}", "id",
+                                              side == JOB_SOURCE ? t->table->id : t->other_id, "k",
+                                              json_object_get(row, "k")));
+    }
+    return list;
+}
+
+/* Asks both ends about the orphans of one of them. */
+static bool ask_needed(struct batch_job *b, enum job_side of)
+{
+    json_t *going = going_of(b, of);
+    bool any = json_array_size(going) > 0;
+
+    for (int side = 0; any && side < JOB_SIDES; side++) {
+        params_clear(&b->job.params);
+        params_text(&b->job.params, text_of(b->arena, named_at(b, going, (enum job_side)side)));
+        ask(b, (enum job_side)side, &sql_two_way_needed, &b->needed[of][side]);
+    }
+    json_decref(going);
+    return any;
+}
+
+enum job_next batch_enter_needed(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = ask_needed(b, JOB_SOURCE);
+
+    any |= ask_needed(b, JOB_TARGET);
+    return wait_for(b, (const bool[JOB_SIDES]){any, any}) ? JOB_WAIT : job_goto(j, "kept");
+}
+
+/* Of the orphans that would go, those that either end needs; all that would wait for what does not
+ * come. */
+static json_t *needed_of(const struct batch_job *b, enum job_side of)
+{
+    json_t *going = going_of(b, of);
+    json_t *list = is_closed_to(b, of) ? json_copy(going) : json_array();
+
+    for (int side = 0; side < JOB_SIDES; side++) {
+        json_t *places = list_of(b->needed[of][side]);
+        size_t i;
+        json_t *place;
+
+        json_array_foreach(places, i, place)
+        {
+            json_array_append(list, json_array_get(going, (size_t)json_integer_value(place)));
+        }
+        json_decref(places);
+    }
+    json_decref(going);
+    return list;
+}
+
+static bool ask_again(struct batch_job *b, enum job_side side, const char *gone_there)
+{
+    json_t *needed = needed_of(b, side);
+
+    if (json_array_size(needed) > 0)
+        return ask_orphans(b, side, gone_there, needed);
+    json_decref(needed);
+    return false;
+}
+
+enum job_next batch_enter_orphans_again(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    const bool asked[JOB_SIDES] = {ask_again(b, JOB_SOURCE, b->gone[JOB_TARGET]),
+                                   ask_again(b, JOB_TARGET, b->gone[JOB_SOURCE])};
+
+    return wait_for(b, asked) ? JOB_WAIT : JOB_NEXT;
+}
+
+/* ------------------------------------------------------------------ what becomes of them */
+
+/* A table of the end that has orphans, with its two ways: `out` reads there, `in` writes there. */
+struct part {
+    struct batch_job *out_job;
+    struct batch_job *in_job;
+    struct batch_table *out;
+    struct batch_table *in;
+    bool is_source;
+    json_t *kept;  /* rows of it that the other end gets back */
+    json_t *waits; /* rows of it that the other end does not get yet */
+};
+
+static bool is_among(const json_t *rows, const json_t *key)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(rows, i, row)
+    {
+        if (json_equal(json_object_get(row, "k"), key))
+            return true;
+    }
+    return false;
+}
+
+/* A list of keys with the keys of `more`, without those of `less`. */
+static const char *changed_list(struct arena *a, const char *text, const json_t *more,
+                                const json_t *less)
+{
+    json_t *list = list_of(text);
+    size_t i;
+    json_t *row;
+
+    for (i = json_array_size(list); less && i-- > 0;)
+        if (is_among(less, json_array_get(list, i)))
+            json_array_remove(list, i);
+    json_array_foreach(more, i, row)
+    {
+        json_array_append(list, json_object_get(row, "k"));
+    }
+    return text_of(a, list);
+}
+
+/* What is to be logged at one end: {k, at, new}. */
+static void add_again(struct arena *a, struct batch_table *t, const json_t *rows)
+{
+    json_t *list = list_of(t->again);
+    size_t i;
+    json_t *row;
+
+    if (json_array_size(rows) > 0) {
+        json_array_foreach(rows, i, row)
+        {
+            json_t *one = json_pack("{s:O, s:O?, s:O?}", "k", json_object_get(row, "k"), "at",
+                                    json_object_get(row, "at"), "new", json_object_get(row, "new"));
+
+            json_array_append_new(list, one);
+        }
+        t->again = text_of(a, json_incref(list));
+        t->changes += (int64_t)json_array_size(rows);
+    }
+    json_decref(list);
+}
+
+static json_t *record(const struct part *p, const json_t *row, const char *kind, json_t *at_here,
+                      json_t *at_there, bool wins_here)
+{
+    return json_pack("{s:s, s:O, s:O?, s:O, s:O, s:b, s:s}", "kind", kind, "key",
+                     json_object_get(row, "k"), p->is_source ? "source_row" : "target_row",
+                     json_object_get(row, "row"), "source_at", p->is_source ? at_here : at_there,
+                     "target_at", p->is_source ? at_there : at_here, "both_new", 0, "decision",
+                     wins_here == p->is_source ? "source" : "target");
+}
+
+/* A decision about a row that is kept all the same does not count. */
+static json_t *other_records(const struct part *p)
+{
+    json_t *list = list_of(p->out->records);
+
+    for (size_t i = json_array_size(list); i-- > 0;)
+        if (is_among(p->kept, json_object_get(json_array_get(list, i), "key")))
+            json_array_remove(list, i);
+    return list;
+}
+
+static void record_all(struct part *p)
+{
+    json_t *list = other_records(p);
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(p->kept, i, row)
+    {
+        json_t *at = json_object_get(row, "at");
+
+        json_array_append_new(list, record(p, row, "parent_kept", at, at, true));
+    }
+    json_array_foreach(p->waits, i, row)
+    {
+        json_t *at = json_object_get(row, "parent_at");
+
+        if (json_is_string(at))
+            json_array_append_new(
+                list, record(p, row, "parent_removed", json_object_get(row, "at"), at, false));
+    }
+    p->out->records = p->in->records = NULL;
+    p->out->conflicts = p->in->conflicts = (int64_t)json_array_size(list);
+    if (json_array_size(list) > 0) {
+        p->out->records = text_of(p->out_job->arena, json_incref(list));
+        p->in->records = text_of(p->in_job->arena, json_incref(list));
+    }
+    json_decref(list);
+}
+
+static void settle(struct part *p)
+{
+    struct arena *out = p->out_job->arena;
+    struct arena *in = p->in_job->arena;
+
+    p->out->left_out = changed_list(out, p->out->left_out, p->waits, p->kept);
+    p->in->left_out = changed_list(in, p->in->left_out, p->kept, NULL);
+    p->in->keep = changed_list(in, p->in->keep, p->kept, NULL);
+    add_again(out, p->out, p->kept);
+    add_again(out, p->out, p->waits);
+    add_again(in, p->in, p->kept);
+    record_all(p);
+}
+
+/* The rows of one table. */
+static json_t *rows_of(const json_t *rows, int n)
+{
+    json_t *list = json_array();
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(rows, i, row)
+    {
+        if (json_integer_value(json_object_get(row, "n")) == n)
+            json_array_append(list, row);
+    }
+    return list;
+}
+
+static void take_orphans(struct batch_job *b, enum job_side side)
+{
+    json_t *found = b->orphans[side] ? json_loads(b->orphans[side], 0, NULL) : NULL;
+    struct batch_job *back = back_of(b);
+
+    for (int i = 0; found && i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+        struct batch_table *o = batch_find_other(back, t->table);
+        bool is_source = side == JOB_SOURCE;
+        struct part p = {.out_job = is_source ? b : back,
+                         .in_job = is_source ? back : b,
+                         .out = is_source ? t : o,
+                         .in = is_source ? o : t,
+                         .is_source = is_source,
+                         .kept = rows_of(json_object_get(found, "kept"), i),
+                         .waits = rows_of(json_object_get(found, "waits"), i)};
+
+        if (o && json_array_size(p.kept) + json_array_size(p.waits) > 0)
+            settle(&p);
+        json_decref(p.kept);
+        json_decref(p.waits);
+    }
+    json_decref(found);
+}
+
+enum job_next batch_enter_kept(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    take_orphans(b, JOB_SOURCE);
+    take_orphans(b, JOB_TARGET);
+    return JOB_NEXT;
+}
+
+void batch_send_again(struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        if (t->again == NULL)
+            continue;
+        params_clear(&b->job.params);
+        params_int(&b->job.params, t->table->id);
+        params_text(&b->job.params, t->again);
+        batch_ask_text(b, &sql_two_way_again, t, &t->again);
+    }
+}
+
+bool batch_has_again(const struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].again)
+            return true;
+    return false;
+}

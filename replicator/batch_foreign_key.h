@@ -1,0 +1,23 @@
+/* The steps of a round of both directions that foreign keys need: what was removed at one end while
+ * the other wrote a row that refers to it. */
+#ifndef BATCH_FOREIGN_KEY_H
+#define BATCH_FOREIGN_KEY_H
+
+#include "batch.h"
+
+/* Asked by the forward direction, for both, when it is known who wins: what was removed at each end
+ * of what rows of the other may refer to; which rows do; which of them other
+ * rows at either end cannot do without; and what becomes of them. */
+enum job_next batch_enter_gone(struct job *j);
+enum job_next batch_enter_orphans(struct job *j);
+enum job_next batch_enter_needed(struct job *j);
+enum job_next batch_enter_orphans_again(struct job *j);
+enum job_next batch_enter_kept(struct job *j);
+/* A removal of this batch may act on rows of this table. */
+bool batch_may_lose(const struct batch_job *b, const struct batch_table *child);
+/* Logs again what is left out of this round, before anything is read. */
+void batch_send_again(struct batch_job *b);
+/* Something waits for the next round. */
+bool batch_has_again(const struct batch_job *b);
+
+#endif

@@ -1,0 +1,108 @@
+/* What came in between: after the last write of a round, and before its commit, the application's
+ * changes at the receiving end since the round's snapshot. One of a key of the round, and the round
+ * is given up here; the next one finds that change in the log. */
+#include "batch_two_way.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch_foreign_key.h"
+#include "batch_read.h"
+#include "log.h"
+#include "two_way.h"
+
+enum { LOST_MAX = 3 };
+
+static const char *keys_of(struct arena *a, const json_t *late)
+{
+    char *text = json_dumps(json_object_get(late, "keys"), JSON_COMPACT);
+    const char *kept = arena_strdup(a, text);
+
+    free(text);
+    return kept;
+}
+
+enum job_next batch_enter_late(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    struct buf ids = {0};
+
+    b->late = NULL;
+    for (int i = 0; two_way_is_coupled(b->sync) && i < b->group_count; i++)
+        if (b->group[i].changes > 0 || batch_may_lose(b, &b->group[i]))
+            buf_printf(&ids, "%s%d", ids.len ? "," : "{", b->group[i].other_id);
+    if (ids.len == 0)
+        return job_goto(j, "commit");
+    buf_text(&ids, "}");
+    params_clear(&j->params);
+    params_text(&j->params, ids.data);
+    params_text(&j->params, b->other_until);
+    batch_ask_there(b, NULL, &sql_two_way_late, &b->late);
+    buf_fini(&ids);
+    return batch_sync_target(b);
+}
+
+/* A truncation on either side concerns every key of the other. */
+static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json_t *late)
+{
+    if (t->is_truncated || json_is_true(json_object_get(late, "cut"))) {
+        t->late_keys = "[all]";
+        return;
+    }
+    batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
+    params_text(&b->job.params, keys_of(b->arena, late));
+    params_bool(&b->job.params, false);
+    params_bool(&b->job.params, false);
+    params_int(&b->job.params, 0);
+    params_int(&b->job.params, 1);
+    batch_ask_text(b, &sql_two_way_keys, t, &t->late_keys);
+}
+
+enum job_next batch_enter_late_keys(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    json_t *all = b->late ? json_loads(b->late, 0, NULL) : NULL;
+    bool any = false;
+
+    for (int i = 0; i < b->group_count; i++) {
+        char id[16];
+        const json_t *late;
+
+        snprintf(id, sizeof id, "%d", b->group[i].other_id);
+        late = json_object_get(all, id);
+        if (late == NULL)
+            continue;
+        b->group[i].late_lost =
+            json_is_true(json_object_get(late, "lost")) && batch_may_lose(b, &b->group[i]);
+        any |= b->group[i].late_lost;
+        if (b->group[i].changes == 0)
+            continue;
+        ask_late_keys(b, &b->group[i], late);
+        any = true;
+    }
+    json_decref(all);
+    return any ? batch_sync_source(b) : job_goto(j, "commit");
+}
+
+/* A foreign key has removed a row that came after the round's snapshot: the next one knows it, and
+ * writes down what becomes of it. */
+static bool is_lost(struct batch_job *b, const struct batch_table *t)
+{
+    return t->late_lost && ++b->lost <= LOST_MAX;
+}
+
+enum job_next batch_enter_late_judged(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    for (int i = 0; i < b->group_count; i++)
+        if (batch_has_any(b->group[i].late_keys) || is_lost(b, &b->group[i])) {
+            b->redone++;
+            log_event(LOG_DEBUG, "a row was changed meanwhile: the round is made again", "sync",
+                      b->sync->name, "table", b->group[i].table->label, NULL);
+            return job_goto(j, "undo");
+        }
+    b->lost = 0;
+    return job_goto(j, "commit");
+}

@@ -1,0 +1,444 @@
+"""Writers at both ends of a two-way sync, on ten tables with foreign keys, and a model of what must come of it.
+
+The model knows nothing of Rebeco's logs. Triggers of its own write down each row change at each end with its transaction,
+and each move of a position, which is a snapshot. From that follows what each round has seen at both ends: which keys were changed
+at both (a conflict), which row each end had, who was later, and which row refers to one that the other end has removed."""
+
+import collections
+import contextlib
+import datetime
+import itertools
+import os
+import random
+import threading
+import time
+
+import psycopg2
+import pytest
+import rig
+import yaml
+
+# table: its foreign keys as (column, table, action)
+TABLES = {
+    "region": [],
+    "category": [],
+    "customer": [("region", "region", "SET NULL")],
+    "account": [("customer", "customer", "CASCADE")],
+    "product": [("category", "category", "SET DEFAULT")],
+    "orders": [("account", "account", "NO ACTION")],
+    "line": [("orders", "orders", "CASCADE"), ("product", "product", "RESTRICT")],
+    "note": [("customer", "customer", "CASCADE"), ("region", "region", "NO ACTION")],
+    "tag": [("parent", "tag", "SET NULL")],
+    "journal": [],
+}
+PARENTS = {p for keys in TABLES.values() for _, p, _ in keys}
+LEAVES = ["line", "note", "tag", "journal"]  # nothing else refers to them, so that they can be truncated
+IDS = 150
+SKEW_S = 2.0
+
+WATCH = """
+CREATE SCHEMA watch;
+CREATE TABLE watch.change (id bigint GENERATED ALWAYS AS IDENTITY, xid bigint DEFAULT txid_current(), tbl text, key int,
+                           doc json, applied boolean, at timestamptz DEFAULT clock_timestamp());
+CREATE TABLE watch.move (id bigint GENERATED ALWAYS AS IDENTITY, sync text, since text, until text, taken timestamptz,
+                         at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION watch.note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    applied boolean := current_setting('rebeco.applying', true) IS NOT DISTINCT FROM 'on';
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO watch.change (tbl, applied) VALUES (TG_RELNAME, applied);
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND OLD.id <> NEW.id THEN
+        INSERT INTO watch.change (tbl, key, applied) VALUES (TG_RELNAME, OLD.id, applied);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO watch.change (tbl, key, doc, applied) VALUES (TG_RELNAME, NEW.id, row_to_json(NEW), applied);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION watch.note_move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    INSERT INTO watch.move (sync, since, until, taken) VALUES (NEW.name, OLD.snapshot, NEW.snapshot, NEW.snapshot_at);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER watch AFTER UPDATE OF snapshot ON rebeco.sync FOR EACH ROW WHEN (NEW.snapshot::text <> OLD.snapshot::text)
+    EXECUTE FUNCTION watch.note_move();
+""" + "".join(f"""
+CREATE TRIGGER watch AFTER INSERT OR UPDATE OR DELETE ON {t} FOR EACH ROW
+    WHEN (current_setting('rebeco.applying', true) IS NOT NULL OR true) EXECUTE FUNCTION watch.note_change();
+CREATE TRIGGER watch_truncate AFTER TRUNCATE ON {t} FOR EACH STATEMENT
+    WHEN (current_setting('rebeco.applying', true) IS NOT NULL OR true) EXECUTE FUNCTION watch.note_change();
+""" for t in TABLES)
+
+
+def schema():
+    out = []
+    for table, keys in TABLES.items():
+        columns = "".join(f", {c} int{' DEFAULT 0' if a == 'SET DEFAULT' else ''} REFERENCES {p} ON DELETE {a}" for c, p, a in keys)
+        out.append(f"CREATE TABLE {table} (id int PRIMARY KEY, v text{columns});")
+        fill = "".join(f", i % {IDS // 2} + 1" for _ in keys)
+        out.append(f"INSERT INTO {table} SELECT i, 'old'{fill} FROM generate_series(1, {IDS // 2}) i;")
+    out.append("INSERT INTO category VALUES (0, 'default');")
+    return "\n".join(out)
+
+
+def config(policy):
+    tree = yaml.safe_load(rig.config(mode="two-way", conflict={"default": policy}, tables={"exclude": ["watch.*"]}))
+    tree["http"] = {"listen": "none"}
+    return yaml.safe_dump(tree)
+
+
+# ------------------------------------------------------------------ the writers
+
+
+class Writers:
+    """Many at each end, until told to stop. What the database refuses is rolled back, as an application does."""
+
+    def __init__(self, seed, servers, count, pause_s):
+        self.stop = threading.Event()
+        self.done = collections.Counter()
+        self.pause_s = pause_s
+        self.threads = [threading.Thread(target=self._write, args=(s, random.Random(f"{seed} {i} {n}"), f"{'st'[n]}{i}"), daemon=True)
+                        for n, s in enumerate(servers) for i in range(count)]
+
+    def _write(self, server, r, name):
+        c, number = None, 0
+        while not self.stop.wait(r.random() * 2 * self.pause_s):
+            number += 1
+            try:
+                c = c or server.connect()
+                c.raw.autocommit = False
+                for _ in range(r.randint(1, 3)):
+                    self._change(c, r, f"{name} {number}")
+                c.raw.commit()
+                self.done[name[0]] += 1
+            except psycopg2.Error:
+                with contextlib.suppress(psycopg2.Error):
+                    c.raw.rollback()
+                c = None if c is None or c.raw.closed else c
+        if c is not None:
+            c.close()
+
+    @staticmethod
+    def _parent(r, parent):
+        return f"(SELECT id FROM {parent} WHERE id >= {r.randint(0, IDS)} ORDER BY id LIMIT 1)"
+
+    def _change(self, c, r, v):
+        table, i, kind = r.choice(list(TABLES)), r.randint(1, IDS), r.random()
+        keys = TABLES[table]
+        if kind < 0.35:
+            c.run(f"UPDATE {table} SET v = %s WHERE id = %s", v, i)
+        elif kind < 0.6:
+            names = "".join(f", {k[0]}" for k in keys)
+            parents = "".join(f", {self._parent(r, k[1])}" for k in keys)
+            again = r.choice(["DO NOTHING", "(id) DO UPDATE SET v = excluded.v"])
+            c.run(f"INSERT INTO {table} (id, v{names}) SELECT %s, %s{parents} ON CONFLICT {again}", i, v)
+        elif kind < 0.75 and keys:
+            column, parent, _ = r.choice(keys)
+            c.run(f"UPDATE {table} SET {column} = {self._parent(r, parent)}, v = %s WHERE id = %s", v, i)
+        elif kind < 0.9:
+            c.run(f"DELETE FROM {table} WHERE id = %s", i)
+        elif kind < 0.998:
+            c.run(f"UPDATE {table} SET id = %s, v = %s WHERE id = %s", r.randint(1, IDS), v, i)
+        else:
+            c.run(f"TRUNCATE {r.choice(LEAVES)}")
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+
+
+# ------------------------------------------------------------------ the model
+
+
+class Snapshot:
+    def __init__(self, text):
+        low, high, running = text.split(":")
+        self.text, self.low, self.high = text, int(low), int(high)
+        self.running = {int(x) for x in running.split(",") if x}
+
+    def sees(self, xid):
+        return xid < self.low or xid < self.high and xid not in self.running
+
+
+Change = collections.namedtuple("Change", "id xid table key doc applied at")
+Move = collections.namedtuple("Move", "since until taken at")
+
+
+class End:
+    """What the model knows of one end; times are by the source's clock."""
+
+    def __init__(self, server, skew_s):
+        skew = datetime.timedelta(seconds=skew_s)
+        self.changes = [Change(*r[:6], r[6] - skew) for r in
+                        server.run("SELECT id, xid, tbl, key, doc, applied, at FROM watch.change ORDER BY id", user="postgres")]
+        self.by_table = collections.defaultdict(list)
+        for c in self.changes:
+            self.by_table[c.table].append(c)
+        self.by_key = collections.defaultdict(list)
+        for c in self.changes:
+            self.by_key[c.table, c.key].append(c)
+        # The other end's positions, which are kept here.
+        self.moves = [Move(Snapshot(r[0]), Snapshot(r[1]), r[2], r[3] - skew) for r in
+                      server.run("SELECT since, until, taken, at FROM watch.move ORDER BY id", user="postgres")]
+
+    def row(self, table, key, snapshot):
+        """The row in that snapshot; None: it is not there, or was not changed since the model began to look."""
+        seen = [c for c in self.by_key[table, key] + self.by_key[table, None] if snapshot.sees(c.xid)]
+        return max(seen).doc if seen else None
+
+    def changed(self, since, until):
+        """{table: {key: time of the last change}}, and {table: time of its truncation}, by the application."""
+        keys, cuts = collections.defaultdict(dict), {}
+        for c in self.changes:
+            if c.applied or since.sees(c.xid) or not until.sees(c.xid):
+                continue
+            if c.key is None:
+                cuts[c.table] = c.at
+            else:
+                keys[c.table][c.key] = max(c.at, keys[c.table].get(c.key, c.at))
+        return keys, cuts
+
+
+def rounds(source, target, skew_s):
+    """Pairs of moves (forward, back) that were made in the same round: only those overlap in time."""
+    skew = datetime.timedelta(seconds=skew_s)
+    found = []
+    for f in target.moves:
+        for b in source.moves:
+            taken = b.taken - skew  # by the target's clock
+            if taken <= f.at and f.taken <= b.at:
+                found.append((f, b))
+    return found
+
+
+def both_changed(source, target, forward, back):
+    """What both ends have changed in a round: {(table, key): (row at the source, row at the target, times)}."""
+    (ks, cuts_s), (kt, cuts_t) = source.changed(forward.since, forward.until), target.changed(back.since, back.until)
+    out = {}
+    for table in TABLES:
+        keys = set(ks[table]) & set(kt[table])
+        keys |= set(kt[table]) if table in cuts_s else set()
+        keys |= set(ks[table]) if table in cuts_t else set()
+        for key in keys:
+            s, t = source.row(table, key, forward.until), target.row(table, key, back.until)
+            if key not in ks[table] and s is not None or key not in kt[table] and t is not None:
+                continue  # came from the other end after the truncation
+            at_s = max(x for x in (ks[table].get(key), cuts_s.get(table)) if x)
+            at_t = max(x for x in (kt[table].get(key), cuts_t.get(table)) if x)
+            if s != t:
+                out[table, key] = (s, t, at_s, at_t)
+    return out
+
+
+def orphans(here, there, mine, others):
+    """Rows that one end has written in a round and that refer to one which the other has removed: (row, parent)."""
+    (keys, _), (gone, cuts) = here.changed(mine.since, mine.until), there.changed(others.since, others.until)
+    for table, foreign in TABLES.items():
+        for key in keys[table]:
+            row = here.row(table, key, mine.until)
+            for column, parent, _ in foreign if row else []:
+                p = row[column]
+                if p is not None and p in gone[parent] and p not in keys[parent] and there.row(parent, p, others.until) is None:
+                    yield (table, key), (parent, p)
+
+
+class Conflicts:
+    def __init__(self, server):
+        self.rows = collections.defaultdict(list)
+        for table, key, kind, s, t, decision, batch in server.run(
+                "SELECT table_name, (key ->> 0)::int, kind, source_row, target_row, decision, batch FROM rebeco.conflict"):
+            self.rows[batch].append(((table, key), kind, s, t, decision))
+
+    def about(self, batch, name):
+        return [r for r in self.rows[batch] if r[0] == name]
+
+
+def check_conflicts(source, target, skew_s, policy):
+    """Every conflict that the model predicts is known at both ends, once, with the rows and the winner that it predicts."""
+    s, t = End(source, 0), End(target, skew_s)
+    known = Conflicts(source), Conflicts(target)
+    wrong, count = [], collections.Counter()
+    for forward, back in rounds(s, t, skew_s):
+        batch = f"{forward.until.text} / {back.until.text}"
+        predicted = both_changed(s, t, forward, back)
+        for name, (row_s, row_t, at_s, at_t) in predicted.items():
+            for end, conflicts in zip(("source", "target"), known):
+                found = [c for c in conflicts.about(batch, name) if not c[1].startswith("parent_")]
+                if not found and conflicts.about(batch, name):
+                    continue  # kept for a row that refers to it, whoever has won
+                if len(found) != 1:
+                    wrong.append(f"{batch}: {name} at the {end}: {len(found)} times: {row_s} {row_t} {at_s} {at_t} {found}")
+                    continue
+                count["rows"] += 1
+                if found[0][2:4] != (row_s, row_t):
+                    wrong.append(f"{batch}: {name}: rows {found[0]}, expected {row_s} {row_t}")
+                winner = policy if policy != "latest" else "target" if at_t > at_s else "source"
+                rows = {"source": row_s, "target": row_t}
+                if found[0][4] != winner and name[0] in PARENTS and rows[winner] is None:
+                    count["kept before"] += 1  # for a row that refers to it, in a round that did not get through
+                elif found[0][4] != winner and (policy != "latest" or abs((at_t - at_s).total_seconds()) > 0.2):
+                    wrong.append(f"{batch}: {name}: {found[0][4]} won, {winner} was expected: {at_s} {at_t}")
+        for here, there, mine, others in (s, t, forward, back), (t, s, back, forward):
+            for child, parent in orphans(here, there, mine, others):
+                for end, conflicts in zip(("source", "target"), known):
+                    if not conflicts.about(batch, child) + conflicts.about(batch, parent):
+                        wrong.append(f"{batch}: {child} refers to {parent}, which is gone: nothing known at the {end}")
+                count["orphans"] += 1
+        count["rounds"] += 1
+    return wrong, count
+
+
+# ------------------------------------------------------------------ one by one
+
+REMOVE = {"delete": "DELETE FROM p{t} WHERE id = 1", "move": "UPDATE p{t} SET id = 5 WHERE id = 1",
+          "truncate": "TRUNCATE p{t} CASCADE", "above": "DELETE FROM g{t} WHERE id = 1"}
+REFER = {"insert": "INSERT INTO c{t} VALUES (10, 1)", "update": "UPDATE c{t} SET p = 1 WHERE id = 1"}
+ACTIONS = {"NO ACTION": 1, "RESTRICT": 1, "NO ACTION DEFERRABLE INITIALLY DEFERRED": 1, "CASCADE": "gone", "SET NULL": None, "SET DEFAULT": 9}
+
+
+def cases():
+    for action, end, (how, what) in itertools.product(ACTIONS, ("source", "target"), [*itertools.product(REMOVE, ["insert"]), ("delete", "update")]):
+        # After a truncation there is no default left; and where it is later than the row, that one has lost anyway.
+        if how != "truncate" or action != "SET DEFAULT" and end == "source":
+            yield action, end, how, what
+
+
+@pytest.mark.limit(200)
+def test_removed_here_and_referred_to_there(source, target, rebecos):
+    """Every ON DELETE, way of removing and way of referring: as if the reference had been written first. Prints the table."""
+    named = {f"_{i}": case for i, case in enumerate(cases())}
+    source.psql("".join(f"""
+        CREATE TABLE p{t} (id int PRIMARY KEY, g int); INSERT INTO p{t} VALUES (1, 1), (2, NULL), (9, NULL);
+        CREATE TABLE c{t} (id int PRIMARY KEY, p int DEFAULT 9 REFERENCES p{t} ON DELETE {action}); INSERT INTO c{t} VALUES (1, 2);
+        """ + (f"CREATE TABLE g{t} (id int PRIMARY KEY); INSERT INTO g{t} VALUES (1); ALTER TABLE p{t} ADD FOREIGN KEY (g) REFERENCES g{t} ON DELETE CASCADE;"
+               if how == "above" else "") for t, (action, _, how, _) in named.items()))
+    rebeco = rebecos(source, target, config=config("latest"))
+    rebeco.start()
+    wait_both(rebeco, 120)
+    rebeco.ok("pause")
+    for server, end in (source, "source"), (target, "target"):
+        server.psql("".join((REMOVE[how] if remover == end else REFER[what]).format(t=t) + ";\n" for t, (_, remover, how, what) in named.items()))
+    rebeco.ok("resume")
+    wait_both(rebeco)
+    wrong = []
+    for t, (action, remover, how, what) in named.items():
+        child = 10 if what == "insert" else 1
+        want = "gone" if ACTIONS[action] == "gone" else ACTIONS[action]
+        found = []
+        for server in (source, target):
+            rows = dict(server.run(f"SELECT id, p FROM c{t}"))
+            found.append((rows.get(child, "gone"), server.value(f"SELECT count(*) FROM p{t} WHERE id = 1"),
+                          server.run("SELECT table_name, kind FROM rebeco.conflict WHERE kind LIKE 'parent%%' AND table_name IN (%s, %s)", f"c{t}", f"p{t}")))
+        records = [(f"p{t}", "parent_kept")] if want == 1 else [(f"c{t}", "parent_removed")]
+        line = f"{action:40} {remover} {how:9} {what:7} {found[0]}"
+        print(line)
+        if found != [(want, int(want == 1), records)] * 2:
+            wrong.append(f"{line} {found[1]}; expected {want} {records}")
+    assert not wrong, "\n".join(wrong)
+    assert rig.compare(source, target, sequences=False) == []
+    rebeco.terminate()
+
+
+# ------------------------------------------------------------------ the storm
+
+
+def wait_both(rebeco, timeout=60):
+    rebeco.wait("both directions run", lambda: (rebeco.status() or {}).get("in_sync"), timeout)
+    rebeco.ok("kick", "--wait", timeout=timeout)
+
+
+def applied(server):
+    return server.value("SELECT count(*) FROM watch.change WHERE applied", user="postgres")
+
+
+def check_no_echo(rebeco, source, target):
+    """Nothing is written any more; and no more was written at one end than was changed at the other."""
+    before = applied(source), applied(target)
+    for _ in range(3):
+        wait_both(rebeco)
+    assert (applied(source), applied(target)) == before
+    for here, there in (source, target), (target, source):
+        changed = there.value("SELECT count(*) FILTER (WHERE key IS NOT NULL) + %s * count(*) FILTER (WHERE key IS NULL) "
+                              "FROM watch.change WHERE NOT applied", IDS, user="postgres")
+        by_foreign_keys = here.value("SELECT count(*) FROM rebeco.conflict WHERE kind LIKE 'parent%%'")
+        assert applied(here) <= changed + by_foreign_keys
+
+
+def disturb(rebeco, source, target, r, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(r.uniform(0.3, 1.5))
+        if r.random() < 0.3:
+            rebeco.kill9()
+            rebeco.start()
+        elif r.random() < 0.5:
+            r.choice([source, target]).terminate_backends()
+
+
+@pytest.mark.limit(900 if rig.LONG else 240)
+@pytest.mark.parametrize("owners", [("app", "plain"), ("rds", "plain"), ("rds_too", "rds")][:3 if rig.LONG else 1], ids="/".join)
+def test_storm(servers, rebecos, owners):
+    """Owners of the databases: "rds" may set session_replication_role."""
+    source = servers("source", owners[0], os.environ.get("REBECO_PG_SOURCE"))
+    target = servers("target", owners[1], os.environ.get("REBECO_PG_TARGET"))
+    skew_s = SKEW_S if target.shift_clock(f"+{SKEW_S:g}s") else 0.0
+    source.psql(schema())
+    rebeco = rebecos(source, target, config=config("latest"))
+    rebeco.start()
+    wait_both(rebeco, 120)
+    for server in (source, target):
+        server.psql(WATCH, user="postgres")
+    rebeco.wait("the skew is known", lambda: abs(rebeco.status()["back"]["clock_ahead_s"] - skew_s) < 0.2)
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    with Writers(seed, (source, target), 20, 0.1) as writers:
+        disturb(rebeco, source, target, random.Random(seed), 600 if rig.LONG else 12)
+    stopped = time.monotonic()
+    rebeco.wait("both ends are equal", lambda: rig.compare(source, target, ignore=("watch.change", "watch.move"), sequences=False) == [],
+                10 if rig.LONG else 60, 0.2)
+    print(f"{dict(writers.done)} transactions; equal {time.monotonic() - stopped:.1f} s after the last")
+    wait_both(rebeco, 60)
+    assert [t["name"] for t in rebeco.status()["tables"] if t["paused"]] == []
+    check_no_echo(rebeco, source, target)
+    wrong, count = check_conflicts(source, target, skew_s, "latest")
+    print(dict(count))
+    assert not wrong, f"{len(wrong)} of {dict(count)}:\n" + "\n".join(wrong[:20])
+    twice = "SELECT table_name, key::text FROM rebeco.conflict GROUP BY table_name, key::text, source_at, target_at HAVING count(*) > 1"
+    assert source.run(twice) == target.run(twice) == []
+    assert count["rows"] > 5 and min(writers.done.values()) > 50
+    rebeco.terminate()
+
+
+@pytest.mark.alone
+@pytest.mark.limit(600 if rig.LONG else 180)
+def test_many_keys_at_both_ends(source, target, rebecos):
+    """What both ends have changed while the daemon was off: its memory does not grow with that."""
+    n = 1000000 if rig.LONG else 250000
+    source.psql(f"CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, {2 * n}) i")
+    rebeco = rebecos(source, target, config=config("source"), binary=rig.RELEASE)
+    rebeco.start()
+    wait_both(rebeco, 120)
+    rebeco.terminate()
+    source.run("UPDATE t SET v = 'source' WHERE id <= %s", n + 500)
+    target.run("UPDATE t SET v = 'target' WHERE id > %s", n)
+    rebeco.start()
+    began = time.monotonic()
+    wait_both(rebeco, 500)
+    print(f"{n} keys at each end: {time.monotonic() - began:.1f} s, {rebeco.peak_rss() / 2**20:.0f} MB")
+    for server in (source, target):
+        assert server.run("SELECT v, count(*) FROM t GROUP BY v ORDER BY v") == [("source", n + 500), ("target", n - 500)]
+        assert server.run("SELECT count(*), count(DISTINCT key::text) FROM rebeco.conflict") == [(500, 500)]
+    if rebeco.binary == rig.RELEASE and rig.RELEASE != rig.REBECO:
+        assert rebeco.peak_rss() < 64 * 2**20
+    rebeco.terminate()
