@@ -334,7 +334,8 @@ enum job_next batch_enter_survivors(struct job *j)
 
         if (t->changes == 0 || !t->is_truncated || direction_is_closed(b->sync))
             continue;
-        batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
+        params_clear(&j->params);
+        params_int(&j->params, t->table->id);
         ask_own(b, t, &sql_two_way_survivors, &t->survivors);
         any = true;
     }

@@ -39,8 +39,8 @@
  *
  * Foreign keys stay on at both ends, also where replica role might switch them off: a row may refer
  * to one that the other end has just removed. What becomes of both is the head of
- * batch_foreign_key.c. What a foreign key does at our writing is not captured: the rows that it
- * changes are in the log already, beyond the position. Triggers of the application would do again
+ * batch_foreign_key.c. What a foreign key does at our writing is captured as a change of that end.
+ * Triggers of the application would do again
  * what they did at the other end: a table that has one is not taken, unless the trigger's WHEN says
  * rebeco.applying.
  *

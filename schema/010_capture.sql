@@ -23,7 +23,8 @@
 -- * A trigger's WHEN clause ties the trigger to the view rebeco.log_<id>, and by it to all that the
 --   function uses: the segments, rebeco.nap, functions. Who drops one of these needs CASCADE, and that
 --   takes the triggers along, so that no trigger is left that can only fail. That part is always true.
--- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying. Such
+-- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying. What foreign keys do
+--   after that is not kept out: it is a change of this end, which the other one may not have had. Such
 --   a capture logs the time of each change, and whether it was an INSERT.
 --
 -- What remains
@@ -543,7 +544,7 @@ BEGIN
     EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%L::pg_catalog.regclass IS NOT NULL%s) EXECUTE FUNCTION rebeco.capture_%s()',
                    name, event, relation::regclass, level, 'rebeco.log_' || capture_id,
                    CASE WHEN (SELECT c.is_two_way FROM rebeco.capture c WHERE c.id = capture_id)
-                        THEN $w$ AND pg_catalog.current_setting('rebeco.applying', true) IS DISTINCT FROM 'on'$w$ END, capture_id);
+                        THEN $w$ AND (pg_catalog.current_setting('rebeco.applying', true) IS DISTINCT FROM 'on' OR pg_catalog.pg_trigger_depth() > 0)$w$ END, capture_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name);
 END
 $$;

@@ -267,7 +267,7 @@ AS $$
       FROM json_array_elements(records) r
 $$;
 
--- What was changed here after a snapshot and is committed now, for the captures that are asked for and
+-- What others have changed here after a snapshot and is committed now, for the captures that are asked for and
 -- have anything: {"id": {"keys": [...], "cut": was it truncated, "lost": is a row that was inserted not there any more,
 -- though nobody but a foreign key can have removed it}}.
 CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot) RETURNS json
@@ -284,10 +284,10 @@ BEGIN
     FOREACH id IN ARRAY capture_ids LOOP
         SELECT * INTO STRICT t FROM rebeco.two_way_texts(id);
         EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(json_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
-                       'FROM %s l WHERE again IS NULL HAVING count(*) > 0', t.key_texts, t.log)
+                       'FROM %s l WHERE again IS NULL AND xid <> txid_current() HAVING count(*) > 0', t.key_texts, t.log)
            INTO one USING since, NULL::txid_snapshot;
         CONTINUE WHEN one IS NULL;
-        EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL GROUP BY %1$s) l '
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL AND xid <> txid_current() GROUP BY %1$s) l '
                        'LEFT JOIN LATERAL (SELECT true AS is_there FROM %3$s x WHERE %4$s LIMIT 1) r ON true WHERE l.is_new AND r.is_there IS NULL)',
                        t.keys, t.log, t.relation, t.row_log_match)
            INTO lost USING since, NULL::txid_snapshot;
@@ -297,12 +297,10 @@ BEGIN
 END
 $$;
 
--- After a truncation in a round: the keys that are here and were not written by the application. They came from
--- the other end after it, where they must not be removed.
-CREATE FUNCTION rebeco.two_way_survivors(capture_id int, since txid_snapshot, until txid_snapshot) RETURNS json
+-- After a truncation in a round: the keys that are here. They came after it, some from the other end.
+CREATE FUNCTION rebeco.two_way_survivors(capture_id int) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET enable_hashjoin = on
     SET enable_seqscan = on
 AS $$
 DECLARE
@@ -310,16 +308,13 @@ DECLARE
     answer json;
 BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('WITH l AS MATERIALIZED (SELECT DISTINCT %s FROM %s l WHERE op IS NULL) '
-                   'SELECT json_agg(json_build_array(%s)) FROM %s x WHERE NOT EXISTS (SELECT 1 FROM l WHERE %s)',
-                   t.keys, t.log, t.row_texts, t.relation, t.row_log_match)
-       INTO answer USING since, until;
+    EXECUTE format('SELECT json_agg(json_build_array(%s)) FROM %s x', t.row_texts, t.relation) INTO answer;
     RETURN coalesce(answer, '[]');
 END
 $$;
 
--- Carries out a truncation of the other end: all rows go but those that win against it, and those that it had
--- from here afterwards.
+-- Carries out a truncation of the other end: all rows go but those that win against it, and those that it has
+-- all the same: a foreign key would act on their removal.
 CREATE FUNCTION rebeco.two_way_clear(capture_id int, winners json, survivors json) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp

@@ -58,7 +58,7 @@ SELECT rebeco.conflicts_add('s', 'target', 'public', 't', 'latest', 'b', '[]', '
 SELECT count(*) FROM rebeco.conflict;
 
 \echo -- a truncation of the other end
-SELECT string_agg(k ->> 0, ' ' ORDER BY k ->> 0) FROM json_array_elements(rebeco.two_way_survivors(:id, :'since', :'until')) k;
+SELECT string_agg(k ->> 0, ' ' ORDER BY k ->> 0) FROM json_array_elements(rebeco.two_way_survivors(:id)) k;
 SELECT rebeco.two_way_clear(:id, '[["1"], ["77"]]', '[["4"]]');
 SELECT * FROM t;
 
