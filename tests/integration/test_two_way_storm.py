@@ -416,7 +416,8 @@ def test_storm(servers, rebecos, owners):
     assert not wrong, f"{len(wrong)} of {dict(count)}:\n" + "\n".join(wrong[:20])
     twice = "SELECT table_name, key::text FROM rebeco.conflict GROUP BY table_name, key::text, source_at, target_at HAVING count(*) > 1"
     assert source.run(twice) == target.run(twice) == []
-    assert count["rows"] > 5 and min(writers.done.values()) > 50
+    # How many of the rounds got through at both ends, so that the model can judge them, is for the machine to say.
+    assert count["rounds"] > 0 and min(writers.done.values()) > 50 and source.value("SELECT count(*) FROM rebeco.conflict") > 5
     rebeco.terminate()
 
 
