@@ -154,14 +154,17 @@ void hooks_table_paused(const struct table *t)
     note(&t->sync->daemon->hooks, t->pause == TABLE_DRIFT ? HOOK_DRIFT : HOOK_ERROR, t->sync, o);
 }
 
+/* Whether large objects are there is not known at once after a start: that alone is no copy. */
 static void look_at_copy(struct hooks *h, struct sync *s)
 {
     bool is_copied = sync_is_copied(s);
 
     if (s->marks.was_copying && is_copied)
         note(h, HOOK_COPIED, s, json_pack("{s:i}", "tables", s->table_count));
-    if (s->is_led)
-        s->marks.was_copying = !is_copied;
+    if (is_copied)
+        s->marks.was_copying = false;
+    else if (s->is_led && !sync_has_all_tables(s))
+        s->marks.was_copying = true;
 }
 
 /* One note for all since the last one: there may be thousands in a second. */

@@ -148,6 +148,16 @@ static void pause_for_planning(struct table *t)
     table_pause(t, TABLE_DRIFT, &e);
 }
 
+/* Of two directions, one that goes on while the other cannot would take a column that only one end
+ * has for one that was always there, and then find it new at the other. */
+static bool fits_back(const struct table *t, const struct relation *source,
+                      const struct relation *target)
+{
+    struct drift d;
+
+    return t->sync->other == NULL || drift_compare(target, source, &d);
+}
+
 /* The ends fit. */
 static void mend(struct table *t, const struct relation *source, const struct relation *target)
 {
@@ -168,7 +178,7 @@ static void mend(struct table *t, const struct relation *source, const struct re
     case TABLE_USER:
         break;
     case TABLE_DRIFT:
-        t->wants_plan = stands_still(t);
+        t->wants_plan = stands_still(t) && fits_back(t, source, target);
         break;
     case TABLE_ERROR:
         t->wants_plan = stands_still(t) && (changed || now >= t->retry_at) && !batch_is_held(t);

@@ -381,14 +381,19 @@ void sync_think(struct sync *s)
     daemon_consider(s->daemon);
 }
 
-bool sync_is_copied(const struct sync *s)
+bool sync_has_all_tables(const struct sync *s)
 {
-    if (!s->is_led || !(s->is_back || s->large_objects->is_over))
+    if (!s->is_led)
         return false;
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
         if (container_of(l, struct table, in_sync)->state != TABLE_FOLLOW)
             return false;
     return true;
+}
+
+bool sync_is_copied(const struct sync *s)
+{
+    return sync_has_all_tables(s) && (s->is_back || s->large_objects->is_over);
 }
 
 static bool matviews_are_settled(const struct sync *s)

@@ -262,7 +262,9 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e);
 void table_set_layouts(struct table *t, const char *source, const char *target);
 void table_set_snapshot(struct table *t, const char *snapshot);
 
-/* What `run --until` asks: every table is copied; the target follows in a consistent state, with
+/* No table is left to be copied: large objects aside. */
+bool sync_has_all_tables(const struct sync *s);
+/* What `run --until` asks: everything is copied; the target follows in a consistent state, with
  * its whole schema, sequences and materialized views. */
 bool sync_is_copied(const struct sync *s);
 bool sync_is_in_sync(const struct sync *s);

@@ -261,6 +261,6 @@ def test_nothing_configured_twice(source, target, rebecos):
     """The page's words for why a table stands still are those that the program knows."""
     with open(rig.TOP + "/replicator/page.html") as f:
         words = set(re.findall(r"(\w+): \"", re.search(r"const STILL = \{(.*?)\};", f.read(), re.S).group(1)))
-    with open(rig.TOP + "/replicator/sync.c") as f:
+    with open(rig.TOP + "/replicator/sync_names.c") as f:
         names = re.search(r"table_pause_name.*?\n}", f.read(), re.S).group(0)
     assert words == set(re.findall(r'return "(\w+)"', names))

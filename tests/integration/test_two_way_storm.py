@@ -327,7 +327,7 @@ def test_removed_here_and_referred_to_there(source, target, rebecos):
     rebeco = rebecos(source, target, config=config("latest"))
     rebeco.start()
     wait_both(rebeco, 120)
-    rebeco.ok("pause")
+    rebeco.hold(source, target)
     for server, end in (source, "source"), (target, "target"):
         server.psql("".join((REMOVE[how] if remover == end else REFER[what]).format(t=t) + ";\n" for t, (_, remover, how, what) in named.items()))
     rebeco.ok("resume")

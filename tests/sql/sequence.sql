@@ -47,7 +47,7 @@ CREATE TABLE out_.t (id serial); CREATE SEQUENCE out_.s; CREATE SEQUENCE out_.us
 ALTER TABLE shop.a ALTER u SET DEFAULT nextval('out_.used');
 CREATE TEMP SEQUENCE mine;
 CREATE FUNCTION wanted(p_tables regclass[], p_all boolean) RETURNS text LANGUAGE sql AS
-$$ SELECT string_agg(w.seq_schema || '.' || w.seq_name, ' ' ORDER BY 1)
+$$ SELECT string_agg(w.seq_schema || '.' || w.seq_name, ' ' ORDER BY w.seq_schema, w.seq_name)
      FROM rebeco.sequence_wanted(p_tables::oid[], p_all) w $$;
 SELECT wanted('{shop.a}', false);
 SELECT wanted('{shop.a,shop.b,shop.root}', true);
