@@ -151,7 +151,7 @@ $$;
 
 -- Which removals there are refused, as one server would refuse them, and which rows here have to wait for what the foreign key does.
 -- tables: {n, id, since, lost, changed, gone}: lost are the keys that are left out on the way there, gone is what
--- two_way_gone() says there. Result: kept: rows to be kept, {n, k, at, row}; waits: rows that wait, {n, k, at, new, row,
+-- two_way_gone() says there. Result: kept: rows to be kept, {n, k, at, row}, row as text, so that the daemon leaves its numbers alone; waits: rows that wait, {n, k, at, new, row,
 -- parent_at, goes}, these last ones for those that the foreign key will change or (goes) remove. needed: rows {n, k} that
 -- cannot be removed, as two_way_needed() has found.
 CREATE FUNCTION rebeco.two_way_orphans(tables json, until txid_snapshot, needed json) RETURNS json
@@ -240,11 +240,11 @@ BEGIN
         'kept', (SELECT coalesce(json_agg(json_build_object('n', split_part(k.parent, ' ', 1)::int, 'k', substr(k.parent, strpos(k.parent, ' ') + 1)::json,
                                                             'at', coalesce(u.v ->> 'cut', (SELECT max(g.v ->> 'at') FROM jsonb_array_elements(u.v -> 'keys') g (v)
                                                                                             WHERE g.v -> 'k' = substr(k.parent, strpos(k.parent, ' ') + 1)::jsonb)),
-                                                            'row', k.doc)), '[]')
+                                                            'row', k.doc::text)), '[]')
                    FROM (SELECT DISTINCT ON (e.parent) e.parent, e.parent_doc AS doc FROM unnest(edges) e WHERE e.parent IN (SELECT unnest(kept))) k
                    JOIN jsonb_array_elements(unsent) u (v) ON u.v ->> 'n' = split_part(k.parent, ' ', 1)),
         'waits', (SELECT coalesce(json_agg(json_build_object('n', split_part(w.child, ' ', 1)::int, 'k', substr(w.child, strpos(w.child, ' ') + 1)::json,
-                                                             'at', w.at, 'new', w.is_new, 'row', w.doc, 'parent_at', recorded -> w.child -> 'at',
+                                                             'at', w.at, 'new', w.is_new, 'row', w.doc::text, 'parent_at', recorded -> w.child -> 'at',
                                                              'goes', recorded -> w.child -> 'goes')), '[]')
                     FROM (SELECT DISTINCT ON (e.child) e.child, e.at, e.is_new, e.doc FROM unnest(edges) e
                            WHERE e.child IN (SELECT unnest(waits)) AND e.at IS NOT NULL) w));

@@ -351,6 +351,27 @@ def test_removed_here_and_referred_to_there(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_numbers_of_rows_that_come_back(source, target, rebecos):
+    """More digits than a program's own numbers have: what is kept for a reference, and what is on record of it."""
+    long = "123456789012345678901234567890.12345"
+    source.psql(f"""CREATE TABLE p (id int PRIMARY KEY, n numeric); INSERT INTO p VALUES (1, {long}), (2, 98765432109876543210);
+        CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p, n numeric); CREATE TABLE d (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE, n numeric)""")
+    rebeco = rebecos(source, target, config=config("latest"))
+    rebeco.start()
+    wait_both(rebeco)
+    rebeco.hold(source, target)
+    source.psql("DELETE FROM p")
+    target.psql(f"INSERT INTO c VALUES (1, 1, 18446744073709551617); INSERT INTO d VALUES (1, 2, {long})")
+    rebeco.ok("resume")
+    wait_both(rebeco)
+    assert rig.compare(source, target, sequences=False) == []
+    for server in source, target:
+        assert server.run("SELECT id, n::text FROM p") == [(1, long)]
+        assert server.run("SELECT table_name, kind, coalesce(source_row, target_row) ->> 'n' FROM rebeco.conflict ORDER BY 1") == [
+            ("d", "parent_removed", long), ("p", "parent_kept", long)]
+    rebeco.terminate()
+
+
 # ------------------------------------------------------------------ the storm
 
 
