@@ -59,7 +59,8 @@ def test_memory_of_a_large_copy_and_a_large_backlog(source, target, rebecos):
 
 @pytest.mark.limit(300)
 def test_memory_of_wide_rows(source, target, rebecos):
-    """The bound is 64 MB and twice the largest single row."""
+    """The bound is 64 MB and three times the largest single row: libpq has it in its input and as its result, and
+    either the statement in its output or as much of what follows as its input has room for."""
     size = 32 * MB
     source.run("CREATE TABLE wide (id int PRIMARY KEY, body text)")
     # Compressible at the server, so the test is not about the disk; on the wire it has its full size.
@@ -72,7 +73,7 @@ def test_memory_of_wide_rows(source, target, rebecos):
     rig.check_equal(source, target)
     peak = rebeco.peak_rss()
     print(f"rows of {size / MB:.0f} MB: peak memory {peak / MB:.1f} MB")
-    assert peak < LIMIT + 2 * size
+    assert peak < LIMIT + 3 * size
 
 
 def cpu_of(pids):
