@@ -40,7 +40,6 @@
 #include "batch_foreign_key.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "batch_read.h"
@@ -54,12 +53,11 @@ static struct batch_job *back_of(const struct batch_job *b)
     return b->sync->other->batch;
 }
 
+/* Takes the tree over. */
 static const char *text_of(struct arena *a, json_t *tree)
 {
-    char *text = json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY);
-    const char *kept = arena_strdup(a, text ? text : "[]");
+    const char *kept = batch_text_of(a, tree);
 
-    free(text);
     json_decref(tree);
     return kept;
 }

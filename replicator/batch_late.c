@@ -4,8 +4,6 @@
 #include "batch_two_way.h"
 
 #include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "batch_foreign_key.h"
 #include "batch_read.h"
@@ -13,15 +11,6 @@
 #include "two_way.h"
 
 enum { LOST_MAX = 3 };
-
-static const char *keys_of(struct arena *a, const json_t *late)
-{
-    char *text = json_dumps(json_object_get(late, "keys"), JSON_COMPACT);
-    const char *kept = arena_strdup(a, text);
-
-    free(text);
-    return kept;
-}
 
 enum job_next batch_enter_late(struct job *j)
 {
@@ -51,7 +40,7 @@ static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json
         return;
     }
     batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
-    params_text(&b->job.params, keys_of(b->arena, late));
+    params_text(&b->job.params, batch_text_of(b->arena, json_object_get(late, "keys")));
     params_bool(&b->job.params, false);
     params_bool(&b->job.params, false);
     params_int(&b->job.params, 0);

@@ -433,10 +433,10 @@ enum job_next batch_enter_decide(struct job *j)
     return any ? batch_sync_target(b) : JOB_NEXT;
 }
 
-static const char *part(struct arena *a, const json_t *verdict, const char *name)
+const char *batch_text_of(struct arena *a, const json_t *tree)
 {
-    char *text = json_dumps(json_object_get(verdict, name), JSON_COMPACT | JSON_ENCODE_ANY);
-    const char *kept = arena_strdup(a, text);
+    char *text = json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *kept = arena_strdup(a, text ? text : "[]");
 
     free(text);
     return kept;
@@ -446,7 +446,7 @@ static const char *part(struct arena *a, const json_t *verdict, const char *name
 static const char *joined(struct arena *a, const char *before, const json_t *verdict,
                           const char *name)
 {
-    const char *more = part(a, verdict, name);
+    const char *more = batch_text_of(a, json_object_get(verdict, name));
 
     if (!batch_has_any(before))
         return more;

@@ -3,6 +3,8 @@
 #ifndef BATCH_TWO_WAY_H
 #define BATCH_TWO_WAY_H
 
+#include <jansson.h>
+
 #include "batch.h"
 
 /* Both directions begin a round together, with the same tables. */
@@ -33,6 +35,8 @@ struct batch_table *batch_find_other(const struct batch_job *o, struct table *t)
 const char *batch_since(const struct batch_job *b, const struct batch_table *t);
 /* The first three parameters of a question about a round. */
 void batch_bind_round(struct params *p, int id, const char *since, const char *until);
+/* JSON as text that lives in the arena; an empty list for NULL. */
+const char *batch_text_of(struct arena *a, const json_t *tree);
 /* A JSON list that is there and not empty. */
 bool batch_has_any(const char *list);
 /* Asks the target in the pipeline; parameters are in job.params, the answer lives with the batch.

@@ -65,6 +65,19 @@ $$;
 -- A row here that refers to another one, and what the foreign key does when that goes.
 CREATE TYPE rebeco.two_way_edge AS (child text, parent text, action "char", at timestamptz, is_new boolean, doc json, parent_doc json);
 
+-- The condition under which row c refers to row x by this foreign key.
+CREATE FUNCTION rebeco.two_way_match(foreign_key oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(format('x.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ')
+      FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) u (conkey, confkey, op)
+      JOIN pg_attribute ca ON ca.attrelid = k.conrelid AND ca.attnum = u.conkey
+      JOIN pg_attribute pa ON pa.attrelid = k.confrelid AND pa.attnum = u.confkey
+      JOIN pg_operator o ON o.oid = u.op JOIN pg_namespace n ON n.oid = o.oprnamespace
+     WHERE k.oid = foreign_key
+$$;
+
 -- The rows here of table c that refer to rows of table p (both {n, id, since, lost}): those in the log of this round that are
 -- not left out, or those with own_keys. What they refer to are the rows with parent_keys, or, where is_cut, all but those.
 CREATE FUNCTION rebeco.two_way_references(c json, p json, until txid_snapshot, own_keys json, parent_keys json, is_cut boolean)
@@ -81,11 +94,7 @@ DECLARE
 BEGIN
     FOR f IN
         SELECT k.confdeltype AS action,
-               (SELECT string_agg(format('x.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ')
-                  FROM unnest(k.conkey, k.confkey, k.conpfeqop) u (conkey, confkey, op)
-                  JOIN pg_attribute ca ON ca.attrelid = k.conrelid AND ca.attnum = u.conkey
-                  JOIN pg_attribute pa ON pa.attrelid = k.confrelid AND pa.attnum = u.confkey
-                  JOIN pg_operator o ON o.oid = u.op JOIN pg_namespace n ON n.oid = o.oprnamespace) AS match,
+               rebeco.two_way_match(k.oid) AS match,
                (SELECT string_agg(format('f.f%1$s AS k%1$s', g), ', ') FROM generate_series(1, cardinality(a.key_columns)) g) AS given_keys
           FROM rebeco.capture a, rebeco.capture b, pg_constraint k
          WHERE a.id = (c ->> 'id')::int AND b.id = (p ->> 'id')::int
@@ -266,11 +275,7 @@ BEGIN
     SELECT * INTO STRICT p FROM rebeco.two_way_texts(parent_id);
     FOR f IN
         SELECT a.id, k.confdeltype AS action,
-               (SELECT string_agg(format('x.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname), ' AND ')
-                  FROM unnest(k.conkey, k.confkey, k.conpfeqop) u (conkey, confkey, op)
-                  JOIN pg_attribute ca ON ca.attrelid = k.conrelid AND ca.attnum = u.conkey
-                  JOIN pg_attribute pa ON pa.attrelid = k.confrelid AND pa.attnum = u.confkey
-                  JOIN pg_operator o ON o.oid = u.op JOIN pg_namespace n ON n.oid = o.oprnamespace) AS match
+               rebeco.two_way_match(k.oid) AS match
           FROM rebeco.capture b JOIN pg_constraint k ON k.confrelid = b.relid JOIN rebeco.capture a ON a.relid = k.conrelid
          WHERE b.id = parent_id AND k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('a', 'r', 'c')
     LOOP

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 import rig
 import yaml
+from test_two_way import wait_both
 
 # table: its foreign keys as (column, table, action)
 TABLES = {
@@ -373,11 +374,6 @@ def test_numbers_of_rows_that_come_back(source, target, rebecos):
 
 
 # ------------------------------------------------------------------ the storm
-
-
-def wait_both(rebeco, timeout=60):
-    rebeco.wait("both directions run", lambda: (rebeco.status() or {}).get("in_sync"), timeout)
-    rebeco.ok("kick", "--wait", timeout=timeout)
 
 
 def applied(server):
