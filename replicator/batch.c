@@ -71,6 +71,7 @@ static void begin(struct job *j)
     ring_clear(&b->sent);
     b->syncs_due = b->group_count = 0;
     b->probes = 0;
+    b->is_in_round = false;
     b->has_napped = false;
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
@@ -108,6 +109,7 @@ static enum job_next enter_gather(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
+    b->is_in_round = false;
     batch_note_recorded(b);
 
     if (b->sync->is_paused)
@@ -143,6 +145,7 @@ static enum job_next enter_snapshot(struct job *j)
     b->is_flushed = true;
     b->until = NULL;
     b->taken_s = ev_time();
+    b->is_in_round = true;
     b->rounds_begun++;
     if (!batch_find_positions(b))
         return JOB_FAILED;
@@ -538,5 +541,6 @@ void batch_start(struct batch_job *b)
 void batch_stop(struct batch_job *b)
 {
     job_stop(&b->job);
+    b->is_in_round = false;
     batch_leave_round(b);
 }

@@ -124,6 +124,7 @@ struct batch_job {
     double running_wait_s; /* how long to wait for writers from before the nap */
     double confirmed_s;    /* ev_now of the last confirmation to the source */
     bool confirm_due;
+    bool is_in_round;      /* something of the round in hand may still be written */
     uint64_t rounds_begun; /* counts probes; for kick --wait */
     uint64_t rounds_done;  /* the number of the last round after which nothing was pending */
 };

@@ -83,6 +83,7 @@ enum job_next batch_enter_quiet(struct job *j)
     if (batch_has_unrecorded(b))
         return job_goto(j, "record");
     b->sync->caught_up_at = b->taken_s;
+    b->is_in_round = false;
     batch_round_done(b);
     if (b->confirm_due)
         return job_goto(j, "confirm");

@@ -280,6 +280,7 @@ const struct command commands[] = {
     {"pause", "[TABLE...]", 0, -1, COMMAND_TARGET, request_options, "pause the sync, or tables",
      "Asks the running daemon to pause the whole sync, or the tables that are named "
      "(schema.table, with * and ? where wanted). Changes are still captured, and nothing is lost. "
+     "The answer \"done\" says that what was begun before has ended: the target stands still. "
      "Waits 30 s for the answer, unless --timeout says otherwise; a request that is not answered "
      "stays and is carried out later.",
      request_run},

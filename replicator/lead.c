@@ -275,7 +275,7 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = upkeep_bind_commands,
      .result = upkeep_take_commands},
-    {.name = "pause", .enter = upkeep_enter_pause_set},
+    {.name = "pause", .enter = upkeep_enter_pause_set, .result = upkeep_take_pause_set},
     {.name = "answer", .sql = &sql_command_answer, .side = JOB_TARGET, .bind = upkeep_bind_answer},
     {.name = "answered", .enter = upkeep_watch_again},
     {.name = "direction",
@@ -382,7 +382,7 @@ struct lead_job *lead_new(struct sync *s)
     job_init(&l->job, s->loop, &lead_type, s, s->config->source, s->config->target);
     l->sync = s;
     l->is_first = true;
-    list_init(&l->kicks);
+    list_init(&l->waits);
     return l;
 }
 

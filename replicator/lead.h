@@ -16,10 +16,14 @@ struct lead_identity {
     int version;
 };
 
-/* A request that waits until everything committed before it is at the target. */
-struct lead_kick {
+/* A request that waits: `kick` until everything committed before it is at the target, `pause`
+ * until nothing that was begun before it is written any more. */
+struct upkeep_wait {
     struct list in_lead;
     int64_t id;
+    bool is_pause;
+    int table_id;         /* pause: of this table; 0: of the sync */
+    double asked_at;      /* ev_now */
     uint64_t round;       /* a round of batches begun after this number answers it */
     uint64_t other_round; /* and in a two-way sync one of the other direction */
 };
@@ -56,7 +60,7 @@ struct lead_job {
     char moments[JOB_SIDES][40]; /* when they were made: the snapshot, hashed */
     char captures[160];          /* what capture_glance said last */
     enum sync_phase recorded_phase;
-    struct list kicks;
+    struct list waits; /* struct upkeep_wait */
     /* The request in hand. */
     int64_t command_id;
     bool command_ok;

@@ -22,6 +22,7 @@
 #define RETRY_FIRST_S 30. /* doubles with each failure, */
 #define RETRY_MAX_S 600.  /* up to this */
 #define SLACK_S 0.01      /* timers are not exact */
+#define PAUSED_S 0.5      /* between two looks whether the sync still is */
 #define NEVER 1e100
 
 static struct matview_job *of(struct job *j)
@@ -121,8 +122,12 @@ static void on_due(struct ev_loop *loop, struct ev_timer *w, int events)
 {
     struct matview_job *m = container_of(w, struct matview_job, due);
 
-    (void)loop;
     (void)events;
+    if (m->job.sync->is_paused && m->done == NULL) {
+        ev_timer_set(w, PAUSED_S, 0.);
+        ev_timer_start(loop, w);
+        return;
+    }
     job_start(&m->job);
 }
 

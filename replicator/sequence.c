@@ -39,6 +39,8 @@ static enum job_next ask_glance(struct job *j)
     s->serves_request = s->done != NULL;
     s->is_exact = s->serves_request && s->done_exact;
     s->began_at = ev_now(j->loop);
+    if (j->sync->is_paused && !s->serves_request)
+        return job_goto(j, "wait");
     conn_execute(job_conn(j, JOB_SOURCE), &sql_sequence_glance, NULL, CONN_TEXT, 60.);
     return JOB_WAIT;
 }

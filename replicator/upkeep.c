@@ -23,7 +23,7 @@
 #define ROTATE_IDLE_S 30.
 #define STAMP_S 5.
 #define STAMP_PAUSED_S 1. /* while a table waits to be mended */
-#define KICK_S 0.02
+#define WAITING_S 0.02
 #define STANDING_S 5. /* a pause that lasts longer will not end in a moment */
 #define TURN_S 1.
 #define RECONCILE_LEAST_S 0.3 /* when something has changed */
@@ -31,7 +31,7 @@
 
 #define LARGE_OBJECTS "large-objects-" /* a verb, with the scope behind it */
 
-enum { ROTATE_BYTES = 1024 * 1024, NAMES_UNTIL = 300 /* bytes of an answer */ };
+enum { ROTATE_BYTES = 1024 * 1024 };
 
 void lead_show(struct lead_job *l)
 {
@@ -39,19 +39,9 @@ void lead_show(struct lead_job *l)
     lead_wake(l);
 }
 
-static void drop_kicks(struct lead_job *l)
-{
-    while (!list_is_empty(&l->kicks)) {
-        struct list *k = l->kicks.next;
-
-        list_remove(k);
-        free(container_of(k, struct lead_kick, in_lead));
-    }
-}
-
 void upkeep_begin(struct lead_job *l)
 {
-    drop_kicks(l);
+    upkeep_drop_waits(l);
     l->status_due = 0;
     l->rotate_due = 0;
     l->stamp_due = 0;
@@ -75,7 +65,7 @@ static bool is_anything_paused(const struct sync *s)
     return false;
 }
 
-static bool is_anything_standing(const struct sync *s)
+bool upkeep_is_anything_standing(const struct sync *s)
 {
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
@@ -92,26 +82,6 @@ static bool is_busy(const struct sync *s)
     return s->phase != SYNC_FOLLOW || s->batch->quiet_rounds < 8;
 }
 
-static bool is_through(const struct sync *s, uint64_t round)
-{
-    return s->batch->rounds_done > round && (s->is_consistent || is_anything_standing(s));
-}
-
-/* A request answered by a round of batches that began after it. */
-static struct lead_kick *kick_to_answer(struct lead_job *l)
-{
-    const struct sync *s = l->sync;
-
-    for (struct list *k = l->kicks.next; k != &l->kicks; k = k->next) {
-        struct lead_kick *kick = container_of(k, struct lead_kick, in_lead);
-
-        if (is_through(s, kick->round) &&
-            (!two_way_is_coupled(s) || is_through(s->other, kick->other_round)))
-            return kick;
-    }
-    return NULL;
-}
-
 enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text)
 {
     struct lead_job *l = lead_of(j);
@@ -120,50 +90,6 @@ enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text
     l->command_ok = ok;
     snprintf(l->answer, sizeof l->answer, "%s", text);
     return job_goto(j, "answer");
-}
-
-/* Tables that have no part in the sync: whoever switches over must know. */
-static void name_left_out(const struct sync *s, struct buf *b)
-{
-    int count = s->table_count - sync_tables_taking_part(s), shown = 0;
-
-    if (count == 0)
-        return;
-    buf_printf(b, ", but for %d table%s without a part in the sync (", count,
-               count == 1 ? "" : "s");
-    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
-        const struct table *t = container_of(l, struct table, in_sync);
-
-        if (table_is_left_out(t) && b->len < NAMES_UNTIL)
-            buf_printf(b, "%s%s", shown++ > 0 ? ", " : "", t->label);
-    }
-    buf_printf(b, "%s): see `rebeco status`", shown < count ? ", ..." : "");
-}
-
-static enum job_next answer_kick(struct job *j, struct lead_kick *k)
-{
-    int64_t id = k->id;
-    const struct sync *s = lead_of(j)->sync;
-    bool all = skip_is_exact(s) && (s->other == NULL || s->other->is_consistent);
-    struct buf b;
-    enum job_next next;
-
-    list_remove(&k->in_lead);
-    free(k);
-    buf_init(&b);
-    buf_text(&b,
-             all && direction_is_any_closed(s)
-                 ? "everything committed before the request is there, but for changes of the end "
-                   "whose direction is closed"
-             : all ? "everything committed before the request is at the target"
-             : s->is_consistent
-                 ? "everything but rows that are left out is at the target: see `rebeco status`"
-                 : "some tables are paused: see `rebeco status`");
-    if (all)
-        name_left_out(s, &b);
-    next = upkeep_answer(j, id, all, b.data);
-    buf_fini(&b);
-    return next;
 }
 
 static double soonest(const struct lead_job *l, double now)
@@ -207,17 +133,16 @@ enum job_next upkeep_watch(struct job *j)
     struct lead_job *l = lead_of(j);
     struct sync *s = l->sync;
     double now = ev_now(j->loop);
-    struct lead_kick *kick = kick_to_answer(l);
-    enum job_next changing;
+    enum job_next next;
     bool busy = is_busy(s);
 
     j->failures = 0;
     conflict_tell(s);
-    if (kick)
-        return answer_kick(j, kick);
-    changing = direction_watch(j);
-    if (changing != JOB_NEXT)
-        return changing;
+    next = upkeep_answer_wait(j);
+    if (next == JOB_NEXT)
+        next = direction_watch(j);
+    if (next != JOB_NEXT)
+        return next;
     if (l->recorded_phase != s->phase)
         return job_goto(j, "phase");
     if (now >= l->commands_due)
@@ -232,9 +157,9 @@ enum job_next upkeep_watch(struct job *j)
     if (now >= l->status_due)
         return go(j, &l->status_due, busy ? STATUS_BUSY_S : STATUS_IDLE_S, "problems");
     sync_think(s);
-    return job_sleep(j,
-                     list_is_empty(&l->kicks) && !s->direction_change.id ? soonest(l, now) : KICK_S,
-                     job_goto(j, "watch"));
+    return job_sleep(
+        j, list_is_empty(&l->waits) && !s->direction_change.id ? soonest(l, now) : WAITING_S,
+        job_goto(j, "watch"));
 }
 
 enum job_next upkeep_watch_again(struct job *j)
@@ -247,26 +172,6 @@ enum job_next upkeep_watch_again(struct job *j)
 void upkeep_bind_commands(struct job *j, struct params *p)
 {
     params_text(p, j->sync->name);
-}
-
-static bool is_waiting(const struct lead_job *l, int64_t id)
-{
-    for (const struct list *k = l->kicks.next; k != &l->kicks; k = k->next)
-        if (container_of(k, struct lead_kick, in_lead)->id == id)
-            return true;
-    return false;
-}
-
-static void add_kick(struct lead_job *l, int64_t id)
-{
-    struct lead_kick *k = mem_alloc(sizeof *k);
-
-    k->id = id;
-    k->round = l->sync->batch->rounds_begun;
-    if (l->sync->other)
-        k->other_round = l->sync->other->batch->rounds_begun;
-    list_append(&l->kicks, &k->in_lead);
-    batch_wake(l->sync->batch);
 }
 
 static void pause_by_person(struct table *t)
@@ -298,6 +203,8 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
 {
     if (strcmp(verb, "pause") == 0) {
         pause_by_person(t);
+        upkeep_add_wait(lead_of(j), id, true, t);
+        return JOB_NEXT;
     } else if (strcmp(verb, "resume") == 0) {
         if (t->pause == TABLE_USER || t->pause == TABLE_ERROR)
             lead_retry(t);
@@ -310,7 +217,7 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
             return upkeep_answer(j, id, false, direction_no_copy);
         copy_again(t);
     } else if (strcmp(verb, "kick") == 0) {
-        add_kick(lead_of(j), id);
+        upkeep_add_wait(lead_of(j), id, false, NULL);
         return JOB_NEXT;
     }
     lead_of(j)->reconcile_due = 0;
@@ -365,7 +272,7 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
         return retry_all(j, id);
 
     if (strcmp(verb, "kick") == 0) {
-        add_kick(l, id);
+        upkeep_add_wait(l, id, false, NULL);
         return JOB_NEXT;
     }
     if (strcmp(verb, "resync") == 0 && direction_is_closed(j->sync))
@@ -384,6 +291,8 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
     l->command_ok = true;
     snprintf(l->answer, sizeof l->answer, "done");
     j->sync->is_paused = strcmp(verb, "pause") == 0;
+    if (j->sync->is_paused)
+        upkeep_add_wait(l, id, true, NULL);
     batch_wake(j->sync->batch);
     return job_goto(j, "pause");
 }
@@ -399,7 +308,7 @@ enum job_next upkeep_take_commands(struct job *j, PGresult *r)
         enum job_next next;
         struct table *t;
 
-        if (is_waiting(l, id) || j->sync->large_objects->request == id ||
+        if (upkeep_is_waiting(l, id) || j->sync->large_objects->request == id ||
             direction_is_in_hand(j->sync, verb))
             continue;
         l->commands_due = 0;
@@ -430,6 +339,13 @@ enum job_next upkeep_enter_pause_set(struct job *j)
     log_event(LOG_NOTICE, j->sync->is_paused ? "paused by a person" : "resumed by a person", "sync",
               j->sync->name, NULL);
     return JOB_WAIT;
+}
+
+/* The answer to a pause waits until nothing is in hand. */
+enum job_next upkeep_take_pause_set(struct job *j, PGresult *r)
+{
+    (void)r;
+    return job_goto(j, j->sync->is_paused ? "watch" : "answer");
 }
 
 void upkeep_bind_answer(struct job *j, struct params *p)

@@ -15,11 +15,22 @@ enum job_next upkeep_watch_again(struct job *j);
 /* Answers a request. */
 enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text);
 
+/* Requests whose answer waits for batches (upkeep_wait.c). `t`: the table that is paused; NULL:
+ * all. */
+void upkeep_add_wait(struct lead_job *l, int64_t id, bool is_pause, const struct table *t);
+bool upkeep_is_waiting(const struct lead_job *l, int64_t id);
+void upkeep_drop_waits(struct lead_job *l);
+/* Answers one that need not wait any longer; JOB_NEXT: there is none. */
+enum job_next upkeep_answer_wait(struct job *j);
+/* A table stands still, and not only for a moment. */
+bool upkeep_is_anything_standing(const struct sync *s);
+
 /* The steps' functions. */
 void upkeep_bind_commands(struct job *j, struct params *p);
 enum job_next upkeep_take_commands(struct job *j, PGresult *r);
 void upkeep_bind_answer(struct job *j, struct params *p);
 enum job_next upkeep_enter_pause_set(struct job *j);
+enum job_next upkeep_take_pause_set(struct job *j, PGresult *r);
 void upkeep_bind_phase(struct job *j, struct params *p);
 enum job_next upkeep_take_phase(struct job *j, PGresult *r);
 void upkeep_bind_status(struct job *j, struct params *p);

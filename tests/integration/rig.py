@@ -859,18 +859,6 @@ class Rebeco:
         wanted = order.index(phase)
         self.wait(f"phase {phase}", lambda: (self.phase() or "new") in order[wanted:], timeout)
 
-    def hold(self, *servers):
-        """Pauses the sync, and returns when the round that was in hand has ended at these servers, too."""
-        self.ok("pause")
-        quiet = [0]
-
-        def rests():
-            busy = sum(s.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rebeco' AND xact_start IS NOT NULL "
-                               "AND query NOT LIKE '%%capture_await%%'", user="postgres") for s in servers)
-            quiet[0] = 0 if busy else quiet[0] + 1
-            return quiet[0] >= 5
-        self.wait("no round is in hand", rests, pause=0.1)
-
     def wait_in_sync(self, timeout=30):
         """Returns when everything committed before this call is at the target (`kick --wait`)."""
         self.wait_phase("follow", timeout)

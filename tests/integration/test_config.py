@@ -293,6 +293,29 @@ def test_pause_and_resume_the_sync(source, target, running):
     assert rows(target) == 1001
 
 
+@pytest.mark.parametrize("tables", [(), ("shop.item",)])
+def test_pause_answers_when_nothing_is_in_hand(source, target, running, tables):
+    """Whoever reads "done" may rely on the target standing still."""
+    with target.admin() as c:
+        c.run("BEGIN; LOCK TABLE shop.item")
+        source.run("INSERT INTO shop.item VALUES (1001, 'new')")
+        running.wait("a batch waits for the lock", lambda: target.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rebeco' AND wait_event_type = 'Lock'", user="postgres"))
+        r = running.command("pause", *tables, "--timeout", "1500ms")
+        assert r.code == 1 and "has not answered in time" in r.err
+        if rig.LONG:
+            assert "still being written" in running.ok("pause", *tables)
+        c.run("COMMIT")
+    assert "done" in running.ok("pause", *tables)
+    assert rows(target) == 1001
+    source.run("INSERT INTO shop.item VALUES (1002, 'newer')")
+    time.sleep(1)
+    assert rows(target) == 1001
+    running.ok("resume", *tables)
+    running.wait_in_sync()
+    assert rows(target) == 1002
+
+
 def wait_paused(rebeco, count):
     """The daemon writes its status every second or so."""
     rebeco.wait(f"{count} tables are paused", lambda: rebeco.ok("status").count("paused (user)") == count)

@@ -25,7 +25,7 @@ def clash(source, target, rebecos):
         return clash.rebeco
 
     def clash(at_source, at_target):
-        clash.rebeco.hold(source, target)
+        clash.rebeco.ok("pause")
         source.psql(at_source)
         target.psql(at_target)
         clash.rebeco.ok("resume")

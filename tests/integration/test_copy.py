@@ -91,7 +91,6 @@ def test_pause_and_resume_while_copying(source, target, rebecos):
     rebeco = rebecos(source, target, rig.config(copy={"split_size": "512kB", "streams": 2, "max_rate": "3MB/s"})).start()
     rebeco.wait("some chunks are done", lambda: done(target)[0] >= 2)
     rebeco.ok("pause")
-    time.sleep(1.5)  # chunks in hand may end
     before = done(target)
     assert before[0] < before[1], "the copy was over before the pause: this proves nothing"
     source.run("UPDATE big SET body = 'changed during the pause' WHERE id % 1000 = 0")

@@ -125,7 +125,7 @@ def test_who_wins(source, target, rebecos, capsys):
     rebeco = rebecos(source, target, config=config(conflict={"default": "abort", "tables": tables}))
     rebeco.start()
     wait_both(rebeco, 120)
-    rebeco.hold(source, target)
+    rebeco.ok("pause")
     for server, end, which in (source, "source", 1), (target, "target", 2):
         server.psql("".join(OPS[c[which]].format(t=t, end=end) + ";\n" for t, c in cases.items()))
     rebeco.ok("resume")
@@ -152,7 +152,7 @@ def test_abort_pauses_the_table(source, target, rebecos):
     rebeco = rebecos(source, target, config=config(conflict={"default": "abort"}))
     rebeco.start()
     wait_both(rebeco)
-    rebeco.hold(source, target)
+    rebeco.ok("pause")
     source.run("UPDATE t SET v = 'source'")
     target.run("UPDATE t SET v = 'target'")
     rebeco.ok("resume")

@@ -328,7 +328,7 @@ def test_removed_here_and_referred_to_there(source, target, rebecos):
     rebeco = rebecos(source, target, config=config("latest"))
     rebeco.start()
     wait_both(rebeco, 120)
-    rebeco.hold(source, target)
+    rebeco.ok("pause")
     for server, end in (source, "source"), (target, "target"):
         server.psql("".join((REMOVE[how] if remover == end else REFER[what]).format(t=t) + ";\n" for t, (_, remover, how, what) in named.items()))
     rebeco.ok("resume")
@@ -360,7 +360,7 @@ def test_numbers_of_rows_that_come_back(source, target, rebecos):
     rebeco = rebecos(source, target, config=config("latest"))
     rebeco.start()
     wait_both(rebeco)
-    rebeco.hold(source, target)
+    rebeco.ok("pause")
     source.psql("DELETE FROM p")
     target.psql(f"INSERT INTO c VALUES (1, 1, 18446744073709551617); INSERT INTO d VALUES (1, 2, {long})")
     rebeco.ok("resume")

@@ -1,0 +1,182 @@
+/* Requests whose answer waits for batches: `kick` until what was committed before it is at the
+ * target, `pause` until nothing that was begun before it is written any more.
+ *
+ * A pause takes effect at once: no batch and no part of a table is begun after it. What is in hand
+ * goes on to its end, since a batch that is given up is only made again. So the answer comes when
+ * nothing is in hand: no round of batches that began before, in either direction, and no stream at
+ * the table (or, for the whole sync, at any). Whoever reads it may rely on the target standing
+ * still. A batch may take minutes: after REST_S the answer says that it is still under way. */
+#include "upkeep.h"
+
+#include <stdlib.h>
+
+#include "batch.h"
+#include "direction.h"
+#include "lead_steps.h"
+#include "mem.h"
+#include "skip.h"
+#include "two_way.h"
+
+#define REST_S 20.
+
+enum { NAMES_UNTIL = 300 /* bytes of an answer */ };
+
+static struct upkeep_wait *wait_at(struct list *l)
+{
+    return container_of(l, struct upkeep_wait, in_lead);
+}
+
+void upkeep_drop_waits(struct lead_job *l)
+{
+    while (!list_is_empty(&l->waits)) {
+        struct list *w = l->waits.next;
+
+        list_remove(w);
+        free(wait_at(w));
+    }
+}
+
+bool upkeep_is_waiting(const struct lead_job *l, int64_t id)
+{
+    for (struct list *w = l->waits.next; w != &l->waits; w = w->next)
+        if (wait_at(w)->id == id)
+            return true;
+    return false;
+}
+
+void upkeep_add_wait(struct lead_job *l, int64_t id, bool is_pause, const struct table *t)
+{
+    struct upkeep_wait *w = mem_alloc(sizeof *w);
+
+    w->id = id;
+    w->is_pause = is_pause;
+    w->table_id = t ? t->id : 0;
+    w->asked_at = ev_now(l->job.loop);
+    w->round = l->sync->batch->rounds_begun;
+    if (l->sync->other)
+        w->other_round = l->sync->other->batch->rounds_begun;
+    list_append(&l->waits, &w->in_lead);
+    batch_wake(l->sync->batch);
+}
+
+/* ------------------------------------------------------------------ kick */
+
+static bool is_through(const struct sync *s, uint64_t round)
+{
+    return s->batch->rounds_done > round && (s->is_consistent || upkeep_is_anything_standing(s));
+}
+
+static bool is_kick_due(const struct sync *s, const struct upkeep_wait *w)
+{
+    return is_through(s, w->round) &&
+           (!two_way_is_coupled(s) || is_through(s->other, w->other_round));
+}
+
+/* Tables that have no part in the sync: whoever switches over must know. */
+static void name_left_out(const struct sync *s, struct buf *b)
+{
+    int count = s->table_count - sync_tables_taking_part(s), shown = 0;
+
+    if (count == 0)
+        return;
+    buf_printf(b, ", but for %d table%s without a part in the sync (", count,
+               count == 1 ? "" : "s");
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (table_is_left_out(t) && b->len < NAMES_UNTIL)
+            buf_printf(b, "%s%s", shown++ > 0 ? ", " : "", t->label);
+    }
+    buf_printf(b, "%s): see `rebeco status`", shown < count ? ", ..." : "");
+}
+
+static enum job_next answer_kick(struct job *j, int64_t id)
+{
+    const struct sync *s = lead_of(j)->sync;
+    bool all = skip_is_exact(s) && (s->other == NULL || s->other->is_consistent);
+    struct buf b;
+    enum job_next next;
+
+    buf_init(&b);
+    buf_text(&b,
+             all && direction_is_any_closed(s)
+                 ? "everything committed before the request is there, but for changes of the end "
+                   "whose direction is closed"
+             : all ? "everything committed before the request is at the target"
+             : s->is_consistent
+                 ? "everything but rows that are left out is at the target: see `rebeco status`"
+                 : "some tables are paused: see `rebeco status`");
+    if (all)
+        name_left_out(s, &b);
+    next = upkeep_answer(j, id, all, b.data);
+    buf_fini(&b);
+    return next;
+}
+
+/* ------------------------------------------------------------------ pause */
+
+static bool has_left(const struct batch_job *b, uint64_t round)
+{
+    return !b->is_in_round || b->rounds_begun > round;
+}
+
+static bool is_streamed(struct sync *s, int table_id)
+{
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->streams > 0 && (table_id == 0 || t->id == table_id))
+            return true;
+    }
+    return false;
+}
+
+/* What else writes at the target: it has no tables of its own. */
+static bool has_helpers_at_work(const struct sync *s)
+{
+    const struct job *large = &s->large_objects->job;
+
+    return job_is_running(&s->matviews->job) ||
+           (job_is_running(large) && !job_is_at(large, "turn"));
+}
+
+static bool is_at_rest(struct sync *s, const struct upkeep_wait *w)
+{
+    return has_left(s->batch, w->round) && !is_streamed(s, w->table_id) &&
+           (w->table_id != 0 || !has_helpers_at_work(s)) &&
+           (s->other == NULL || has_left(s->other->batch, w->other_round));
+}
+
+static enum job_next answer_pause(struct job *j, const struct upkeep_wait *w)
+{
+    return upkeep_answer(j, w->id, true,
+                         is_at_rest(lead_of(j)->sync, w)
+                             ? "done"
+                             : "paused; what was begun before is still being written, and ends "
+                               "by itself");
+}
+
+/* ------------------------------------------------------------------ answers */
+
+static bool is_due(struct lead_job *l, const struct upkeep_wait *w)
+{
+    if (!w->is_pause)
+        return is_kick_due(l->sync, w);
+    return is_at_rest(l->sync, w) || ev_now(l->job.loop) - w->asked_at > REST_S;
+}
+
+enum job_next upkeep_answer_wait(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    for (struct list *k = l->waits.next; k != &l->waits; k = k->next) {
+        struct upkeep_wait w = *wait_at(k);
+
+        if (!is_due(l, &w))
+            continue;
+        list_remove(k);
+        free(wait_at(k));
+        return w.is_pause ? answer_pause(j, &w) : answer_kick(j, w.id);
+    }
+    return JOB_NEXT;
+}
