@@ -79,6 +79,9 @@ void apply_clear(struct apply *a, struct table *t);
 /* The same, except for keys that win and that survive (JSON), by its capture at the target. */
 void apply_clear_but(struct apply *a, struct table *t, int capture_id, const char *winners,
                      const char *survivors);
+/* Writes rows of which both ends' changes are kept (JSON), by its capture at the target; `anew`:
+ * removes them and puts them in again. */
+void apply_merge(struct apply *a, struct table *t, int capture_id, const char *rows, bool anew);
 /* The rows of this table come now. */
 void apply_open(struct apply *a, struct table *t, enum apply_mode mode);
 /* One row as sql/read_statements.sql gives it, in binary. */

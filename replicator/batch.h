@@ -35,6 +35,7 @@ struct batch_table {
     const char *survivors; /* keys that came to the source after it was truncated */
     const char *records;   /* for rebeco.conflict, NULL: none */
     int64_t conflicts;     /* of these, as long as neither direction has committed them */
+    const char *merged;    /* rows of which both changes are kept: batch_merge.h; NULL: none */
     const char *late_keys; /* changed at the target after the round's snapshot */
     bool late_lost;        /* and a row was removed by a foreign key that came after it */
     const char *again;     /* keys to be logged at the source once more, NULL: none */

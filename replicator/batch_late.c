@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "batch_foreign_key.h"
+#include "batch_merge.h"
 #include "batch_read.h"
 #include "log.h"
 #include "two_way.h"
@@ -27,6 +28,7 @@ enum job_next batch_enter_late(struct job *j)
     params_clear(&j->params);
     params_text(&j->params, ids.data);
     params_text(&j->params, b->other_until);
+    params_text(&j->params, batch_merge_all(b));
     batch_ask_there(b, NULL, &sql_two_way_late, &b->late);
     buf_fini(&ids);
     return batch_sync_target(b);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "batch_merge.h"
 #include "batch_quiet.h"
 #include "layout.h"
 #include "shaping.h"
@@ -169,6 +170,7 @@ bool batch_find_positions(struct batch_job *b)
         t->other_id = 0;
         t->left_out = "[]";
         t->again = NULL;
+        t->merged = NULL;
         if (text == NULL || !snapshot_parse(b->arena, text, &t->since)) {
             struct error e = {0};
 
@@ -491,10 +493,12 @@ static void open_rows(struct batch_job *b, const struct batch_sent *s)
 static void take_row(struct batch_job *b, const struct batch_sent *s, const PGresult *r)
 {
     open_rows(b, s);
-    if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)
+    if (PQresultStatus(r) != PGRES_SINGLE_TUPLE) {
         apply_close(&b->apply);
-    else if (s->table->table->skip_count == 0 || !skip_row(s->table->table, r, true))
+        batch_merge_send(b, s->table, s->mode);
+    } else if (s->table->table->skip_count == 0 || !skip_row(s->table->table, r, true)) {
         apply_row(&b->apply, r);
+    }
 }
 
 bool batch_take(struct batch_job *b, const PGresult *r)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "batch_judge.h"
+#include "batch_merge.h"
 #include "batch_read.h"
 #include "lead.h"
 #include "log.h"
@@ -145,7 +146,7 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
                                                                            : o->sync->snapshot);
         t->own_keys = t->keys = t->details = t->verdict = NULL;
         t->left_out = t->keep = t->survivors = "[]";
-        t->records = t->late_keys = NULL;
+        t->records = t->late_keys = t->merged = NULL;
         t->conflicts = 0;
         t->late_lost = false;
     }
@@ -466,6 +467,15 @@ static void pause_undecided(struct table *t, int64_t count)
     table_pause(t, TABLE_ERROR, &e);
 }
 
+/* A row that was to be merged has come or gone since the snapshot. */
+static bool is_to_be_made_again(struct batch_job *b, const json_t *verdict)
+{
+    if (!json_is_true(json_object_get(verdict, "again")))
+        return false;
+    b->redone++;
+    return true;
+}
+
 /* What was decided about one table goes to both directions. False: nothing may be applied. */
 static bool share_verdict(struct batch_job *b, struct batch_job *o, struct batch_table *t)
 {
@@ -473,8 +483,10 @@ static bool share_verdict(struct batch_job *b, struct batch_job *o, struct batch
     json_t *verdict = json_loads(t->verdict, 0, NULL);
     int64_t aborted = json_integer_value(json_object_get(verdict, "abort"));
     size_t count = json_array_size(json_object_get(verdict, "records"));
+    bool good = there && verdict && aborted == 0 && !is_to_be_made_again(b, verdict);
 
-    if (there && verdict && aborted == 0) {
+    if (good) {
+        batch_merge_take(b, t, o, there, verdict);
         t->left_out = joined(b->arena, t->left_out, verdict, "read");
         t->keep = joined(b->arena, t->keep, verdict, "keep");
         there->left_out = joined(o->arena, there->left_out, verdict, "back_read");
@@ -489,7 +501,7 @@ static bool share_verdict(struct batch_job *b, struct batch_job *o, struct batch
     json_decref(verdict);
     if (aborted > 0)
         pause_undecided(t->table, aborted);
-    return there && aborted == 0;
+    return good;
 }
 
 enum job_next batch_enter_agree(struct job *j)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check_merge.h"
 #include "check_probe.h"
 #include "check_programs.h"
 #include "check_report.h"
@@ -315,6 +316,8 @@ static void choose_table(struct check *c, const PGresult *r, int row, bool *incl
     if (is_in && !is_out && !is_foreign)
         check_shape_filter(c->context, c->sync, schema, name);
     if (is_in && !is_out)
+        check_merge_table(c->context, c->sync, schema, name);
+    if (is_in && !is_out)
         json_array_append_new(json_object_get(c->context, is_foreign ? "foreign" : "source_oids"),
                               json_integer(atoll(PQgetvalue(r, row, 0))));
 }
@@ -440,6 +443,7 @@ static const struct job_step steps[] = {
     QUESTION("kinds", check_kinds, JOB_SOURCE, ask),
     QUESTION("keys", check_keys, JOB_SOURCE, ask),
     QUESTION("filters", check_filters, JOB_SOURCE, ask_filters),
+    QUESTION("counters", check_counters, JOB_SOURCE, ask),
     QUESTION("columns", check_columns, JOB_SOURCE, ask),
     QUESTION("sequences", check_sequences, JOB_SOURCE, ask),
     QUESTION("key width", check_key_width, JOB_SOURCE, ask),

@@ -217,6 +217,13 @@ const struct check_code check_codes[] = {
      "key; or a part is to be taken (tables.columns, tables.where) of tables without a key, or of "
      "those in tables.whole.",
      "Mend the list. It must hold the key, and only columns that are there."},
+    {"counter-column", CHECK_BLOCKER,
+     "conflict.counters names columns to which nothing can be added: they are not there, or part "
+     "of "
+     "the key, or generated, or of another type than smallint, integer, bigint and numeric (sums "
+     "of "
+     "floating-point numbers are not exact).",
+     "Mend the list, or make the column numeric."},
     {"filter-refused", CHECK_BLOCKER,
      "The source cannot evaluate a condition of tables.where. Those after it were not tried.",
      "Mend the condition: an SQL expression over the table's columns; functions of your own with "

@@ -64,6 +64,8 @@ struct config_sync {
         *conflict_default; /* a policy: source, target, latest, skip, abort, schema.function */
     struct config_patterns conflict_tables; /* those with a policy of their own */
     const char **conflict_policies;         /* theirs */
+    struct config_patterns merge;           /* tables of which columns are merged one by one */
+    struct config_rules counters;           /* columns to which both ends add */
     double conflict_keep_s;                 /* how long rebeco.conflict keeps a row; default 30 d */
     bool new_tables;                        /* take in tables that appear later; default true */
     const char *capture;                    /* "auto", "row" or "statement" */

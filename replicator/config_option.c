@@ -107,6 +107,24 @@ const struct config_option config_options[] = {
      .help =
          "Tables with a policy of their own; patterns as in tables.include. The first that fits "
          "counts."},
+    {.path = "syncs[].conflict.merge",
+     .type = OPTION_PATTERNS,
+     .offset = offsetof(struct config_sync, merge),
+     .standard = "",
+     .help =
+         "Tables of which a row that both ends have updated keeps both changes, as long as they "
+         "are "
+         "to different columns; the policy decides columns that both have changed. Rows that were "
+         "inserted or deleted, or got another key, are decided as a whole. Such a table is "
+         "captured by row triggers, and its log is larger."},
+    {.path = "syncs[].conflict.counters",
+     .type = OPTION_LISTS,
+     .offset = offsetof(struct config_sync, counters),
+     .example = "{\"public.accounts\": [\"balance\"]}",
+     .help =
+         "Columns to which both ends add: a row that both have updated gets the sum of all their "
+         "changes. For columns of type smallint, integer, bigint and numeric that are not part of "
+         "the key; patterns as in tables.include. Where a value was NULL the policy decides."},
     {.path = "syncs[].conflict.keep",
      .type = OPTION_DURATION,
      .offset = offsetof(struct config_sync, conflict_keep_s),

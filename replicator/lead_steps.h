@@ -87,6 +87,11 @@ enum job_next lead_enter_read_statements(struct job *j);
 enum job_next lead_take_read_statements(struct job *j, PGresult *r);
 enum job_next lead_enter_apply_statements(struct job *j);
 enum job_next lead_take_apply_statements(struct job *j, PGresult *r);
+/* Captures merge rows as the configuration says: lead_merge.c. */
+enum job_next lead_enter_merge_look(struct job *j);
+enum job_next lead_take_merge_look(struct job *j, PGresult *r);
+enum job_next lead_enter_merge(struct job *j);
+enum job_next lead_enter_merges(struct job *j);
 /* Every pattern of the configuration means a table. */
 enum job_next lead_take_names(struct job *j, PGresult *r);
 /* Tables whose capture is gone at the source. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_merge.h"
 #include "batch_read.h"
 #include "daemon.h"
 #include "log.h"
@@ -89,6 +90,10 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
     }
     if (unused < 0 && lead_of(j)->is_first) {
         p = &j->sync->config->fire_triggers;
+        unused = first_unused(p, r);
+    }
+    if (unused < 0 && lead_of(j)->is_first && j->sync->other) {
+        p = &j->sync->config->merge;
         unused = first_unused(p, r);
     }
     if (!lead_of(j)->is_first || (unused < 0 && rule == NULL))
@@ -229,7 +234,7 @@ static void send_capture(struct job *j)
     params_clear(&j->params);
     params_int(&j->params, t->source_oid);
     params_int(&j->params, t->source->key_index);
-    params_text(&j->params, j->sync->config->capture);
+    params_text(&j->params, batch_merge_is_asked(t) ? "row" : j->sync->config->capture);
     params_text(&j->params, j->sync->consumer);
     params_text(&j->params, table_records_name(t->records));
     params_bool(&j->params, j->sync->other != NULL);
@@ -294,6 +299,7 @@ enum job_next lead_take_capture(struct job *j, PGresult *r)
 
     t->id = atoi(PQgetvalue(r, 0, 0));
     t->captured = t->records;
+    t->knows_merge = false;
     table_set_snapshot(t, PQgetvalue(r, 0, 1));
     t->log = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
     if (strcmp(j->sync->config->capture, "statement") == 0 &&
@@ -444,7 +450,7 @@ enum job_next lead_enter_resume(struct job *j)
     struct lead_job *l = lead_of(j);
 
     l->table = plan_next_resume(j->sync);
-    return l->table ? JOB_NEXT : job_goto(j, "read statements");
+    return l->table ? JOB_NEXT : job_goto(j, "look at merging");
 }
 
 void lead_bind_capture(struct job *j, struct params *p)

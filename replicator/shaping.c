@@ -171,9 +171,9 @@ static bool means_any(const struct config_rule *rule, bool is_rename, const PGre
 
 const struct config_rule *shaping_unused(const struct config_sync *c, const PGresult *r, int first)
 {
-    const struct config_rules *all[] = {&c->rename, &c->columns, &c->where};
+    const struct config_rules *all[] = {&c->rename, &c->columns, &c->where, &c->counters};
 
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < 4; k++)
         for (int i = 0; i < all[k]->count; i++)
             if (!means_any(&all[k]->rules[i], k == 0, r, first))
                 return &all[k]->rules[i];

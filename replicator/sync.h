@@ -86,6 +86,8 @@ struct table {
     bool is_gone;                /* at both ends */
     bool is_orphan;              /* its capture is not known at the source */
     bool wants_plan;             /* its statements are to be made */
+    bool knows_merge;            /* its capture was asked whether it merges as is configured */
+    bool wants_merge;            /* it does not yet */
     int tries;                   /* of its capture, in a row */
     double next_try;             /* ev_now; when its capture may be tried again */
     Oid source_oid;

@@ -33,6 +33,8 @@
  * other end after it are not removed there, though nothing in the log says so; the table itself
  * does.
  *
+ * Rows of which both ends' changes are kept, column by column or as a sum: batch_merge.c.
+ *
  * What such a half round can do is to count a change once more as one side of a conflict, when the
  * same row is changed again before the other half is through; the row that had won meets a later
  * one.

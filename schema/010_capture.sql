@@ -25,7 +25,8 @@
 --   takes the triggers along, so that no trigger is left that can only fail. That part is always true.
 -- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying. What foreign keys do
 --   after that is not kept out: it is a change of this end, which the other one may not have had. Such
---   a capture logs the time of each change, and whether it was an INSERT.
+--   a capture logs the time of each change, and whether it was an INSERT; where rows are merged
+--   (schema/092_merge.sql), also which columns an UPDATE has changed, and by how much.
 --
 -- What remains
 -- * Renaming the schema rebeco, or altering the log tables' columns, makes the triggers fail; nobody
@@ -201,6 +202,7 @@ BEGIN
             END IF;$f$, log);
         on_renamed := format('EXECUTE rebeco.capture_renamed(%L, %L, TG_OP, names);', log, c.form);
     END IF;
+    on_update := rebeco.merge_on_update(c, log, on_update);
     IF c.records <> 'key' THEN
         SELECT i.on_insert, i.on_update, i.on_delete, i.on_truncate, i.on_unknown, i.on_unknown
           INTO on_insert, on_update, on_delete, on_truncate, on_unknown, on_renamed FROM rebeco.image_capture(c, log) i;
@@ -477,7 +479,7 @@ BEGIN
                        (SELECT string_agg(format('k%s %s, ', k.ordinal, k.type), '' ORDER BY k.ordinal)
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
                        CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END,
-                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean' END);
+                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, cols smallint[], added smallint[], adds numeric[]' END);
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 16, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
@@ -487,6 +489,7 @@ BEGIN
                       FROM (VALUES ('rebeco.nap', 'regclass'), ('rebeco.capture_wake()', 'regprocedure'),
                                    ('rebeco.capture_columns(regclass,smallint[],oid[])', 'regprocedure'),
                                    ('rebeco.capture_renamed(text,text,text,text[])', 'regprocedure'),
+                                   ('rebeco.merge_fits(regclass,smallint[],oid[],text[])', 'regprocedure'),
                                    ('rebeco.capture_all(int,text,regclass)', 'regprocedure'),
                                    ('rebeco.image_touch(int,text)', 'regprocedure'), ('rebeco.image_truncate(int,text,regclass)', 'regprocedure'),
                                    ('rebeco.image_gone(int,text,regclass)', 'regprocedure')) u (name, type)));
@@ -658,7 +661,9 @@ BEGIN
                AND NOT EXISTS (SELECT 1 FROM pg_index i
                                 WHERE i.indrelid = c.relid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
                                   AND i.indnkeyatts = cardinality(c.key_attnums)
-                                  AND i.indkey[0:i.indnkeyatts - 1]::smallint[] @> c.key_attnums)) p
+                                  AND i.indkey[0:i.indnkeyatts - 1]::smallint[] @> c.key_attnums)
+            UNION ALL
+            SELECT 6, 'its columns are others now than those that are merged', false WHERE rebeco.merge_is_behind(c)) p
      ORDER BY p.rank LIMIT 1;
 END
 $$;
@@ -767,6 +772,11 @@ BEGIN
         UPDATE rebeco.capture SET key_columns = names WHERE id = capture_id;
         PERFORM rebeco.capture_function(capture_id, c.segment);
         done := done || format('follows the new names of the key columns (%s)', array_to_string(names, ', '));
+    END IF;
+
+    IF rebeco.merge_is_behind(c) THEN
+        PERFORM rebeco.capture_function(capture_id, c.segment);
+        done := done || 'merges the columns that there are now'::text;
     END IF;
 
     FOR partition IN SELECT t.tgrelid AS oid FROM pg_trigger t

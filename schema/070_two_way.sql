@@ -127,7 +127,8 @@ END
 $$;
 
 -- Of the given keys those that were changed here in a round, a truncation counting for all that are not
--- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the first was an INSERT (new), and the row.
+-- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the first was an INSERT (new), and the row;
+-- and where rows are merged, what rebeco.merge_details() says.
 CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -140,11 +141,12 @@ BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
     EXECUTE format('WITH c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l WHERE op IS NULL GROUP BY %1$s), '
                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T''), f AS MATERIALIZED %3$s '
-                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%4$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''row'', r.doc)) '
+                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%4$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''row'', r.doc, ''merge'', m.doc)) '
                    'FROM cut CROSS JOIN f LEFT JOIN c l ON %5$s '
                    'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %6$s x WHERE %7$s LIMIT 1) r ON true '
+                   'LEFT JOIN json_array_elements(rebeco.merge_details(%8$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND r.doc IS NULL)',
-                   t.keys, t.log, t.given, t.given_texts, t.log_match, t.relation, t.row_match)
+                   t.keys, t.log, t.given, t.given_texts, t.log_match, t.relation, t.row_match, capture_id)
        INTO answer USING since, until, given;
     RETURN coalesce(answer, '[]');
 END
@@ -155,7 +157,10 @@ $$;
 -- target_row json, source_at timestamptz, target_at timestamptz), which answers source, target or skip.
 -- Result: read, keep: keys that are not sent to the target, as the source and as the target write them;
 -- back_read, back_keep: those not sent to the source, as the target and as the source write them;
--- records for rebeco.conflicts_add, rows as text, so that the daemon leaves their numbers alone; abort: how many are not to be decided.
+-- records for rebeco.conflicts_add, rows as text, so that the daemon leaves their numbers alone; abort: how many
+-- are not to be decided; merge, back_merge: keys of rows of which both changes are kept, with what is written at
+-- the target and at the source; they are not sent else; again: a row that is merged has gone or come meanwhile,
+-- so that the round must be made again.
 CREATE FUNCTION rebeco.two_way_decide(capture_id int, since txid_snapshot, until txid_snapshot, source json,
         policy text, target_is_ahead interval) RETURNS json
     LANGUAGE plpgsql
@@ -172,7 +177,18 @@ DECLARE
     kept_at_source json[] := '{}';
     records json[] := '{}';
     aborted int := 0;
+    by_column boolean;
+    is_merged boolean;
+    is_unsure boolean := false;
+    is_clash boolean := false;
+    clash_source_at timestamptz;
+    clash_target_at timestamptz;
+    merged_at_source jsonb;
+    merged_at_target jsonb;
+    merges json[] := '{}';
+    back_merges json[] := '{}';
 BEGIN
+    SELECT m.by_column INTO by_column FROM rebeco.merge m WHERE m.capture_id = two_way_decide.capture_id;
     SELECT format('%I.%I', n.nspname, r.relname) INTO STRICT table_name
       FROM rebeco.capture c JOIN pg_class r ON r.oid = c.relid JOIN pg_namespace n ON n.oid = r.relnamespace
      WHERE c.id = capture_id;
@@ -183,37 +199,65 @@ BEGIN
         SELECT s.doc -> 'k' AS source_key, t.doc -> 'k' AS target_key,
                nullif((s.doc -> 'row')::text, 'null')::json AS source_row, nullif((t.doc -> 'row')::text, 'null')::json AS target_row,
                (s.doc ->> 'at')::timestamptz AS source_at, (t.doc ->> 'at')::timestamptz AS target_at,
-               coalesce((s.doc ->> 'new')::boolean AND (t.doc ->> 'new')::boolean, false) AS both_new
+               coalesce((s.doc ->> 'new')::boolean AND (t.doc ->> 'new')::boolean, false) AS both_new,
+               s.doc -> 'merge' AS source_merge, t.doc -> 'merge' AS target_merge,
+               NOT coalesce((s.doc -> 'merge' ->> 'whole')::boolean OR (t.doc -> 'merge' ->> 'whole')::boolean, true) AS is_merged
           FROM json_array_elements(source) WITH ORDINALITY s (doc, n)
           JOIN json_array_elements(rebeco.two_way_details(capture_id, since, until,
                    (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)))) t (doc)
             ON (t.doc ->> 'i')::bigint = s.n
     LOOP
-        CONTINUE WHEN pair.source_row::text IS NOT DISTINCT FROM pair.target_row::text;
+        is_merged := by_column IS NOT NULL AND pair.is_merged;
+        CONTINUE WHEN NOT is_merged AND pair.source_row::text IS NOT DISTINCT FROM pair.target_row::text;
+        IF is_merged THEN
+            is_unsure := is_unsure OR (pair.source_merge ->> 'unsure')::boolean OR (pair.target_merge ->> 'unsure')::boolean;
+            SELECT r.* INTO is_clash, clash_source_at, clash_target_at, merged_at_source, merged_at_target
+              FROM rebeco.merge_row(by_column, pair.source_merge, pair.target_merge, NULL) r;
+            pair.source_at := coalesce(clash_source_at, pair.source_at);
+            pair.target_at := coalesce(clash_target_at, pair.target_at);
+        END IF;
         winner := rebeco.conflict_winner(policy, pair.source_at, pair.target_at - target_is_ahead);
-        IF resolver IS NOT NULL THEN
+        IF is_merged AND NOT is_clash THEN
+            winner := NULL;
+        ELSIF resolver IS NOT NULL THEN
             EXECUTE resolver INTO winner USING table_name, pair.source_key, pair.source_row, pair.target_row, pair.source_at, pair.target_at;
         END IF;
         IF winner = 'abort' THEN
             aborted := aborted + 1;
             CONTINUE;
+        ELSIF is_merged AND NOT is_clash THEN
+            NULL;
         ELSIF winner IS NULL OR winner NOT IN ('source', 'target', 'skip') THEN
             RAISE EXCEPTION 'the conflict policy % answered % for %', policy, coalesce(quote_literal(winner), 'NULL'), table_name
                 USING ERRCODE = 'invalid_parameter_value', HINT = 'It must answer source, target or skip.';
         END IF;
-        IF winner <> 'source' THEN
+        IF is_merged AND winner IS NOT NULL THEN
+            SELECT r.to_source, r.to_target INTO merged_at_source, merged_at_target
+              FROM rebeco.merge_row(by_column, pair.source_merge, pair.target_merge, winner) r;
+            SELECT v.source_row, v.target_row INTO pair.source_row, pair.target_row
+              FROM rebeco.merge_versions(by_column, pair.source_merge, pair.target_merge, pair.source_row, pair.target_row) v;
+        END IF;
+        IF is_merged AND merged_at_target IS NOT NULL THEN
+            merges := merges || (pair.target_key::jsonb || jsonb_build_array(merged_at_target))::json;
+        END IF;
+        IF is_merged AND merged_at_source IS NOT NULL THEN
+            back_merges := back_merges || (pair.source_key::jsonb || jsonb_build_array(merged_at_source))::json;
+        END IF;
+        IF is_merged OR winner <> 'source' THEN
             to_target := to_target || pair.source_key;
             kept_at_target := kept_at_target || pair.target_key;
         END IF;
-        IF winner <> 'target' THEN
+        IF is_merged OR winner <> 'target' THEN
             to_source := to_source || pair.target_key;
             kept_at_source := kept_at_source || pair.source_key;
         END IF;
+        CONTINUE WHEN winner IS NULL;
         records := records || json_build_object('key', pair.source_key, 'source_row', pair.source_row::text, 'target_row', pair.target_row::text,
             'source_at', pair.source_at, 'target_at', pair.target_at, 'both_new', pair.both_new, 'decision', winner);
     END LOOP;
     RETURN json_build_object('read', to_json(to_target), 'keep', to_json(kept_at_target), 'back_read', to_json(to_source),
-                             'back_keep', to_json(kept_at_source), 'records', to_json(records), 'abort', aborted);
+                             'back_keep', to_json(kept_at_source), 'records', to_json(records), 'abort', aborted,
+                             'merge', to_json(merges), 'back_merge', to_json(back_merges), 'again', is_unsure);
 END
 $$;
 
@@ -269,8 +313,9 @@ $$;
 
 -- What others have changed here after a snapshot and is committed now, for the captures that are asked for and
 -- have anything: {"id": {"keys": [...], "cut": was it truncated, "lost": is a row that was inserted not there any more,
--- though nobody but a foreign key can have removed it}}.
-CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot) RETURNS json
+-- though nobody but a foreign key can have removed it}}. `merged` are the rows that the round merges here,
+-- {"id": [...]}: changes of those that do no harm are left out.
+CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot, merged json DEFAULT '{}') RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -284,8 +329,9 @@ BEGIN
     FOREACH id IN ARRAY capture_ids LOOP
         SELECT * INTO STRICT t FROM rebeco.two_way_texts(id);
         EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(json_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
-                       'FROM %s l WHERE again IS NULL AND xid <> txid_current() HAVING count(*) > 0', t.key_texts, t.log)
-           INTO one USING since, NULL::txid_snapshot;
+                       'FROM %s l WHERE again IS NULL AND xid <> txid_current()%s HAVING count(*) > 0', t.key_texts, t.log,
+                       CASE WHEN merged -> id::text IS NOT NULL THEN ' AND NOT ' || rebeco.merge_is_beside(id, t.given, t.log_match) END)
+           INTO one USING since, NULL::txid_snapshot, merged -> id::text;
         CONTINUE WHEN one IS NULL;
         EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL AND xid <> txid_current() GROUP BY %1$s) l '
                        'LEFT JOIN LATERAL (SELECT true AS is_there FROM %3$s x WHERE %4$s LIMIT 1) r ON true WHERE l.is_new AND r.is_there IS NULL)',

@@ -452,6 +452,19 @@ def test_a_part_that_cannot_be_taken(pair, code, rule, words):
     pair.must_find(code, "source", BLOCKER, words, config=config)
 
 
+@pytest.mark.parametrize("code, rule, words", [
+    ("counter-column", "conflict: {counters: {'public.item': [rating]}}", "double precision"),
+    ("counter-column", "conflict: {counters: {'public.item': [id]}}", "primary key"),
+    ("counter-column", "conflict: {counters: {'public.item': [price, double]}}", "generated"),
+    ("counter-column", "conflict: {counters: {'public.item': [name]}}", "type text"),
+    ("counter-column", "conflict: {counters: {'public.item': [colour]}}", "no such column"),
+])
+def test_rows_that_cannot_be_merged(pair, code, rule, words):
+    pair.source.run(SHOP + "ALTER TABLE item ADD rating float8, ADD price numeric, ADD double int GENERATED ALWAYS AS (id * 2) STORED")
+    config = EXPECT.replace("schema: expect", f"mode: two-way, {rule}")
+    pair.must_find(code, "source", BLOCKER, words, config=config)
+
+
 def test_replica_role_granted_silences_triggers(pair):
     both = SHOP + ("CREATE TABLE part (id int PRIMARY KEY, item bigint REFERENCES item);"
                    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"

@@ -1,0 +1,119 @@
+/* Why merged rows become equal at both ends, and why no difference is added twice.
+ *
+ * What is a conflict. Without merging, a row that both ends have changed since A and a (two_way.c
+ * has the names). With it, only these: both have changed the same column to different values; or
+ * one has inserted, deleted or truncated the row, or moved its key: that is about the row as a
+ * whole, two inserts of one key included, and the table's policy decides about the whole row as it
+ * does without merging. Where columns clash, the policy decides these columns, all of them the same
+ * way, by the times of their own last changes; the other columns are kept from both ends. So what
+ * an application writes together (street and town) stays together. With `skip` each end keeps its
+ * own of these columns; `abort` pauses the table. Changes that do not clash lose nothing, and are
+ * not recorded. With counters and without merge the other columns are one block: it clashes where
+ * both ends have changed anything in it.
+ *
+ * Columns. The log says of each update which columns it has changed. The promise of two_way.c holds
+ * for each column by itself: when neither log has a change of it that is not in A or in a, it is
+ * the same at both ends. A commit at the target moves A over the source's changes: the columns were
+ * written there, or have lost against changes of the target, which its log has beyond a until the
+ * source's commit writes them. So either commit may be missing, here as there.
+ *
+ * Counters. A difference is an event, not a state; it is made part of the state like this. Let S
+ * and T be a counter's values at both ends, s the sum of the differences in the source's log that
+ * are not in A, t that of the target's that are not in a. Always true:
+ *
+ *     S - s = T - t
+ *
+ * It holds when the row has come to the other end, which knows no difference then. The application
+ * adds to S and s alike, or to T and t. A commit at the target writes T + s and moves A over the
+ * source's differences, in one transaction: s becomes 0, and S - 0 = (T + s) - t. One at the source
+ * writes S + t and moves a. So each difference goes to the other end exactly once, whichever commit
+ * comes first, however often a half round is repeated, and wherever the daemon is killed: before a
+ * commit its position and its sum are as they were, after it both have moved. Our own writes are
+ * not captured and are no difference. When writes stop and both positions are at the end, s = t = 0
+ * and S = T.
+ *
+ * One end has changed the row, the other not: t = 0, and the state S that is sent as ever is T + s.
+ *
+ * The sums are of logs, and those are exact in any snapshot. At the target they are read later than
+ * in b, together with the row: what came after b is known from the log and taken off. When that is
+ * not only sums (the row was deleted meanwhile), the round is made again.
+ *
+ * The look before the commit. An application that writes a merged row after the snapshot does not
+ * send the round back when it has changed other columns than we write, or added where we add: the
+ * write is a sum with what is there by then, and only of the columns that it is about. So a row on
+ * which both ends count without a pause still moves. Any other change sends the round back, and so
+ * does a deadlock with an application that locks several of the round's rows in changing order.
+ *
+ * The same bytes: 3.0 and 3.00 are one sum. So where nothing was written meanwhile, both ends get
+ * the same text, made once.
+ *
+ * Where S - s and T - t differ, the counter is not added to: it counts as a column, which clashes
+ * and has a policy. That happens when an end's differences were given up and its commit did not
+ * come before the next change: a row that was deleted or inserted at one end lost or won as a
+ * whole. The same is done where a counter was or is NULL, which has no difference. A sum that a
+ * column cannot hold (overflow, CHECK) is refused by the server, and the table stands still in both
+ * directions with its words; nothing is lost meanwhile. Floating point has no exact sums, and is
+ * not taken. */
+#include "batch_merge.h"
+
+#include <stdlib.h>
+
+#include "config_rules.h"
+
+/* What was found before, in an earlier slice, with what this verdict adds; NULL for nothing. */
+static const char *rows_of(struct arena *a, const char *before, const json_t *verdict,
+                           const char *name)
+{
+    json_t *rows = before ? json_loads(before, 0, NULL) : json_array();
+    const char *kept;
+    char *text;
+
+    json_array_extend(rows, json_object_get(verdict, name));
+    text = json_array_size(rows) > 0 ? json_dumps(rows, JSON_COMPACT) : NULL;
+    json_decref(rows);
+    if (text == NULL)
+        return NULL;
+    kept = arena_strdup(a, text);
+    free(text);
+    return kept;
+}
+
+void batch_merge_take(struct batch_job *b, struct batch_table *t, struct batch_job *o,
+                      struct batch_table *there, const json_t *verdict)
+{
+    t->merged = rows_of(b->arena, t->merged, verdict, "merge");
+    there->merged = rows_of(o->arena, there->merged, verdict, "back_merge");
+}
+
+/* Where rows trade unique values, those of the batch are removed first: merged ones are removed
+ * and put in again at that moment, among themselves. */
+void batch_merge_send(struct batch_job *b, const struct batch_table *t, enum apply_mode mode)
+{
+    if (t->merged == NULL || mode == APPLY_GONE)
+        return;
+    apply_merge(&b->apply, t->table, t->other_id, t->merged, mode == APPLY_REMOVE);
+}
+
+const char *batch_merge_all(struct batch_job *b)
+{
+    struct buf json = {0};
+    const char *kept;
+
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].merged)
+            buf_printf(&json, "%s\"%d\":%s", json.len ? "," : "{", b->group[i].other_id,
+                       b->group[i].merged);
+    buf_text(&json, json.len ? "}" : "{}");
+    kept = arena_strdup(b->arena, json.data);
+    buf_fini(&json);
+    return kept;
+}
+
+bool batch_merge_is_asked(const struct table *t)
+{
+    const struct config_sync *c = t->sync->config;
+
+    return t->sync->other && t->source &&
+           (config_patterns_match(&c->merge, t->source->schema, t->source->name, NULL) ||
+            config_rules_find(&c->counters, t->source->schema, t->source->name));
+}

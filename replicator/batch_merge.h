@@ -1,0 +1,21 @@
+/* Rows that both ends have updated and of which both changes are kept: conflict.merge and
+ * conflict.counters. What is decided about them comes with the other decisions of a round
+ * (batch_two_way.c); here they are written. */
+#ifndef BATCH_MERGE_H
+#define BATCH_MERGE_H
+
+#include <jansson.h>
+
+#include "batch.h"
+
+/* Takes the rows that are merged at each end from a verdict, into both directions' tables. */
+void batch_merge_take(struct batch_job *b, struct batch_table *t, struct batch_job *o,
+                      struct batch_table *there, const json_t *verdict);
+/* The reading of a table in that mode has ended: sends the rows that are merged in it. */
+void batch_merge_send(struct batch_job *b, const struct batch_table *t, enum apply_mode mode);
+/* All of them by their captures at the target, as JSON for sql/two_way_late.sql; in the arena. */
+const char *batch_merge_all(struct batch_job *b);
+/* Does the configuration merge rows of that table? */
+bool batch_merge_is_asked(const struct table *t);
+
+#endif

@@ -1,0 +1,404 @@
+-- Merging: rows of a two-way sync that both ends have changed and of which both changes are kept, because
+-- they are about other columns (conflict.merge), or because a column counts (conflict.counters).
+-- replicator/batch_merge.c says why both ends become equal, and why no difference is added twice.
+--
+-- The log of such a table says of an UPDATE which columns it has changed (cols: their numbers) and by how much
+-- the counters have moved (adds, those of added). cols NULL: the row as a whole, as in every other log; so
+-- it is for INSERT and DELETE, for a key that has moved, and for a while after the table was altered.
+
+-- The captures that do so.
+CREATE TABLE rebeco.merge (
+    capture_id int PRIMARY KEY REFERENCES rebeco.capture ON DELETE CASCADE,
+    by_column boolean NOT NULL,         -- false: counters only
+    counters smallint[] NOT NULL,
+    attnums smallint[] NOT NULL,        -- the columns that the trigger's function knows
+    typids oid[] NOT NULL,
+    names text[] NOT NULL
+);
+
+-- Whether the table has just these columns now. For the planner of a writer's session, as
+-- rebeco.capture_columns() is: called with constants, asked once until the table is altered.
+CREATE FUNCTION rebeco.merge_fits(relation regclass, attnums smallint[], types oid[], names text[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    width int;
+BEGIN
+    EXECUTE format('SELECT length(ROW((NULL::%s).*)::text) - 1', relation) INTO width; -- "(,,)": three columns
+    RETURN width = cardinality(attnums) AND rebeco.capture_columns(relation, attnums, types) IS NOT DISTINCT FROM names;
+EXCEPTION WHEN OTHERS THEN
+    RETURN false;
+END
+$$;
+
+-- Can be added to without a rounding error.
+CREATE FUNCTION rebeco.merge_is_countable(type oid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT rebeco.base_type(type) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+$$;
+
+-- What a row trigger does for an UPDATE, and notes the columns it is made for: a counter that is gone, or of
+-- another type now, is none any more. `plain`, what it does without merging, is for tables that do not
+-- merge, and for the time after they were altered.
+CREATE FUNCTION rebeco.merge_on_update(c rebeco.capture, log text, plain text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    m rebeco.merge;
+    keys record;
+    cols text;
+    adds text;
+BEGIN
+    UPDATE rebeco.merge u SET attnums = a.attnums, typids = a.typids, names = a.names,
+           counters = ARRAY(SELECT k.attnum FROM pg_attribute k
+                             WHERE k.attrelid = c.relid AND k.attnum = ANY (u.counters) AND NOT k.attisdropped AND rebeco.merge_is_countable(k.atttypid)
+                             ORDER BY k.attnum)
+      FROM (SELECT coalesce(array_agg(a.attnum ORDER BY a.attnum), '{}') AS attnums, coalesce(array_agg(a.atttypid ORDER BY a.attnum), '{}') AS typids,
+                   coalesce(array_agg(a.attname::text ORDER BY a.attnum), '{}') AS names
+              FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped) a
+     WHERE u.capture_id = c.id
+    RETURNING u.* INTO m;
+    IF NOT FOUND OR c.form <> 'row' OR NOT c.is_two_way THEN
+        RETURN plain;
+    END IF;
+    SELECT string_agg('k' || k.n, ', ' ORDER BY k.n) AS columns, string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.n) AS old,
+           string_agg(format('NEW.%I', k.name), ', ' ORDER BY k.n) AS new,
+           string_agg(format('OLD.%1$I%3$s %2$s NEW.%1$I%3$s', k.name, c.key_equals[k.n], d.cast), ' AND ' ORDER BY k.n) AS same
+      INTO keys
+      FROM unnest(c.key_columns) WITH ORDINALITY k (name, n)
+      LEFT JOIN LATERAL (SELECT '::' || c.key_types[k.n] AS cast FROM pg_type t
+                          WHERE t.oid = c.key_typids[k.n] AND t.typtype = 'd') d ON true;
+    -- A counter that came from NULL or went there, or looks another way, has not been added to.
+    SELECT string_agg(format('CASE WHEN ROW(OLD.%1$I)::record *<> ROW(NEW.%1$I)::record%3$s THEN %2$s END', a.attname, a.attnum,
+                             CASE WHEN a.attnum = ANY (m.counters) THEN format(' AND coalesce(NEW.%1$I::numeric - OLD.%1$I::numeric, 0) = 0', a.attname) END),
+                      E',\n                ' ORDER BY a.attnum),
+           string_agg(format('coalesce(NEW.%1$I::numeric - OLD.%1$I::numeric, 0)', a.attname), ', ' ORDER BY array_position(m.counters, a.attnum))
+               FILTER (WHERE a.attnum = ANY (m.counters))
+      INTO cols, adds
+      FROM pg_attribute a
+     WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attnum <> ALL (c.key_attnums);
+    RETURN format($f$IF rebeco.merge_fits(%1$L::regclass, %2$L::smallint[], %3$L::oid[], %4$L::text[]) THEN
+                INSERT INTO rebeco.%5$I (%6$s, xid, cols, added, adds)
+                VALUES (%7$s, txid_current(), CASE WHEN ROW(%7$s)::record *= ROW(%8$s)::record THEN array_remove(ARRAY[
+                %9$s]::smallint[], NULL) END, %10$s);
+                IF NOT (%11$s) THEN
+                    INSERT INTO rebeco.%5$I (%6$s, xid, is_new) VALUES (%8$s, txid_current(), true);
+                END IF;
+            ELSE
+                %12$s
+            END IF;$f$, c.relid, m.attnums, m.typids, m.names, log, keys.columns, keys.old, keys.new, coalesce(cols, ''),
+                  CASE WHEN adds IS NULL THEN 'NULL, NULL' ELSE format('%L::smallint[], ARRAY[%s]', m.counters, adds) END, keys.same, plain);
+END
+$$;
+
+-- Why columns cannot be counters, in words; NULL when they can.
+CREATE FUNCTION rebeco.merge_trouble(relation oid, key_columns text[], counters text[]) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(format(CASE WHEN a.attnum IS NULL THEN 'there is no column %I'
+                                  WHEN n.name = ANY (key_columns) THEN '%I is a key column'
+                                  WHEN a.attgenerated <> '' THEN '%I is a generated column'
+                                  ELSE '%I is of type %s, not smallint, integer, bigint or numeric' END,
+                             n.name, format_type(a.atttypid, a.atttypmod)), '; ' ORDER BY n.ordinal)
+      FROM unnest(counters) WITH ORDINALITY n (name, ordinal)
+      LEFT JOIN pg_attribute a ON a.attrelid = relation AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE a.attnum IS NULL OR n.name = ANY (key_columns) OR a.attgenerated <> '' OR NOT rebeco.merge_is_countable(a.atttypid)
+$$;
+
+-- The numbers of these columns; nobody needs them in another order.
+CREATE FUNCTION rebeco.merge_counters(relation oid, counters text[]) RETURNS smallint[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(array_agg(a.attnum ORDER BY a.attnum), '{}') FROM pg_attribute a
+     WHERE a.attrelid = relation AND a.attname = ANY (counters) AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+
+-- Whether a capture's function was made for other columns than the table has.
+CREATE FUNCTION rebeco.merge_is_behind(c rebeco.capture) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT 1 FROM rebeco.merge m
+                    WHERE m.capture_id = c.id AND c.form = 'row' AND NOT rebeco.merge_fits(c.relid::regclass, m.attnums, m.typids, m.names))
+$$;
+
+-- Which of these captures ([{id, columns, counters}]) do not merge as is said there, or not the columns there are.
+CREATE FUNCTION rebeco.merge_differs(wanted json) RETURNS SETOF int
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.id
+      FROM json_array_elements(wanted) w (doc)
+      JOIN rebeco.capture c ON c.id = (w.doc ->> 'id')::int
+      LEFT JOIN rebeco.merge m ON m.capture_id = c.id
+     CROSS JOIN LATERAL (SELECT (w.doc ->> 'columns')::boolean AS by_column,
+                                ARRAY(SELECT json_array_elements_text(w.doc -> 'counters')) AS counters) o
+     WHERE CASE WHEN o.by_column OR o.counters <> '{}'
+                THEN m.capture_id IS NULL OR m.by_column <> o.by_column OR c.form <> 'row' OR rebeco.merge_is_behind(c)
+                     OR rebeco.merge_trouble(c.relid, c.key_columns, o.counters) IS NOT NULL
+                     OR m.counters <> rebeco.merge_counters(c.relid, o.counters)
+                ELSE m.capture_id IS NOT NULL END
+$$;
+
+-- Makes a capture merge, or end with it. Nothing of its log is lost: what was logged before is about the row
+-- as a whole. A table with statement triggers gets row triggers: it is locked against everybody until the
+-- transaction ends, which is to have a short lock_timeout. Nothing else needs a lock on the table.
+CREATE FUNCTION rebeco.merge_set(capture_number int, by_column boolean, counters text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+DECLARE
+    c rebeco.capture;
+    trouble text;
+    is_new_form boolean;
+BEGIN
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_number FOR UPDATE;
+    trouble := rebeco.merge_trouble(c.relid, c.key_columns, counters);
+    IF trouble IS NOT NULL THEN
+        RAISE EXCEPTION 'conflict.counters cannot be for %: %', c.relid::regclass, trouble
+            USING ERRCODE = 'datatype_mismatch', HINT = 'Mend conflict.counters in the configuration, and start again.';
+    END IF;
+    IF NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = format('rebeco.log_%s_0', c.id)::regclass AND a.attname = 'cols') THEN
+        RAISE EXCEPTION 'the change log of % has no place for it', c.relid::regclass
+            USING ERRCODE = 'feature_not_supported', HINT = 'Only rows of a two-way sync are merged.';
+    END IF;
+    is_new_form := c.form = 'statement' AND (by_column OR counters <> '{}');
+    DELETE FROM rebeco.merge m WHERE m.capture_id = c.id;
+    IF by_column OR counters <> '{}' THEN
+        INSERT INTO rebeco.merge VALUES (c.id, by_column, rebeco.merge_counters(c.relid, counters), '{}', '{}', '{}');
+    END IF;
+    IF is_new_form THEN
+        PERFORM rebeco.capture_drop_triggers(c.id);
+        UPDATE rebeco.capture u SET form = 'row' WHERE u.id = c.id;
+    END IF;
+    PERFORM rebeco.capture_function(c.id, c.segment);
+    IF is_new_form THEN
+        PERFORM rebeco.capture_create_triggers(c.id, c.relid);
+        UPDATE rebeco.capture u SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE u.id = c.id;
+    END IF;
+END
+$$;
+
+-- What the round says of these keys, for merging. Their place in the list (i); whole: only the row as a whole can
+-- be told from the other end's; unsure: it was changed after the round in a way that the sums do not
+-- show; cols: the columns that were changed, and when last; adds: by how much the counters were moved in the round
+-- and by how much after it, and when last; texts: the columns as they are now. Empty where nothing is merged.
+-- Stable, so that log and row are seen in the caller's one snapshot.
+CREATE FUNCTION rebeco.merge_details(capture_number int, since txid_snapshot, until txid_snapshot, given json) RETURNS json
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
+AS $$
+DECLARE
+    m rebeco.merge;
+    c rebeco.capture;
+    t record;
+    names text;
+    texts text;
+    answer json;
+BEGIN
+    SELECT * INTO m FROM rebeco.merge WHERE capture_id = capture_number;
+    IF NOT FOUND THEN
+        RETURN '[]';
+    END IF;
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_number;
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_number);
+    SELECT string_agg(quote_literal(a.attname), ', ' ORDER BY a.attnum), string_agg(format('x.%I::text', a.attname), ', ' ORDER BY a.attnum)
+      INTO names, texts
+      FROM pg_attribute a
+     WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attnum <> ALL (c.key_attnums);
+    EXECUTE format($f$
+        WITH f AS MATERIALIZED %1$s,
+        l AS MATERIALIZED (
+            SELECT f.n, l.at, l.cols, l.added, l.adds, txid_visible_in_snapshot(l.xid, $4) AS is_in
+              FROM %2$s l JOIN f ON %3$s WHERE l.op IS NULL),
+        w AS (
+            SELECT l.n, bool_or(l.cols IS NULL) FILTER (WHERE l.is_in) AS whole,
+                   coalesce(bool_or(l.cols IS NULL OR l.cols && %7$L::smallint[]) FILTER (WHERE NOT l.is_in), false) AS unsure
+              FROM l GROUP BY l.n),
+        s AS (
+            SELECT u.n, json_object_agg(a.attname, u.at) AS doc
+              FROM (SELECT l.n, k.attnum, max(l.at) AS at FROM l, unnest(l.cols) k (attnum) WHERE l.is_in GROUP BY 1, 2) u
+              JOIN pg_attribute a ON a.attrelid = %8$s AND a.attnum = u.attnum AND NOT a.attisdropped
+             GROUP BY u.n),
+        p AS (
+            SELECT u.n, json_object_agg(a.attname, json_build_array(u.delta::text, u.after::text, u.at)) AS doc
+              FROM (SELECT l.n, k.attnum, coalesce(sum(k.delta) FILTER (WHERE l.is_in), 0) AS delta,
+                           coalesce(sum(k.delta) FILTER (WHERE NOT l.is_in), 0) AS after,
+                           max(l.at) FILTER (WHERE l.is_in) AS at
+                      FROM l, unnest(l.added, l.adds) k (attnum, delta) WHERE l.cols IS NOT NULL AND k.delta <> 0 GROUP BY 1, 2) u
+              JOIN pg_attribute a ON a.attrelid = %8$s AND a.attnum = u.attnum AND NOT a.attisdropped
+             GROUP BY u.n)
+        SELECT json_agg(json_build_object('i', f.n, 'whole', coalesce(w.whole, true) OR r.texts IS NULL, 'unsure', coalesce(w.unsure, false),
+                        'cols', coalesce(s.doc, '{}'), 'adds', coalesce(p.doc, '{}'), 'texts', r.texts))
+          FROM f LEFT JOIN w ON w.n = f.n LEFT JOIN s ON s.n = f.n LEFT JOIN p ON p.n = f.n
+          LEFT JOIN LATERAL (SELECT json_object(ARRAY[%4$s]::text[], ARRAY[%5$s]::text[]) AS texts FROM %6$s x WHERE %9$s LIMIT 1) r ON true
+        $f$, t.given, t.log, t.log_match, names, texts, t.relation, m.counters, c.relid, t.row_match)
+       INTO answer USING since, NULL::txid_snapshot, given, until;
+    RETURN coalesce(answer, '[]');
+END
+$$;
+
+-- The columns of a row of which something is to be done, from what rebeco.merge_details() says at both ends.
+--   is_sum      a counter that both have the same idea of: source_add and target_add are its differences
+--               (NULL: none there), `sum` what it becomes, source_was and target_was what it was in the round
+--   is_clash    both ends have changed it: the policy decides
+--   by_source, by_target   else: who has
+CREATE FUNCTION rebeco.merge_columns(by_column boolean, source json, target json)
+    RETURNS TABLE (name text, source_text text, target_text text, by_source boolean, by_target boolean, source_at timestamptz,
+                   target_at timestamptz, is_sum boolean, source_add numeric, target_add numeric, source_was text, target_was text,
+                   sum text, is_clash boolean)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH c AS (
+        SELECT k.key AS name, k.value AS s, target -> 'texts' ->> k.key AS t,
+               (source -> 'cols' ->> k.key)::timestamptz AS s_at, (target -> 'cols' ->> k.key)::timestamptz AS t_at,
+               (source -> 'adds' -> k.key ->> 2)::timestamptz AS s_add_at, (target -> 'adds' -> k.key ->> 2)::timestamptz AS t_add_at,
+               coalesce((source -> 'adds' -> k.key ->> 0)::numeric, 0) AS s_add, coalesce((target -> 'adds' -> k.key ->> 0)::numeric, 0) AS t_add,
+               coalesce((source -> 'adds' -> k.key ->> 1)::numeric, 0) AS s_after, coalesce((target -> 'adds' -> k.key ->> 1)::numeric, 0) AS t_after
+          FROM json_each_text(source -> 'texts') k
+         WHERE (target -> 'texts')::jsonb ? k.key
+    ), d AS (
+        SELECT *, CASE WHEN (s_add_at IS NULL AND t_add_at IS NULL) OR s_at IS NOT NULL OR t_at IS NOT NULL THEN false
+                       ELSE coalesce(s::numeric - s_after - s_add = t::numeric - t_after - t_add, false) END AS adds_up,
+               s_at IS NOT NULL OR s_add_at IS NOT NULL AS by_s, t_at IS NOT NULL OR t_add_at IS NOT NULL AS by_t
+          FROM c
+    ), e AS (
+        SELECT *, bool_or(by_s AND NOT adds_up) OVER () AND bool_or(by_t AND NOT adds_up) OVER () AS is_both FROM d
+    )
+    SELECT name, s, t, by_s, by_t, greatest(s_at, s_add_at), greatest(t_at, t_add_at), adds_up,
+           CASE WHEN s_add_at IS NOT NULL THEN s_add END, CASE WHEN t_add_at IS NOT NULL THEN t_add END,
+           CASE WHEN adds_up THEN v.s_was END, CASE WHEN adds_up THEN v.t_was END,
+           CASE WHEN NOT adds_up THEN NULL WHEN t_add_at IS NULL THEN v.s_was WHEN s_add_at IS NULL THEN v.t_was
+                ELSE (v.s_was::numeric + t_add)::text END,
+           NOT adds_up AND s IS DISTINCT FROM t AND CASE WHEN by_column THEN by_s AND by_t ELSE is_both AND (by_s OR by_t) END
+      FROM e
+     CROSS JOIN LATERAL (SELECT CASE WHEN s_after = 0 THEN s ELSE (s::numeric - s_after)::text END AS s_was,
+                                CASE WHEN t_after = 0 THEN t ELSE (t::numeric - t_after)::text END AS t_was) v
+$$;
+
+-- What becomes of a row that both ends have updated. `winner` is the policy's answer for the columns that
+-- clash; asked without one (NULL), only what it must know is of meaning:
+--   is_clash    there is something to be decided; the times are those of its last changes
+-- With it, what each end is to do: {"set": {column: text}, "add": {column: [what it was, sum, difference]}},
+-- NULL: nothing.
+CREATE FUNCTION rebeco.merge_row(by_column boolean, source json, target json, winner text,
+        OUT is_clash boolean, OUT source_at timestamptz, OUT target_at timestamptz, OUT to_source jsonb, OUT to_target jsonb)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(bool_or(m.is_clash), false), max(m.source_at) FILTER (WHERE m.is_clash), max(m.target_at) FILTER (WHERE m.is_clash),
+           nullif(jsonb_build_object(
+               'set', coalesce(jsonb_object_agg(m.name, m.target_text) FILTER (WHERE m.to_source), '{}'),
+               'add', coalesce(jsonb_object_agg(m.name, jsonb_build_array(m.source_was, m.sum, m.target_add::text)) FILTER (WHERE m.is_sum AND m.target_add IS NOT NULL), '{}')),
+               '{"set": {}, "add": {}}'),
+           nullif(jsonb_build_object(
+               'set', coalesce(jsonb_object_agg(m.name, m.source_text) FILTER (WHERE m.to_target), '{}'),
+               'add', coalesce(jsonb_object_agg(m.name, jsonb_build_array(m.target_was, m.sum, m.source_add::text)) FILTER (WHERE m.is_sum AND m.source_add IS NOT NULL), '{}')),
+               '{"set": {}, "add": {}}')
+      FROM (SELECT c.*, NOT c.is_sum AND c.source_text IS DISTINCT FROM c.target_text
+                        AND CASE WHEN c.is_clash THEN winner IS NOT DISTINCT FROM 'target' ELSE c.by_target END AS to_source,
+                   NOT c.is_sum AND c.source_text IS DISTINCT FROM c.target_text
+                        AND CASE WHEN c.is_clash THEN winner IS NOT DISTINCT FROM 'source' ELSE c.by_source END AS to_target
+              FROM rebeco.merge_columns(by_column, source, target) c) m
+$$;
+
+-- The two versions of such a row between which the policy decides: as they are at both ends, but for the columns
+-- that do not clash, which are as they become. So they differ in those that do.
+CREATE FUNCTION rebeco.merge_versions(by_column boolean, source json, target json, INOUT source_row json, INOUT target_row json)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT (source_row::jsonb || coalesce(jsonb_object_agg(m.name, target_row::jsonb -> m.name) FILTER (WHERE m.by_target AND NOT m.by_source AND NOT m.is_sum), '{}') || s.doc)::json,
+           (target_row::jsonb || coalesce(jsonb_object_agg(m.name, source_row::jsonb -> m.name) FILTER (WHERE m.by_source AND NOT m.by_target AND NOT m.is_sum), '{}') || s.doc)::json
+      FROM rebeco.merge_columns(by_column, source, target) m
+     CROSS JOIN (SELECT coalesce(jsonb_object_agg(c.name, c.sum::numeric), '{}') AS doc
+                   FROM rebeco.merge_columns(by_column, source, target) c WHERE c.is_sum) s
+     WHERE NOT m.is_clash
+     GROUP BY s.doc
+    UNION ALL
+    SELECT source_row, target_row WHERE NOT EXISTS (SELECT 1 FROM rebeco.merge_columns(by_column, source, target) m WHERE NOT m.is_clash)
+$$;
+
+-- Writes merged rows here: `given` are keys, each with what rebeco.merge_row() says at its end. A counter gets the
+-- sum that the round knows, so that it looks the same at both ends; where it was moved since, the difference is
+-- added. `anew` removes the rows and puts them in again, for tables whose rows trade unique values.
+-- Gives the number of rows.
+CREATE FUNCTION rebeco.merge_write(capture_number int, given json, anew boolean) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+AS $$
+DECLARE
+    c rebeco.capture;
+    t record;
+    merged text;
+    columns text;
+    inputs text;
+    changes text;
+    written bigint;
+    gone text[];
+BEGIN
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_number;
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_number);
+    merged := format('(SELECT f.*, (e.v -> %s)::jsonb AS doc FROM %s f JOIN json_array_elements($3) WITH ORDINALITY e (v, n) ON e.n = f.n)',
+                     cardinality(c.key_columns), t.given);
+    SELECT string_agg(quote_ident(v.attname), ', ' ORDER BY v.attnum), string_agg(v.value, ', ' ORDER BY v.attnum),
+           string_agg(format('%I = %s', v.attname, v.value), ', ' ORDER BY v.attnum) FILTER (WHERE NOT v.is_fixed)
+      INTO columns, inputs, changes
+      FROM (SELECT a.attnum, a.attname, k.is_fixed,
+                   CASE WHEN k.is_fixed THEN format('x.%I', a.attname)
+                        ELSE format('CASE WHEN f.doc -> ''set'' ? %1$L THEN (f.doc -> ''set'' ->> %1$L)::%2$s%3$s ELSE x.%4$I END',
+                                    a.attname, k.type,
+                                    CASE WHEN rebeco.merge_is_countable(a.atttypid)
+                                         THEN format(' WHEN f.doc -> ''add'' ? %1$L THEN CASE WHEN x.%2$I::text = f.doc -> ''add'' -> %1$L ->> 0 THEN (f.doc -> ''add'' -> %1$L ->> 1)::%3$s '
+                                                     'ELSE (x.%2$I::numeric + (f.doc -> ''add'' -> %1$L ->> 2)::numeric)::%3$s END', a.attname, a.attname, k.type) END,
+                                    a.attname) END AS value
+              FROM pg_attribute a
+             CROSS JOIN LATERAL (SELECT a.attnum = ANY (c.key_attnums) OR a.attidentity = 'a' AS is_fixed, format_type(a.atttypid, a.atttypmod) AS type) k
+             WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') v;
+    IF NOT anew THEN
+        EXECUTE format('UPDATE %s x SET %s FROM %s f WHERE %s', t.relation, changes, merged, t.row_match)
+          USING NULL::txid_snapshot, NULL::txid_snapshot, given;
+        GET DIAGNOSTICS written = ROW_COUNT;
+        RETURN written;
+    END IF;
+    EXECUTE format('WITH gone AS (DELETE FROM %s x USING %s f WHERE %s RETURNING f.n, x::text AS row) SELECT array_agg(row ORDER BY n) FROM gone',
+                   t.relation, t.given, t.row_match)
+       INTO gone USING NULL::txid_snapshot, NULL::txid_snapshot, given;
+    EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE '
+                   'SELECT %3$s FROM (SELECT (g::%1$s).* FROM unnest($4) g) x JOIN %4$s f ON %5$s',
+                   c.relid::regclass, columns, inputs, merged, t.row_match)
+      USING NULL::txid_snapshot, NULL::txid_snapshot, given, gone;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    RETURN written;
+END
+$$;
+
+-- The condition under which a row of the log, l, that came after a round is none of its business: the rows that
+-- the round merges here ($3, as rebeco.merge_write() gets them) were changed in other columns than it writes, or
+-- added to where it adds. Where columns are not merged one by one, they are one block.
+CREATE FUNCTION rebeco.merge_is_beside(capture_number int, given text, log_match text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format($f$EXISTS (
+            SELECT 1 FROM %1$s f JOIN json_array_elements($3) WITH ORDINALITY e (v, n) ON e.n = f.n
+             WHERE %2$s AND l.cols IS NOT NULL AND (%5$L OR l.cols = '{}' OR (e.v -> %4$s -> 'set')::jsonb = '{}')
+               AND NOT EXISTS (SELECT 1 FROM unnest(l.cols) u (attnum) JOIN pg_attribute a ON a.attrelid = %3$s AND a.attnum = u.attnum
+                                WHERE (e.v -> %4$s -> 'set')::jsonb ? a.attname OR (e.v -> %4$s -> 'add')::jsonb ? a.attname)
+               AND NOT EXISTS (SELECT 1 FROM unnest(l.added, l.adds) u (attnum, delta) JOIN pg_attribute a ON a.attrelid = %3$s AND a.attnum = u.attnum
+                                WHERE u.delta <> 0 AND (e.v -> %4$s -> 'set')::jsonb ? a.attname))$f$,
+                  given, log_match, c.relid, cardinality(c.key_columns), m.by_column)
+      FROM rebeco.capture c JOIN rebeco.merge m ON m.capture_id = c.id WHERE c.id = capture_number
+$$;
