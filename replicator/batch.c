@@ -26,6 +26,7 @@
 #include "batch_quiet.h"
 #include "batch_read.h"
 #include "batch_record.h"
+#include "batch_decide.h"
 #include "batch_two_way.h"
 #include "lead.h"
 #include "log.h"

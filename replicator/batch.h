@@ -26,24 +26,25 @@ struct batch_table {
     int64_t other_changes;
     bool other_truncated;
     const char *other_since;
-    const char *own_keys;  /* that were changed at the source */
-    const char *keys;      /* of these, those that were changed at the target too */
-    const char *details;   /* about them, from the source */
-    const char *verdict;   /* what was decided */
-    const char *left_out;  /* keys that are not read: they lose */
-    const char *keep;      /* the same, as the target writes them: a truncation leaves them */
-    const char *survivors; /* keys that came to the source after it was truncated */
-    const char *records;   /* for rebeco.conflict, NULL: none */
-    int64_t conflicts;     /* of these, as long as neither direction has committed them */
-    const char *merged;    /* rows of which both changes are kept: batch_merge.h; NULL: none */
-    const char *late_keys; /* changed at the target after the round's snapshot */
-    bool late_lost;        /* and a row was removed by a foreign key that came after it */
-    const char *again;     /* keys to be logged at the source once more, NULL: none */
-    bool is_placed;        /* in the order */
-    bool is_parent;        /* foreign keys that cannot be switched off point to it */
-    bool is_whole;         /* and from its own rows */
-    bool is_early;         /* its removals come before its writes (batch_order.c) */
-    bool is_ruled;         /* foreign keys change its rows with others */
+    const char *own_keys;     /* that were changed at the source */
+    const char *keys;         /* of these, those that were changed at the target too */
+    const char *details;      /* about them, from the source */
+    const char *verdict;      /* what was decided */
+    const char *left_out;     /* keys that are not read: they lose */
+    const char *keep;         /* the same, as the target writes them: a truncation leaves them */
+    const char *survivors;    /* keys that came to the source after it was truncated */
+    const char *records;      /* for rebeco.conflict, NULL: none */
+    int64_t conflicts;        /* of these, as long as neither direction has committed them */
+    const char *merged;       /* rows of which both changes are kept: batch_merge.h; NULL: none */
+    const char *merged_pairs; /* of the forward direction: these rows' keys at both ends */
+    const char *late_keys;    /* changed at the target after the round's snapshot */
+    bool late_lost;           /* and a row was removed by a foreign key that came after it */
+    const char *again;        /* keys to be logged at the source once more, NULL: none */
+    bool is_placed;           /* in the order */
+    bool is_parent;           /* foreign keys that cannot be switched off point to it */
+    bool is_whole;            /* and from its own rows */
+    bool is_early;            /* its removals come before its writes (batch_order.c) */
+    bool is_ruled;            /* foreign keys change its rows with others */
 };
 
 /* What a statement sent to the source was for. */

@@ -31,6 +31,20 @@
  * through with the round, the next one knows it from either. A row that waits is not refused for
  * ever, since the removal that it waits for is never held up by it.
  *
+ * Rows of which both changes are kept (batch_merge.h) go both ways, though they are left out of the
+ * reading. What such a row refers to afterwards comes from one of its ends: its foreign key's
+ * columns are set here, or stay. A foreign key of several columns is one block that comes from one
+ * end, so what is referred to is always known at that end, and is asked there. Where they are set
+ * here, what the row referred to before is no matter of it: it is no orphan by that. Where they
+ * stay, it is one, if the parent is gone there, also when `skip` leaves them different: the
+ * removal comes here, and meets it. A parent that is kept is there again before the merged row is
+ * written. If the parent goes, only the way there waits: here the other end's changes and sums are
+ * written, and the foreign key acts. What this end has changed of it must stay a matter of columns
+ * and differences: its part of the log is moved behind the round, in one transaction, with all
+ * that it says. So S - s = T - t stays true whichever of the ends gets through: before our
+ * position moves s is in what was moved, and after it, too. A copy would be counted twice
+ * when the position does not move, a key alone would give up the difference.
+ *
  * Where the direction is closed in which the removal would come, nothing can wait for it: it is
  * refused then, whatever the foreign key says.
  *
@@ -42,16 +56,12 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "batch_merge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
 #include "direction.h"
 
 /* ------------------------------------------------------------------ small things */
-
-static struct batch_job *back_of(const struct batch_job *b)
-{
-    return b->sync->other->batch;
-}
 
 /* Takes the tree over. */
 static const char *text_of(struct arena *a, json_t *tree)
@@ -205,7 +215,7 @@ static json_t *gone_of(const json_t *gone, int n)
 static const char *left_out_at(const struct batch_job *b, const struct batch_table *t,
                                enum job_side side)
 {
-    const struct batch_table *there = batch_find_other(back_of(b), t->table);
+    const struct batch_table *there = batch_find_other(batch_other(b), t->table);
 
     if (side == JOB_SOURCE)
         return t->left_out;
@@ -234,6 +244,7 @@ static bool ask_orphans(struct batch_job *b, enum job_side side, const char *gon
         one = describe(b, i, side);
         json_object_set_new(one, "changed", json_boolean(changes_at(t, side) > 0));
         json_object_set_new(one, "lost", list_of(left_out_at(b, t, side)));
+        json_object_set_new(one, "merged", batch_merge_pairs(t, side));
         if (what)
             json_object_set(one, "gone", what);
         json_array_append_new(tables, one);
@@ -372,6 +383,7 @@ struct part {
     struct batch_table *out;
     struct batch_table *in;
     bool is_source;
+    json_t *pairs; /* rows of it that are merged, as batch_merge_pairs() says them */
     json_t *kept;  /* rows of it that the other end gets back */
     json_t *waits; /* rows of it that the other end does not get yet */
 };
@@ -407,8 +419,8 @@ static const char *changed_list(struct arena *a, const char *text, const json_t 
     return text_of(a, list);
 }
 
-/* What is to be logged at one end: {k, at, new}. */
-static void add_again(struct arena *a, struct batch_table *t, const json_t *rows)
+/* What is to be logged at one end: {k, at, new, waits}. */
+static void add_again(struct arena *a, struct batch_table *t, const json_t *rows, bool waits)
 {
     json_t *list = list_of(t->again);
     size_t i;
@@ -417,8 +429,9 @@ static void add_again(struct arena *a, struct batch_table *t, const json_t *rows
     if (json_array_size(rows) > 0) {
         json_array_foreach(rows, i, row)
         {
-            json_t *one = json_pack("{s:O, s:O?, s:O?}", "k", json_object_get(row, "k"), "at",
-                                    json_object_get(row, "at"), "new", json_object_get(row, "new"));
+            json_t *one = json_pack("{s:O, s:O?, s:O?, s:b}", "k", json_object_get(row, "k"), "at",
+                                    json_object_get(row, "at"), "new", json_object_get(row, "new"),
+                                    "waits", waits);
 
             json_array_append_new(list, one);
         }
@@ -486,9 +499,10 @@ static void settle(struct part *p)
     p->out->left_out = changed_list(out, p->out->left_out, p->waits, p->kept);
     p->in->left_out = changed_list(in, p->in->left_out, p->kept, NULL);
     p->in->keep = changed_list(in, p->in->keep, p->kept, NULL);
-    add_again(out, p->out, p->kept);
-    add_again(out, p->out, p->waits);
-    add_again(in, p->in, p->kept);
+    batch_merge_wait(out, p->out, p->pairs, p->waits);
+    add_again(out, p->out, p->kept, false);
+    add_again(out, p->out, p->waits, true);
+    add_again(in, p->in, p->kept, false);
     record_all(p);
 }
 
@@ -510,7 +524,7 @@ static json_t *rows_of(const json_t *rows, int n)
 static void take_orphans(struct batch_job *b, enum job_side side)
 {
     json_t *found = b->orphans[side] ? json_loads(b->orphans[side], 0, NULL) : NULL;
-    struct batch_job *back = back_of(b);
+    struct batch_job *back = batch_other(b);
 
     for (int i = 0; found && i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
@@ -521,11 +535,13 @@ static void take_orphans(struct batch_job *b, enum job_side side)
                          .out = is_source ? t : o,
                          .in = is_source ? o : t,
                          .is_source = is_source,
+                         .pairs = batch_merge_pairs(t, side),
                          .kept = rows_of(json_object_get(found, "kept"), i),
                          .waits = rows_of(json_object_get(found, "waits"), i)};
 
         if (o && json_array_size(p.kept) + json_array_size(p.waits) > 0)
             settle(&p);
+        json_decref(p.pairs);
         json_decref(p.kept);
         json_decref(p.waits);
     }
@@ -549,7 +565,7 @@ void batch_send_again(struct batch_job *b)
         if (t->again == NULL)
             continue;
         params_clear(&b->job.params);
-        params_int(&b->job.params, t->table->id);
+        batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
         params_text(&b->job.params, t->again);
         batch_ask_text(b, &sql_two_way_again, t, &t->again);
     }

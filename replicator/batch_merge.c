@@ -8,8 +8,10 @@
  * way, by the times of their own last changes; the other columns are kept from both ends. So what
  * an application writes together (street and town) stays together. With `skip` each end keeps its
  * own of these columns; `abort` pauses the table. Changes that do not clash lose nothing, and are
- * not recorded. With counters and without merge the other columns are one block: it clashes where
- * both ends have changed anything in it.
+ * not recorded. Columns of one constraint of several (a foreign key, CHECK, UNIQUE, EXCLUDE) are
+ * one block: it clashes where both ends have changed anything in it that is different now, and
+ * comes from one end, which has checked it. With counters and without merge all other columns are
+ * one block. What foreign keys do to rows that are merged: batch_foreign_key.c.
  *
  * Columns. The log says of each update which columns it has changed. The promise of two_way.c holds
  * for each column by itself: when neither log has a change of it that is not in A or in a, it is
@@ -56,8 +58,7 @@
  * not taken. */
 #include "batch_merge.h"
 
-#include <stdlib.h>
-
+#include "batch_two_way.h"
 #include "config_rules.h"
 
 /* What was found before, in an earlier slice, with what this verdict adds; NULL for nothing. */
@@ -66,15 +67,10 @@ static const char *rows_of(struct arena *a, const char *before, const json_t *ve
 {
     json_t *rows = before ? json_loads(before, 0, NULL) : json_array();
     const char *kept;
-    char *text;
 
     json_array_extend(rows, json_object_get(verdict, name));
-    text = json_array_size(rows) > 0 ? json_dumps(rows, JSON_COMPACT) : NULL;
+    kept = json_array_size(rows) > 0 ? batch_text_of(a, rows) : NULL;
     json_decref(rows);
-    if (text == NULL)
-        return NULL;
-    kept = arena_strdup(a, text);
-    free(text);
     return kept;
 }
 
@@ -83,6 +79,75 @@ void batch_merge_take(struct batch_job *b, struct batch_table *t, struct batch_j
 {
     t->merged = rows_of(b->arena, t->merged, verdict, "merge");
     there->merged = rows_of(o->arena, there->merged, verdict, "back_merge");
+    t->merged_pairs = rows_of(b->arena, t->merged_pairs, verdict, "pairs");
+}
+
+json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side)
+{
+    bool is_source = side == JOB_SOURCE;
+    json_t *all = t->merged_pairs ? json_loads(t->merged_pairs, 0, NULL) : NULL;
+    json_t *list = json_array();
+    size_t i;
+    json_t *pair;
+
+    json_array_foreach(all, i, pair)
+    {
+        json_array_append_new(
+            list, json_pack("{s:O, s:O, s:O}", "k",
+                            json_object_get(pair, is_source ? "source" : "target"), "set",
+                            json_object_get(pair, is_source ? "source_set" : "target_set"), "other",
+                            json_object_get(pair, is_source ? "target" : "source")));
+    }
+    json_decref(all);
+    return list;
+}
+
+/* The other end's name for a merged row; NULL: it is none. */
+static const json_t *other_key(const json_t *pairs, const json_t *key)
+{
+    size_t i;
+    json_t *pair;
+
+    json_array_foreach(pairs, i, pair)
+    {
+        if (json_equal(json_object_get(pair, "k"), key))
+            return json_object_get(pair, "other");
+    }
+    return NULL;
+}
+
+/* A row as it is written has its key first, then what is to be done. */
+static bool is_of(const json_t *row, const json_t *key)
+{
+    size_t i;
+    json_t *part;
+
+    json_array_foreach(key, i, part)
+    {
+        if (!json_equal(part, json_array_get(row, i)))
+            return false;
+    }
+    return true;
+}
+
+void batch_merge_wait(struct arena *a, struct batch_table *t, const json_t *pairs,
+                      const json_t *rows)
+{
+    json_t *merged = t->merged ? json_loads(t->merged, 0, NULL) : NULL;
+    size_t n;
+    json_t *row;
+
+    json_array_foreach(rows, n, row)
+    {
+        const json_t *key = other_key(pairs, json_object_get(row, "k"));
+
+        for (size_t i = json_array_size(merged); key && i-- > 0;)
+            if (is_of(json_array_get(merged, i), key))
+                json_array_remove(merged, i);
+    }
+    if (merged)
+        t->merged = json_array_size(merged) > 0 ? batch_text_of(a, merged) : NULL;
+    json_decref(merged);
 }
 
 /* Where rows trade unique values, those of the batch are removed first: merged ones are removed

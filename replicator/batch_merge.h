@@ -11,6 +11,13 @@
 /* Takes the rows that are merged at each end from a verdict, into both directions' tables. */
 void batch_merge_take(struct batch_job *b, struct batch_table *t, struct batch_job *o,
                       struct batch_table *there, const json_t *verdict);
+/* The merged rows of a table of the forward direction as [{k, set, other}]: the key at this end,
+ * the columns that are set here, the key at the other one. A new list. */
+json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side);
+/* These rows {k} of one end, of those `pairs`, are not written at the other one in this round. The
+ * rest stays in `t`, whose way goes there. */
+void batch_merge_wait(struct arena *a, struct batch_table *t, const json_t *pairs,
+                      const json_t *rows);
 /* The reading of a table in that mode has ended: sends the rows that are merged in it. */
 void batch_merge_send(struct batch_job *b, const struct batch_table *t, enum apply_mode mode);
 /* All of them by their captures at the target, as JSON for sql/two_way_late.sql; in the arena. */

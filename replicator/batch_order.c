@@ -34,6 +34,7 @@
 
 #include "batch_foreign_key.h"
 #include "batch_read.h"
+#include "batch_decide.h"
 #include "batch_two_way.h"
 #include "sqlstate.h"
 

@@ -1,5 +1,5 @@
 /* The steps of a batch that it has only in a two-way sync: where the two directions wait for each
- * other, how conflicts are found and decided, and the look at what came in between. */
+ * other, and the look at what came in between. */
 #ifndef BATCH_TWO_WAY_H
 #define BATCH_TWO_WAY_H
 
@@ -16,20 +16,13 @@ enum job_next batch_enter_share(struct job *j);
 enum job_next batch_enter_compare(struct job *j);
 /* Which rows a truncation of the source does not concern. */
 enum job_next batch_enter_survivors(struct job *j);
-/* Which keys were changed at both ends: asked in turns, the smaller side first. */
-/* Many keys are asked about in slices, from here to `agree`. */
-enum job_next batch_enter_own_keys(struct job *j);
-enum job_next batch_enter_other_keys(struct job *j);
-enum job_next batch_enter_details(struct job *j);
-enum job_next batch_enter_decide(struct job *j);
-/* Frees what was asked about a slice. */
-void batch_end_slice(struct batch_job *b);
-/* The forward direction tells the other one. */
-enum job_next batch_enter_agree(struct job *j);
+/* Both know what is decided. */
 enum job_next batch_enter_decided(struct job *j);
 /* Where the direction is closed, this half of the round is not made. */
 enum job_next batch_enter_open(struct job *j);
 enum job_next batch_enter_held(struct job *j);
+/* The other direction's batches; only where there is one. */
+struct batch_job *batch_other(const struct batch_job *b);
 /* The same table in the other direction's group, NULL for none; and from where one is read. */
 struct batch_table *batch_find_other(const struct batch_job *o, struct table *t);
 const char *batch_since(const struct batch_job *b, const struct batch_table *t);
@@ -43,10 +36,6 @@ bool batch_has_any(const char *list);
  */
 void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql,
                      const char **answer);
-/* Writes down what was decided, in the transaction that applies it. */
-void batch_send_conflicts(struct batch_job *b);
-/* It is committed: the conflicts decided in it count. */
-void batch_count_conflicts(struct batch_job *b);
 /* After the last write: has the application changed any of these keys meanwhile? */
 enum job_next batch_enter_late(struct job *j);
 enum job_next batch_enter_late_keys(struct job *j);

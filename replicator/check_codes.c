@@ -219,10 +219,8 @@ const struct check_code check_codes[] = {
      "Mend the list. It must hold the key, and only columns that are there."},
     {"counter-column", CHECK_BLOCKER,
      "conflict.counters names columns to which nothing can be added: they are not there, or part "
-     "of "
-     "the key, or generated, or of another type than smallint, integer, bigint and numeric (sums "
-     "of "
-     "floating-point numbers are not exact).",
+     "of the key or of a foreign key, or generated, or of another type than smallint, integer, "
+     "bigint and numeric (sums of floating-point numbers are not exact).",
      "Mend the list, or make the column numeric."},
     {"filter-refused", CHECK_BLOCKER,
      "The source cannot evaluate a condition of tables.where. Those after it were not tried.",

@@ -159,8 +159,8 @@ $$;
 -- back_read, back_keep: those not sent to the source, as the target and as the source write them;
 -- records for rebeco.conflicts_add, rows as text, so that the daemon leaves their numbers alone; abort: how many
 -- are not to be decided; merge, back_merge: keys of rows of which both changes are kept, with what is written at
--- the target and at the source; they are not sent else; again: a row that is merged has gone or come meanwhile,
--- so that the round must be made again.
+-- the target and at the source; they are not sent else; pairs: the merged rows' keys at both ends and which columns
+-- are set there; again: a row that is merged has gone or come meanwhile, so that the round must be made again.
 CREATE FUNCTION rebeco.two_way_decide(capture_id int, since txid_snapshot, until txid_snapshot, source json,
         policy text, target_is_ahead interval) RETURNS json
     LANGUAGE plpgsql
@@ -177,7 +177,9 @@ DECLARE
     kept_at_source json[] := '{}';
     records json[] := '{}';
     aborted int := 0;
-    by_column boolean;
+    merges boolean;
+    blocks jsonb;
+    pairs json[] := '{}';
     is_merged boolean;
     is_unsure boolean := false;
     is_clash boolean := false;
@@ -185,10 +187,10 @@ DECLARE
     clash_target_at timestamptz;
     merged_at_source jsonb;
     merged_at_target jsonb;
-    merges json[] := '{}';
-    back_merges json[] := '{}';
+    to_merge json[] := '{}';
+    back_to_merge json[] := '{}';
 BEGIN
-    SELECT m.by_column INTO by_column FROM rebeco.merge m WHERE m.capture_id = two_way_decide.capture_id;
+    SELECT true, rebeco.merge_blocks(m.capture_id) INTO merges, blocks FROM rebeco.merge m WHERE m.capture_id = two_way_decide.capture_id;
     SELECT format('%I.%I', n.nspname, r.relname) INTO STRICT table_name
       FROM rebeco.capture c JOIN pg_class r ON r.oid = c.relid JOIN pg_namespace n ON n.oid = r.relnamespace
      WHERE c.id = capture_id;
@@ -207,12 +209,12 @@ BEGIN
                    (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)))) t (doc)
             ON (t.doc ->> 'i')::bigint = s.n
     LOOP
-        is_merged := by_column IS NOT NULL AND pair.is_merged;
+        is_merged := merges IS NOT NULL AND pair.is_merged;
         CONTINUE WHEN NOT is_merged AND pair.source_row::text IS NOT DISTINCT FROM pair.target_row::text;
         IF is_merged THEN
             is_unsure := is_unsure OR (pair.source_merge ->> 'unsure')::boolean OR (pair.target_merge ->> 'unsure')::boolean;
             SELECT r.* INTO is_clash, clash_source_at, clash_target_at, merged_at_source, merged_at_target
-              FROM rebeco.merge_row(by_column, pair.source_merge, pair.target_merge, NULL) r;
+              FROM rebeco.merge_row(blocks, pair.source_merge, pair.target_merge, NULL) r;
             pair.source_at := coalesce(clash_source_at, pair.source_at);
             pair.target_at := coalesce(clash_target_at, pair.target_at);
         END IF;
@@ -233,15 +235,19 @@ BEGIN
         END IF;
         IF is_merged AND winner IS NOT NULL THEN
             SELECT r.to_source, r.to_target INTO merged_at_source, merged_at_target
-              FROM rebeco.merge_row(by_column, pair.source_merge, pair.target_merge, winner) r;
+              FROM rebeco.merge_row(blocks, pair.source_merge, pair.target_merge, winner) r;
             SELECT v.source_row, v.target_row INTO pair.source_row, pair.target_row
-              FROM rebeco.merge_versions(by_column, pair.source_merge, pair.target_merge, pair.source_row, pair.target_row) v;
+              FROM rebeco.merge_versions(blocks, pair.source_merge, pair.target_merge, pair.source_row, pair.target_row) v;
         END IF;
         IF is_merged AND merged_at_target IS NOT NULL THEN
-            merges := merges || (pair.target_key::jsonb || jsonb_build_array(merged_at_target))::json;
+            to_merge := to_merge || (pair.target_key::jsonb || jsonb_build_array(merged_at_target))::json;
         END IF;
         IF is_merged AND merged_at_source IS NOT NULL THEN
-            back_merges := back_merges || (pair.source_key::jsonb || jsonb_build_array(merged_at_source))::json;
+            back_to_merge := back_to_merge || (pair.source_key::jsonb || jsonb_build_array(merged_at_source))::json;
+        END IF;
+        IF is_merged THEN
+            pairs := pairs || json_build_object('source', pair.source_key, 'target', pair.target_key,
+                'source_set', ARRAY(SELECT jsonb_object_keys(merged_at_source -> 'set')), 'target_set', ARRAY(SELECT jsonb_object_keys(merged_at_target -> 'set')));
         END IF;
         IF is_merged OR winner <> 'source' THEN
             to_target := to_target || pair.source_key;
@@ -257,7 +263,7 @@ BEGIN
     END LOOP;
     RETURN json_build_object('read', to_json(to_target), 'keep', to_json(kept_at_target), 'back_read', to_json(to_source),
                              'back_keep', to_json(kept_at_source), 'records', to_json(records), 'abort', aborted,
-                             'merge', to_json(merges), 'back_merge', to_json(back_merges), 'again', is_unsure);
+                             'merge', to_json(to_merge), 'back_merge', to_json(back_to_merge), 'pairs', to_json(pairs), 'again', is_unsure);
 END
 $$;
 

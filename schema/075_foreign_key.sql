@@ -78,7 +78,19 @@ AS $$
      WHERE k.oid = foreign_key
 $$;
 
--- The rows here of table c that refer to rows of table p (both {n, id, since, lost}): those in the log of this round that are
+-- The keys that are left out on the way there, but for merged rows that go on to refer by these columns to what they refer to here.
+CREATE FUNCTION rebeco.two_way_lost(t json, names text[]) RETURNS json
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN json_array_length(t -> 'merged') > 0 THEN
+               (SELECT coalesce(json_agg(l.v), '[]') FROM json_array_elements(t -> 'lost') l (v)
+                 WHERE NOT EXISTS (SELECT 1 FROM json_array_elements(t -> 'merged') m (v)
+                                    WHERE (m.v -> 'k')::jsonb = l.v::jsonb AND NOT (m.v -> 'set')::jsonb ?| names))
+                ELSE t -> 'lost' END
+$$;
+
+-- The rows here of table c that refer to rows of table p (both {n, id, since, lost, merged}): those in the log of this round that are
 -- not left out, or those with own_keys. What they refer to are the rows with parent_keys, or, where is_cut, all but those.
 CREATE FUNCTION rebeco.two_way_references(c json, p json, until txid_snapshot, own_keys json, parent_keys json, is_cut boolean)
     RETURNS SETOF rebeco.two_way_edge
@@ -95,6 +107,7 @@ BEGIN
     FOR f IN
         SELECT k.confdeltype AS action,
                rebeco.two_way_match(k.oid) AS match,
+               ARRAY(SELECT x.attname::text FROM pg_attribute x WHERE x.attrelid = k.conrelid AND x.attnum = ANY (k.conkey)) AS names,
                (SELECT string_agg(format('f.f%1$s AS k%1$s', g), ', ') FROM generate_series(1, cardinality(a.key_columns)) g) AS given_keys
           FROM rebeco.capture a, rebeco.capture b, pg_constraint k
          WHERE a.id = (c ->> 'id')::int AND b.id = (p ->> 'id')::int
@@ -115,7 +128,7 @@ BEGIN
             'WHERE NOT EXISTS (SELECT 1 FROM o AS f WHERE %12$s)',
             own, parent.given, replace(child.given, '$3', '$4'), child.key_texts, child.relation, child.row_log_match,
             parent.row_texts, parent.relation, f.match, CASE WHEN is_cut THEN 'NOT' ELSE '' END, parent.row_match, child.log_match)
-            USING (c ->> 'since')::txid_snapshot, until, parent_keys, c -> 'lost', own_keys, (c ->> 'n') || ' ', (p ->> 'n') || ' ', f.action;
+            USING (c ->> 'since')::txid_snapshot, until, parent_keys, rebeco.two_way_lost(c, f.names), own_keys, (c ->> 'n') || ' ', (p ->> 'n') || ' ', f.action;
     END LOOP;
 END
 $$;
@@ -159,8 +172,8 @@ END
 $$;
 
 -- Which removals there are refused, as one server would refuse them, and which rows here have to wait for what the foreign key does.
--- tables: {n, id, since, lost, changed, gone}: lost are the keys that are left out on the way there, gone is what
--- two_way_gone() says there. Result: kept: rows to be kept, {n, k, at, row}, row as text, so that the daemon leaves its numbers alone; waits: rows that wait, {n, k, at, new, row,
+-- tables: {n, id, since, lost, merged, changed, gone}: lost are the keys that are left out on the way there, merged those of them ({k, set})
+-- of which both changes are kept, with the columns that are set here, gone is what two_way_gone() says there. Result: kept: rows to be kept, {n, k, at, row}, row as text, so that the daemon leaves its numbers alone; waits: rows that wait, {n, k, at, new, row,
 -- parent_at, goes}, these last ones for those that the foreign key will change or (goes) remove. needed: rows {n, k} that
 -- cannot be removed, as two_way_needed() has found.
 CREATE FUNCTION rebeco.two_way_orphans(tables json, until txid_snapshot, needed json) RETURNS json
@@ -330,20 +343,35 @@ BEGIN
 END
 $$;
 
--- Writes keys into the log again: {k, at, new}. Whoever leaves a key out of a round for a foreign key's sake does that, before the
--- position goes past it. It is no change, so the late look at the log (two_way_late) does not count it.
-CREATE FUNCTION rebeco.two_way_again(capture_id int, given json) RETURNS void
+-- Writes keys into the log again: {k, at, new, waits}. Whoever leaves a key out of a round for a foreign key's sake does that, before the
+-- position goes past it. It is no change, so the late look at the log (two_way_late) does not count it. Where rows are merged, what
+-- the round's log says of a row that waits is moved, not copied: a difference that stood there twice would be added twice.
+CREATE FUNCTION rebeco.two_way_again(capture_id int, since txid_snapshot, until txid_snapshot, given json) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
 AS $$
 DECLARE
     t record;
+    log text;
+    moves text := '';
 BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('INSERT INTO rebeco.log_%s_%s (%s, xid, at, is_new, again) SELECT %s, txid_current(), (g.v ->> ''at'')::timestamptz, (g.v ->> ''new'')::boolean, true '
-                   'FROM json_array_elements($4) WITH ORDINALITY g (v, n) JOIN %s f ON f.n = g.n',
-                   capture_id, (SELECT c.segment FROM rebeco.capture c WHERE c.id = capture_id), replace(t.keys, 'l.k', 'k'),
-                   replace(t.keys, 'l.k', 'f.f'), t.given)
-      USING NULL::txid_snapshot, NULL::txid_snapshot, (SELECT json_agg(e.v -> 'k' ORDER BY e.n) FROM json_array_elements(given) WITH ORDINALITY e (v, n)), given;
+    SELECT format('rebeco.log_%s_%s', c.id, c.segment) INTO log FROM rebeco.capture c WHERE c.id = two_way_again.capture_id;
+    IF EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = two_way_again.capture_id) THEN
+        SELECT string_agg(format('gone_%3$s AS (DELETE FROM rebeco.log_%1$s_%3$s l USING f WHERE op IS NULL AND xid >= txid_snapshot_xmin($1) '
+                                 'AND NOT txid_visible_in_snapshot(xid, $1) AND txid_visible_in_snapshot(xid, $2) AND %2$s '
+                                 'AND EXISTS (SELECT 1 FROM json_array_elements($4) WITH ORDINALITY g (v, n) WHERE g.n = f.n AND (g.v ->> ''waits'')::boolean) RETURNING f.n, l.*), ',
+                                 capture_id, t.log_match, g), '') ||
+               format('moved AS (INSERT INTO %1$s (%2$s, xid, at, is_new, again, cols, added, adds) SELECT %3$s, txid_current(), l.at, l.is_new, true, l.cols, l.added, l.adds '
+                      'FROM (SELECT * FROM gone_0 UNION ALL SELECT * FROM gone_1) l) ', log, replace(t.keys, 'l.k', 'k'), t.keys)
+          INTO moves FROM generate_series(0, 1) g;
+    END IF;
+    EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz, (g.v ->> ''new'')::boolean, true '
+                   'FROM json_array_elements($4) WITH ORDINALITY g (v, n) JOIN f ON f.n = g.n%6$s',
+                   log, replace(t.keys, 'l.k', 'k'), replace(t.keys, 'l.k', 'f.f'), t.given,
+                   CASE WHEN moves = '' THEN ' ' ELSE ', ' || moves END,
+                   CASE WHEN moves = '' THEN '' ELSE ' WHERE f.n NOT IN (SELECT n FROM gone_0 UNION ALL SELECT n FROM gone_1)' END)
+      USING since, until, (SELECT json_agg(e.v -> 'k' ORDER BY e.n) FROM json_array_elements(given) WITH ORDINALITY e (v, n)), given;
 END
 $$;

@@ -103,11 +103,13 @@ AS $$
     SELECT string_agg(format(CASE WHEN a.attnum IS NULL THEN 'there is no column %I'
                                   WHEN n.name = ANY (key_columns) THEN '%I is a key column'
                                   WHEN a.attgenerated <> '' THEN '%I is a generated column'
+                                  WHEN f.refers THEN '%I is a column of a foreign key'
                                   ELSE '%I is of type %s, not smallint, integer, bigint or numeric' END,
                              n.name, format_type(a.atttypid, a.atttypmod)), '; ' ORDER BY n.ordinal)
       FROM unnest(counters) WITH ORDINALITY n (name, ordinal)
       LEFT JOIN pg_attribute a ON a.attrelid = relation AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE a.attnum IS NULL OR n.name = ANY (key_columns) OR a.attgenerated <> '' OR NOT rebeco.merge_is_countable(a.atttypid)
+     CROSS JOIN LATERAL (SELECT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = relation AND k.contype = 'f' AND a.attnum = ANY (k.conkey)) AS refers) f
+     WHERE a.attnum IS NULL OR n.name = ANY (key_columns) OR a.attgenerated <> '' OR f.refers OR NOT rebeco.merge_is_countable(a.atttypid)
 $$;
 
 -- The numbers of these columns; nobody needs them in another order.
@@ -246,12 +248,36 @@ BEGIN
 END
 $$;
 
+-- Columns that one constraint speaks of, a foreign key, CHECK, UNIQUE or EXCLUDE of several, count as one: of (a, b) from both ends
+-- neither knows that it may be. {column: name of its block}; a column that is not in it is alone. NULL, as for a table
+-- that only counts: all are one block.
+CREATE FUNCTION rebeco.merge_blocks(capture_number int) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE pairs AS (
+        SELECT DISTINCT x.attnum AS one, y.attnum AS other
+          FROM rebeco.capture c JOIN pg_constraint k ON k.conrelid = c.relid
+         CROSS JOIN LATERAL unnest(k.conkey) x (attnum) CROSS JOIN LATERAL unnest(k.conkey) y (attnum)
+         WHERE c.id = capture_number AND x.attnum <> ALL (c.key_attnums) AND y.attnum <> ALL (c.key_attnums)
+    ), reach AS (
+        SELECT one, other FROM pairs
+        UNION
+        SELECT r.one, p.other FROM reach r JOIN pairs p ON p.one = r.other
+    )
+    SELECT CASE WHEN m.by_column THEN (
+               SELECT coalesce(jsonb_object_agg(a.attname, b.block), '{}')
+                 FROM (SELECT r.one, 'block ' || min(r.other) AS block FROM reach r GROUP BY r.one HAVING count(*) > 1) b
+                 JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = b.one) END
+      FROM rebeco.capture c JOIN rebeco.merge m ON m.capture_id = c.id WHERE c.id = capture_number
+$$;
+
 -- The columns of a row of which something is to be done, from what rebeco.merge_details() says at both ends.
 --   is_sum      a counter that both have the same idea of: source_add and target_add are its differences
 --               (NULL: none there), `sum` what it becomes, source_was and target_was what it was in the round
---   is_clash    both ends have changed it: the policy decides
+--   is_clash    both ends have changed it, or its block: the policy decides
 --   by_source, by_target   else: who has
-CREATE FUNCTION rebeco.merge_columns(by_column boolean, source json, target json)
+CREATE FUNCTION rebeco.merge_columns(blocks jsonb, source json, target json)
     RETURNS TABLE (name text, source_text text, target_text text, by_source boolean, by_target boolean, source_at timestamptz,
                    target_at timestamptz, is_sum boolean, source_add numeric, target_add numeric, source_was text, target_was text,
                    sum text, is_clash boolean)
@@ -272,15 +298,17 @@ AS $$
                s_at IS NOT NULL OR s_add_at IS NOT NULL AS by_s, t_at IS NOT NULL OR t_add_at IS NOT NULL AS by_t
           FROM c
     ), e AS (
-        SELECT *, bool_or(by_s AND NOT adds_up) OVER () AND bool_or(by_t AND NOT adds_up) OVER () AS is_both FROM d
+        SELECT *, NOT adds_up AND s IS DISTINCT FROM t AS is_open, CASE WHEN blocks IS NULL THEN '' ELSE coalesce(blocks ->> name, name) END AS block FROM d
+    ), f AS (
+        SELECT *, bool_or(by_s AND is_open) OVER b AND bool_or(by_t AND is_open) OVER b AS is_both FROM e WINDOW b AS (PARTITION BY block)
     )
     SELECT name, s, t, by_s, by_t, greatest(s_at, s_add_at), greatest(t_at, t_add_at), adds_up,
            CASE WHEN s_add_at IS NOT NULL THEN s_add END, CASE WHEN t_add_at IS NOT NULL THEN t_add END,
            CASE WHEN adds_up THEN v.s_was END, CASE WHEN adds_up THEN v.t_was END,
            CASE WHEN NOT adds_up THEN NULL WHEN t_add_at IS NULL THEN v.s_was WHEN s_add_at IS NULL THEN v.t_was
                 ELSE (v.s_was::numeric + t_add)::text END,
-           NOT adds_up AND s IS DISTINCT FROM t AND CASE WHEN by_column THEN by_s AND by_t ELSE is_both AND (by_s OR by_t) END
-      FROM e
+           is_open AND is_both AND (by_s OR by_t)
+      FROM f
      CROSS JOIN LATERAL (SELECT CASE WHEN s_after = 0 THEN s ELSE (s::numeric - s_after)::text END AS s_was,
                                 CASE WHEN t_after = 0 THEN t ELSE (t::numeric - t_after)::text END AS t_was) v
 $$;
@@ -290,7 +318,7 @@ $$;
 --   is_clash    there is something to be decided; the times are those of its last changes
 -- With it, what each end is to do: {"set": {column: text}, "add": {column: [what it was, sum, difference]}},
 -- NULL: nothing.
-CREATE FUNCTION rebeco.merge_row(by_column boolean, source json, target json, winner text,
+CREATE FUNCTION rebeco.merge_row(blocks jsonb, source json, target json, winner text,
         OUT is_clash boolean, OUT source_at timestamptz, OUT target_at timestamptz, OUT to_source jsonb, OUT to_target jsonb)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -308,24 +336,24 @@ AS $$
                         AND CASE WHEN c.is_clash THEN winner IS NOT DISTINCT FROM 'target' ELSE c.by_target END AS to_source,
                    NOT c.is_sum AND c.source_text IS DISTINCT FROM c.target_text
                         AND CASE WHEN c.is_clash THEN winner IS NOT DISTINCT FROM 'source' ELSE c.by_source END AS to_target
-              FROM rebeco.merge_columns(by_column, source, target) c) m
+              FROM rebeco.merge_columns(blocks, source, target) c) m
 $$;
 
 -- The two versions of such a row between which the policy decides: as they are at both ends, but for the columns
 -- that do not clash, which are as they become. So they differ in those that do.
-CREATE FUNCTION rebeco.merge_versions(by_column boolean, source json, target json, INOUT source_row json, INOUT target_row json)
+CREATE FUNCTION rebeco.merge_versions(blocks jsonb, source json, target json, INOUT source_row json, INOUT target_row json)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT (source_row::jsonb || coalesce(jsonb_object_agg(m.name, target_row::jsonb -> m.name) FILTER (WHERE m.by_target AND NOT m.by_source AND NOT m.is_sum), '{}') || s.doc)::json,
            (target_row::jsonb || coalesce(jsonb_object_agg(m.name, source_row::jsonb -> m.name) FILTER (WHERE m.by_source AND NOT m.by_target AND NOT m.is_sum), '{}') || s.doc)::json
-      FROM rebeco.merge_columns(by_column, source, target) m
+      FROM rebeco.merge_columns(blocks, source, target) m
      CROSS JOIN (SELECT coalesce(jsonb_object_agg(c.name, c.sum::numeric), '{}') AS doc
-                   FROM rebeco.merge_columns(by_column, source, target) c WHERE c.is_sum) s
+                   FROM rebeco.merge_columns(blocks, source, target) c WHERE c.is_sum) s
      WHERE NOT m.is_clash
      GROUP BY s.doc
     UNION ALL
-    SELECT source_row, target_row WHERE NOT EXISTS (SELECT 1 FROM rebeco.merge_columns(by_column, source, target) m WHERE NOT m.is_clash)
+    SELECT source_row, target_row WHERE NOT EXISTS (SELECT 1 FROM rebeco.merge_columns(blocks, source, target) m WHERE NOT m.is_clash)
 $$;
 
 -- Writes merged rows here: `given` are keys, each with what rebeco.merge_row() says at its end. A counter gets the

@@ -458,9 +458,10 @@ def test_a_part_that_cannot_be_taken(pair, code, rule, words):
     ("counter-column", "conflict: {counters: {'public.item': [price, double]}}", "generated"),
     ("counter-column", "conflict: {counters: {'public.item': [name]}}", "type text"),
     ("counter-column", "conflict: {counters: {'public.item': [colour]}}", "no such column"),
+    ("counter-column", "conflict: {counters: {'public.item': [above]}}", "foreign key"),
 ])
 def test_rows_that_cannot_be_merged(pair, code, rule, words):
-    pair.source.run(SHOP + "ALTER TABLE item ADD rating float8, ADD price numeric, ADD double int GENERATED ALWAYS AS (id * 2) STORED")
+    pair.source.run(SHOP + "ALTER TABLE item ADD rating float8, ADD price numeric, ADD double int GENERATED ALWAYS AS (id * 2) STORED, ADD above bigint REFERENCES item")
     config = EXPECT.replace("schema: expect", f"mode: two-way, {rule}")
     pair.must_find(code, "source", BLOCKER, words, config=config)
 

@@ -9,6 +9,7 @@ SELECT form, (SELECT count(*) FROM rebeco.merge) FROM rebeco.capture;
 \echo -- what cannot count
 SELECT rebeco.merge_set(:id, true, '{id,a,g,nothing}');
 SELECT rebeco.merge_differs('[{"id": 1, "columns": true, "counters": ["m", "n"]}]');
+CREATE TABLE child (id int PRIMARY KEY, t int REFERENCES t); SELECT rebeco.merge_trouble('child'::regclass, '{id}', '{t}');
 UPDATE t SET a = 'before' WHERE id = 1;
 SELECT rebeco.merge_set(:id, true, '{n,m}');
 SELECT rebeco.merge_differs('[{"id": 1, "columns": true, "counters": ["m", "n"]}]');
@@ -61,10 +62,17 @@ SELECT d -> 'i' AS i, d -> 'whole' AS whole, d -> 'unsure' AS unsure, (SELECT st
 \set one '{"cols": {"a": "2026-01-01"}, "adds": {"n": ["5", "0", "2026-01-02"]}, "texts": {"a": "s", "b": "b", "n": "15"}}'
 \set two '{"cols": {"b": "2026-01-03"}, "adds": {"n": ["2", "1", "2026-01-03"]}, "texts": {"a": "a", "b": "t", "n": "13"}}'
 \set three '{"cols": {"a": "2026-01-03", "b": "2026-01-04"}, "adds": {"n": ["2", "0", "2026-01-03"]}, "texts": {"a": "t", "b": "t", "n": "99"}}'
-SELECT * FROM rebeco.merge_row(true, :'one', :'two', NULL);
-SELECT * FROM rebeco.merge_row(false, :'one', :'two', 'source');
-SELECT w, r.* FROM unnest('{source,target,skip}'::text[]) w, rebeco.merge_row(true, :'one', :'three', w) r;
-SELECT * FROM rebeco.merge_versions(true, :'one', :'three', '{"a": "s", "b": "b", "n": 15}', '{"a": "t", "b": "t", "n": 99}');
+SELECT * FROM rebeco.merge_row('{}', :'one', :'two', NULL);
+SELECT * FROM rebeco.merge_row(NULL, :'one', :'two', 'source');
+SELECT w, r.* FROM unnest('{source,target,skip}'::text[]) w, rebeco.merge_row('{}', :'one', :'three', w) r;
+SELECT * FROM rebeco.merge_versions('{}', :'one', :'three', '{"a": "s", "b": "b", "n": 15}', '{"a": "t", "b": "t", "n": 99}');
+
+\echo -- columns of one constraint are one: a and b are, as n and m; o is alone, and the key does not count
+CREATE TABLE k (id int PRIMARY KEY, a int, b int, n int, m int, o int, CHECK (a < b), CHECK (b < a + 100), UNIQUE (n, m), CHECK (o < id), CHECK (id < n));
+SELECT rebeco.capture_install('k'::regclass, 'k_pkey'::regclass, 'auto', two_way => true) AS k \gset
+SELECT rebeco.merge_set(:k, true, '{}');
+SELECT rebeco.merge_blocks(:k);
+SELECT w, r.* FROM unnest('{source,target}'::text[]) w, rebeco.merge_row('{"a": "1", "b": "1"}', :'one', :'two', w) r;
 
 \echo -- written: what is set, and sums where the value is as known, or not
 BEGIN; SET LOCAL rebeco.applying = 'on';
