@@ -106,6 +106,14 @@ static enum job_next enter_pipeline(struct job *j)
 
 /* ------------------------------------------------------------------ looking for changes */
 
+/* No table, or every one stands still: that is a round too, which `kick --wait` may wait for. */
+static enum job_next look_at_nothing(struct batch_job *b)
+{
+    b->rounds_begun++;
+    batch_round_done(b);
+    return job_sleep(&b->job, 0.1, job_goto(&b->job, "record"));
+}
+
 static enum job_next enter_gather(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -124,7 +132,7 @@ static enum job_next enter_gather(struct job *j)
         return job_goto(j, "meet");
     batch_group_rebuild(b);
     if (b->group_count == 0)
-        return job_sleep(j, 0.1, job_goto(j, "record"));
+        return look_at_nothing(b);
     batch_send_probe_texts(b);
     return batch_sync_source(b);
 }

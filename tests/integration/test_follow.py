@@ -286,3 +286,17 @@ def test_kick_names_tables_without_a_part_in_the_sync(source, target, rebecos):
     target.run("CREATE TABLE gone (a int PRIMARY KEY)")
     rebeco.wait("it is taken in", lambda: "without a part" not in rebeco.ok("kick", "--wait"))
     rig.check_equal(source, target)
+
+
+def test_kick_where_there_is_nothing_to_follow(source, target, rebeco):
+    """A source without tables is in sync, and one whose only table was paused says so: neither waits for ever."""
+    rebeco.start()
+    rebeco.wait_phase("follow")
+    assert "is at the target" in rebeco.ok("kick", "--wait", timeout=30)
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    rebeco.wait("it is taken in", lambda: rebeco.command("pause", "t").code == 0)
+    r = rebeco.command("kick", "--wait", timeout=30)
+    assert r.code == 1 and "some tables are paused" in r.err
+    rebeco.ok("resume", "t")
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
