@@ -516,6 +516,11 @@ void batch_wake(struct batch_job *b)
     job_continue(&b->job, job_goto(&b->job, "record"));
 }
 
+bool batch_is_at_work(const struct batch_job *b)
+{
+    return b->job.step && !b->job.has_later && !job_is_at(&b->job, "disturbed");
+}
+
 struct batch_job *batch_new(struct sync *s)
 {
     struct batch_job *b = mem_alloc(sizeof *b);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "history.h"
 #include "log.h"
 #include "mem.h"
@@ -19,6 +20,8 @@ enum { CLIENTS_MAX = 128, ACCEPTS_MAX = 4, MEMORY_MAX = 16 * 1024, BACKLOG = 512
 #define REST_TIMES 19. /* what a turn took */
 #define REST_LEAST_S 0.0005
 #define REST_MOST_S 0.2
+#define HOLD_S 0.002     /* between two looks whether a batch is over */
+#define HOLD_MOST_S 0.03 /* while one follows the other, from turn to turn */
 #define IDLE_S 10        /* nothing came, nothing could be sent */
 #define CLIENT_MAX_S 30. /* from connecting to the last byte of the answer */
 #define WATCH_S 1.
@@ -149,13 +152,30 @@ static void rest(struct http *h, double seconds)
     ev_timer_again(h->daemon->loop, &h->rest);
 }
 
+/* A change is on its way: that it arrives comes first, but not for ever. */
+static bool holds_back(const struct http *h, double now)
+{
+    if (now >= h->turned_at + HOLD_MOST_S)
+        return false;
+    for (const struct list *l = h->daemon->syncs.next; l != &h->daemon->syncs; l = l->next)
+        if (batch_is_at_work(container_of(l, struct sync, in_daemon)->batch))
+            return true;
+    return false;
+}
+
 static void turn(struct http *h)
 {
     double began = ev_time(), rest_s;
-    bool is_full = h->fd >= 0 && accept_some(h);
+    bool is_full;
 
+    if (holds_back(h, began)) {
+        rest(h, HOLD_S);
+        return;
+    }
+    is_full = h->fd >= 0 && accept_some(h);
     MHD_run(h->mhd);
-    rest_s = is_full ? REST_MOST_S : REST_TIMES * (ev_time() - began);
+    h->turned_at = ev_time();
+    rest_s = is_full ? REST_MOST_S : REST_TIMES * (h->turned_at - began);
     rest(h, rest_s < REST_LEAST_S ? REST_LEAST_S : rest_s < REST_MOST_S ? rest_s : REST_MOST_S);
 }
 

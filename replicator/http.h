@@ -1,11 +1,13 @@
 /* The HTTP server: a page for people, the status as JSON, metrics, and probes, on the daemon's
  * loop.
  *
- * Replication comes first. Only so many connections, each of them for one request and only for so
- * long; when one more comes, the one that has kept us waiting longest goes, so that a probe is
- * answered while a thousand half-open connections are held against us. Whatever time a turn has
- * taken is followed by nineteen times as much rest: at most a twentieth of the loop's time is spent
- * here, and no more than a few requests at a time.
+ * Replication comes first. No turn is taken while a batch is looked for or brought, when a client
+ * would make a change late; only where one batch follows the other without a break is there one
+ * every 30 ms. Only so many connections, each of them for one request and only for so long; when
+ * one more comes, the one that has kept us waiting longest goes, so that a probe is answered while
+ * a thousand half-open connections are held against us. Whatever time a turn has taken is followed
+ * by nineteen times as much rest: at most a twentieth of the loop's time is spent here, and no more
+ * than a few requests at a time.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -41,6 +43,7 @@ struct http {
     struct ev_timer watch; /* every second: deadlines, the next try to listen */
     struct ev_timer note;  /* adds to the histories */
     bool is_resting;
+    double turned_at;    /* ev_time at the end of the last turn */
     bool has_complained; /* that it cannot listen */
     struct list clients; /* struct http_client */
     int client_count;
