@@ -111,6 +111,7 @@ static enum job_next look_at_nothing(struct batch_job *b)
 {
     b->rounds_begun++;
     batch_round_done(b);
+    batch_decline_round(b);
     return job_sleep(&b->job, 0.1, job_goto(&b->job, "record"));
 }
 

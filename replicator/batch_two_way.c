@@ -54,6 +54,14 @@ void batch_leave_round(struct batch_job *b)
         release(o, "undo");
 }
 
+void batch_decline_round(struct batch_job *b)
+{
+    struct batch_job *o = any_other(b);
+
+    if (o && o->waits_at == AT_MEET)
+        release(o, "record");
+}
+
 void batch_wake_other(struct batch_job *b)
 {
     struct batch_job *o = any_other(b);

@@ -44,6 +44,10 @@ enum job_next batch_enter_late_judged(struct job *j);
 enum job_next batch_enter_undo(struct job *j);
 /* This direction takes no part any more: the other one does not wait for it. */
 void batch_leave_round(struct batch_job *b);
+/* This direction has no table now, and comes to no round: an other one that waits for it to begin
+ * looks at its own tables again. Else it would wait for ever, and not even record why they stand.
+ */
+void batch_decline_round(struct batch_job *b);
 /* The other direction has something to do, and waits for this one. */
 bool batch_other_waits(const struct batch_job *b);
 /* There is something to do here: the other direction comes, too. */

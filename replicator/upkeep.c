@@ -199,6 +199,25 @@ static void copy_again(struct table *t)
     table_pause(t, TABLE_CAPTURE, &e);
 }
 
+/* Lets the table go on, and in a two-way sync its other direction; only where a pause of that kind
+ * holds it. Gives how many were held. */
+static int let_go_on(struct table *t, bool by_person_too)
+{
+    struct table *directions[] = {t, two_way_other(t)};
+    int n = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct table *d = directions[i];
+
+        if (d == NULL || (d->pause != TABLE_ERROR && !(by_person_too && d->pause == TABLE_USER)))
+            continue;
+        lead_retry(d);
+        lead_wake(d->sync->lead);
+        n++;
+    }
+    return n;
+}
+
 static enum job_next do_table(struct job *j, int64_t id, const char *verb, struct table *t)
 {
     if (strcmp(verb, "pause") == 0) {
@@ -206,12 +225,10 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
         upkeep_add_wait(lead_of(j), id, true, t);
         return JOB_NEXT;
     } else if (strcmp(verb, "resume") == 0) {
-        if (t->pause == TABLE_USER || t->pause == TABLE_ERROR)
-            lead_retry(t);
+        let_go_on(t, true);
     } else if (strcmp(verb, "retry") == 0) {
-        if (t->pause != TABLE_ERROR)
+        if (let_go_on(t, false) == 0)
             return upkeep_answer(j, id, false, "the table does not stand still for an error");
-        lead_retry(t);
     } else if (strcmp(verb, "resync") == 0) {
         if (direction_is_closed(t->sync))
             return upkeep_answer(j, id, false, direction_no_copy);
@@ -243,14 +260,8 @@ static enum job_next retry_all(struct job *j, int64_t id)
 {
     int n = 0;
 
-    for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next) {
-        struct table *t = container_of(k, struct table, in_sync);
-
-        if (t->pause == TABLE_ERROR) {
-            lead_retry(t);
-            n++;
-        }
-    }
+    for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next)
+        n += let_go_on(container_of(k, struct table, in_sync), false);
     return upkeep_answer(j, id, true, n > 0 ? "done" : "no table stands still for an error");
 }
 

@@ -70,6 +70,20 @@ def test_drift_at_either_end_pauses_both_directions(source, target, rebecos, alt
     rebeco.terminate()
 
 
+def test_retry_where_the_error_is_on_the_way_back(source, target, rebecos):
+    """A row that only the source refuses: `retry` knows the table, and tries that direction at once."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY, v int)")
+    r = rebeco.command("retry", "t")
+    assert r.code == 1 and "does not stand still" in r.err
+    source.psql("ALTER TABLE t ADD CONSTRAINT small CHECK (v < 10)")
+    target.run("INSERT INTO t VALUES (1, 99)")
+    rebeco.wait("the row stands still", lambda: "small" in rebeco.ok("status"))
+    source.psql("ALTER TABLE t DROP CONSTRAINT small")
+    rebeco.ok("retry", "t")
+    wait_both(rebeco)
+    assert source.run("SELECT * FROM t") == [(1, 99)]
+
+
 def test_partitions_in_both_directions(source, target, rebecos):
     """Rows that move between partitions, partitions named by themselves, and TRUNCATE of one and of all."""
     rebeco = start(source, rebecos, target, """
