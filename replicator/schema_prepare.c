@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "config.h"
 #include "log.h"
@@ -95,12 +97,50 @@ static enum job_next ask_tool(struct job *j)
     return schema_run(s, "pg_dump --version", &p, tool_answered);
 }
 
+/* Minor releases keep an option pg_attver with every column, which their own pg_dump leaves out and
+ * a newer major's may write out; no other server takes it. The archive's table of contents has the
+ * statements as they are. */
+static bool has_private_options(int archive)
+{
+    static const char option[] = "pg_attver=";
+    struct stat st;
+    bool found;
+    void *at;
+
+    if (fstat(archive, &st) != 0 || st.st_size == 0)
+        return false;
+    at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, archive, 0);
+    if (at == MAP_FAILED)
+        return false;
+    found = memmem(at, (size_t)st.st_size, option, sizeof option - 1) != NULL;
+    munmap(at, (size_t)st.st_size);
+    return found;
+}
+
+static enum job_next dump_again(struct schema_copy *s)
+{
+    const struct schema_tool *own =
+        schema_tool_of(&s->tools, PQserverVersion(s->prepare.conns[JOB_SOURCE].pg) / 10000);
+
+    if (own == s->tool)
+        own = NULL;
+    log_event(own ? LOG_INFO : LOG_WARNING, "schema: this pg_dump is older than the source", "sync",
+              s->sync->name, "program", s->tool->dump, "detail",
+              "It writes out the option pg_attver, which no other server takes.", "hint",
+              own ? NULL : "Install the newest minor release of the source's own major version.",
+              NULL);
+    if (own == NULL)
+        return JOB_NEXT;
+    s->tool = own;
+    return JOB_REPEAT;
+}
+
 static enum job_next dumped(struct schema_copy *s)
 {
     struct error e;
 
     if (child_is_success(&s->child))
-        return JOB_NEXT;
+        return has_private_options(s->archive) ? dump_again(s) : JOB_NEXT;
     error_clear(&e);
     child_error(&s->child, &e, "pg_dump could not read the schema of the source");
     error_hint(&e, "It is tried again. If it waits for a lock, look for what holds a table with "

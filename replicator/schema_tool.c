@@ -133,6 +133,14 @@ const struct schema_tool *schema_tool_choose(const struct schema_tools *t, int s
     return best;
 }
 
+const struct schema_tool *schema_tool_of(const struct schema_tools *t, int major)
+{
+    for (int i = 0; i < t->count; i++)
+        if (t->all[i].major == major)
+            return &t->all[i];
+    return NULL;
+}
+
 /* ------------------------------------------------------------------ connecting */
 
 /* keyword='value', with quotes and backslashes escaped. */

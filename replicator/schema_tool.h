@@ -36,6 +36,8 @@ int schema_tool_version(const char *output);
  * NULL and the error, with what to install, when there is none. Versions are major versions. */
 const struct schema_tool *schema_tool_choose(const struct schema_tools *t, int source, int target,
                                              struct error *e);
+/* The tool of that major version; NULL when there is none. */
+const struct schema_tool *schema_tool_of(const struct schema_tools *t, int major);
 
 /* Makes the connection of a program from any libpq URL or conninfo; every parameter is kept, and
  * the password goes into a file. `password` replaces the URL's when not NULL. False and the error
