@@ -36,7 +36,7 @@ def conflicts(server):
 
 def meet(rebeco, source, target, at_source, at_target):
     """Both ends are written to while the sync stands still: one round finds both."""
-    rebeco.hold(source, target)
+    rebeco.ok("pause")
     source.psql(at_source)
     target.psql(at_target)
     rebeco.ok("resume")
@@ -225,7 +225,7 @@ def test_counters_that_have_no_sum(source, target, rebecos):
     check_equal(source, target)
     assert source.run("SELECT id, n FROM t WHERE id < 3 ORDER BY 1") == [(1, 5), (2, 8)]
     assert [c[1] for c in conflicts(target)] == ["1", "2"]
-    rebeco.hold(source, target)
+    rebeco.ok("pause")
     source.psql("UPDATE t SET n = n + 500 WHERE id = 3; UPDATE u SET m = m - 3")
     target.psql("UPDATE t SET n = n + 400 WHERE id = 3; UPDATE u SET m = m - 4")
     rebeco.ok("resume")
@@ -338,7 +338,7 @@ def test_a_sum_that_waits_for_a_foreign_key_is_added_once(source, target, rebeco
     rebeco = rebecos(source, target, config=config(default="source", merge=["public.c_*"], counters={"public.c_*": ["n"]}))
     rebeco.start()
     wait_both(rebeco)
-    rebeco.hold(source, target)
+    rebeco.ok("pause")
     late, there = (source, target) if blocked == "source" else (target, source)
     ends = {"_a": (source, target), "_b": (target, source)}
     for t, (remover, other) in ends.items():
