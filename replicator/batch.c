@@ -23,6 +23,7 @@
 #include "batch_foreign_key.h"
 #include "batch_judge.h"
 #include "batch_order.h"
+#include "batch_probe.h"
 #include "batch_quiet.h"
 #include "batch_read.h"
 #include "batch_record.h"
@@ -71,7 +72,7 @@ static void begin(struct job *j)
     apply_reset(&b->apply);
     ring_clear(&b->sent);
     b->syncs_due = b->group_count = 0;
-    b->probes = 0;
+    b->looks = 0;
     b->is_in_round = false;
     b->has_napped = false;
     b->quiet_rounds = 0;
@@ -162,8 +163,7 @@ static enum job_next enter_snapshot(struct job *j)
     batch_say(b, b->sync->other ? &sql_two_way_begin : &sql_batch_begin);
     params_clear(&j->params);
     batch_ask(b, &sql_batch_snapshot, BATCH_SNAPSHOT);
-    for (int i = 0; i < b->probes; i++)
-        batch_send_probe(b, i);
+    batch_send_looks(b);
     return batch_sync_source(b);
 }
 
@@ -446,6 +446,7 @@ static const struct job_step steps[] = {
     {.name = "glance", .enter = batch_enter_glance, .event = on_event},
     {.name = "glanced", .enter = batch_enter_glanced},
     {.name = "snapshot", .enter = enter_snapshot, .event = on_event},
+    {.name = "probe", .enter = batch_enter_probe, .event = on_event},
     {.name = "compare", .enter = batch_enter_compare, .event = on_event},
     {.name = "judge", .enter = enter_judge, .event = on_event},
     {.name = "quiet", .enter = batch_enter_quiet, .event = on_event},
@@ -542,6 +543,7 @@ void batch_free(struct batch_job *b)
     arena_free(b->arena);
     batch_end_slice(b);
     free(b->group);
+    arena_free(b->probe_texts);
     free(b->quiet_at);
     ring_fini(&b->sent);
     free(b);

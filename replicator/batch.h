@@ -21,6 +21,10 @@ struct batch_table {
     char *stamp;       /* in the batch's snapshot (arena) */
     bool is_cleared;   /* all its rows were removed, because it was truncated */
     bool is_prepared;  /* the reading statement, on this connection */
+    bool has_probe;    /* so is the one that counts its changes */
+    bool is_filled;    /* its log held something when its size was last asked for */
+    bool is_probed;    /* its changes were asked for in this round */
+    const char *probe; /* the text of that statement (probe_texts) */
     /* In a two-way sync; texts live in the batch's arena, lists are JSON. */
     int other_id; /* of its capture in the other direction */
     int64_t other_changes;
@@ -52,6 +56,7 @@ enum batch_answer {
     BATCH_NOTHING,
     BATCH_PROBE_TEXT,
     BATCH_SNAPSHOT,
+    BATCH_LOGS,
     BATCH_PROBE,
     BATCH_STAMPS,
     BATCH_ROWS,
@@ -76,10 +81,11 @@ struct batch_job {
     struct batch_table *group; /* the tables that take part */
     int group_count;
     int group_size;
-    int probes;       /* statements that look for changes in the group */
-    int generation;   /* of the probes' names */
-    struct ring sent; /* struct batch_sent: what the source has not answered */
-    int syncs_due;    /* sync points not reached yet, both sides */
+    int looks;                 /* statements that tell which of the group's logs hold anything */
+    int generation;            /* of their names */
+    struct arena *probe_texts; /* lives as long as the group */
+    struct ring sent;          /* struct batch_sent: what the source has not answered */
+    int syncs_due;             /* sync points not reached yet, both sides */
     /* The batch in hand. */
     struct arena *arena; /* lives for one batch */
     char *until;

@@ -11,12 +11,13 @@
 
 #include "apply.h"
 #include "batch_merge.h"
+#include "batch_probe.h"
 #include "batch_quiet.h"
 #include "layout.h"
 #include "shaping.h"
 #include "skip.h"
 
-enum { PROBE_TABLES = 50, MOVES_MAX = 2 };
+enum { MOVES_MAX = 2 };
 
 #define CLOCK_AGES 1.01
 #define READ_TIMEOUT_S 0. /* a large batch may take long; a dead network is noticed by TCP */
@@ -48,7 +49,12 @@ void batch_prepare(struct batch_job *b, const char *name, const char *text)
 /* Asks by a statement prepared under its file's name; parameters are in job.params. */
 void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer what)
 {
-    conn_execute_name(job_conn(&b->job, JOB_SOURCE), sql->name, &b->job.params, CONN_TEXT,
+    batch_ask_name(b, sql->name, what);
+}
+
+void batch_ask_name(struct batch_job *b, const char *name, enum batch_answer what)
+{
+    conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_TEXT,
                       READ_TIMEOUT_S);
     sent_push(b, what, NULL, APPLY_ALL);
 }
@@ -81,12 +87,18 @@ bool batch_group_is_current(const struct batch_job *b)
     return i == b->group_count;
 }
 
-static bool was_prepared(const struct batch_table *group, int count, const struct table *t)
+/* What is prepared on this connection stays prepared. */
+static struct batch_table as_before(const struct batch_table *group, int count, struct table *t)
 {
+    struct batch_table now = {.table = t};
+
     for (int i = 0; i < count; i++)
-        if (group[i].table == t)
-            return group[i].is_prepared;
-    return false;
+        if (group[i].table == t) {
+            now.is_prepared = group[i].is_prepared;
+            now.has_probe = group[i].has_probe;
+            now.is_filled = group[i].is_filled;
+        }
+    return now;
 }
 
 void batch_group_rebuild(struct batch_job *b)
@@ -102,42 +114,9 @@ void batch_group_rebuild(struct batch_job *b)
 
         if (!table_is_followed(t))
             continue;
-        b->group[b->group_count++] =
-            (struct batch_table){.table = t, .is_prepared = was_prepared(old, old_count, t)};
+        b->group[b->group_count++] = as_before(old, old_count, t);
     }
     free(old);
-}
-
-static void probe_name(const struct batch_job *b, int number, char *name, size_t size)
-{
-    snprintf(name, size, "rebeco_probe_%d_%d", b->generation, number);
-}
-
-void batch_send_probe_texts(struct batch_job *b)
-{
-    struct buf ids = {0};
-
-    b->generation++;
-    b->probes = 0;
-    for (int i = 0; i < b->group_count; i++) {
-        buf_printf(&ids, "%s%d", ids.len ? "," : "{", b->group[i].table->id);
-        if (i + 1 < b->group_count && (i + 1) % PROBE_TABLES != 0)
-            continue;
-        buf_text(&ids, "}");
-        params_clear(&b->job.params);
-        params_text(&b->job.params, ids.data);
-        batch_ask(b, &sql_probe_statements, BATCH_PROBE_TEXT);
-        buf_clear(&ids, 4096);
-    }
-    buf_fini(&ids);
-}
-
-static void take_probe_text(struct batch_job *b, const PGresult *r)
-{
-    char name[48];
-
-    probe_name(b, b->probes++, name, sizeof name);
-    batch_prepare(b, name, PQgetvalue(r, 0, 0));
 }
 
 bool batch_has_unrecorded(const struct batch_job *b)
@@ -161,6 +140,7 @@ bool batch_find_positions(struct batch_job *b)
         const char *text = t->table->snapshot ? t->table->snapshot : b->sync->snapshot;
 
         t->changes = 0;
+        t->is_probed = false;
         t->is_truncated = false;
         t->is_cleared = false;
         t->is_broken = false;
@@ -181,33 +161,6 @@ bool batch_find_positions(struct batch_job *b)
         }
     }
     return true;
-}
-
-void batch_send_probe(struct batch_job *b, int number)
-{
-    struct buf from = {0}, running = {0}, logs = {0};
-    int first = number * PROBE_TABLES;
-    char name[48];
-
-    for (int i = first; i < b->group_count && i < first + PROBE_TABLES; i++) {
-        buf_printf(&from, "%s%lld", i > first ? "," : "{", (long long)b->group[i].since.xmax);
-        buf_printf(&running, "%s\"%s\"", i > first ? "," : "{", b->group[i].since.running);
-        buf_printf(&logs, "%s%lld", i > first ? "," : "{", (long long)b->group[i].table->log);
-    }
-    buf_text(&from, "}");
-    buf_text(&running, "}");
-    buf_text(&logs, "}");
-    params_clear(&b->job.params);
-    params_text(&b->job.params, from.data);
-    params_text(&b->job.params, running.data);
-    params_text(&b->job.params, logs.data);
-    probe_name(b, number, name, sizeof name);
-    conn_execute_name(job_conn(&b->job, JOB_SOURCE), name, &b->job.params, CONN_TEXT,
-                      READ_TIMEOUT_S);
-    sent_push(b, BATCH_PROBE, NULL, APPLY_ALL);
-    buf_fini(&from);
-    buf_fini(&running);
-    buf_fini(&logs);
 }
 
 /* The server's clock stood at `server_s` between the question and now. The best of many
@@ -234,28 +187,12 @@ static void take_snapshot(struct batch_job *b, const PGresult *r)
     measure_clock(b, strtod(PQgetvalue(r, 0, 4), NULL));
 }
 
-static struct batch_table *group_find(struct batch_job *b, int id)
+struct batch_table *batch_group_find(struct batch_job *b, int id)
 {
     for (int i = 0; i < b->group_count; i++)
         if (b->group[i].table->id == id)
             return &b->group[i];
     return NULL;
-}
-
-static void take_probe(struct batch_job *b, const PGresult *r)
-{
-    for (int i = 0; i < PQntuples(r); i++) {
-        struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
-
-        if (t == NULL)
-            continue;
-        t->changes = strtoll(PQgetvalue(r, i, 1), NULL, 10);
-        t->is_truncated = PQgetvalue(r, i, 2)[0] == 't';
-        t->is_broken = PQgetvalue(r, i, 3)[0] == 't';
-        t->is_other_log = PQgetvalue(r, i, 4)[0] == 't';
-        t->has_removals = PQgetvalue(r, i, 5)[0] == 't';
-        b->changes += t->changes;
-    }
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -371,7 +308,7 @@ bool batch_pause_unreadable(struct batch_job *b)
 /* A known row is named again, until another is found. */
 void batch_pause_failed(struct batch_job *b, struct table *t, const struct error *e)
 {
-    const struct batch_table *g = group_find(b, t->id);
+    const struct batch_table *g = batch_group_find(b, t->id);
     bool is_known = t->poison && strcmp(t->poison->sqlstate, e->sqlstate) == 0;
 
     t->retries++;
@@ -434,7 +371,7 @@ static bool take_stamps(struct batch_job *b, const PGresult *r)
     bool fits = true;
 
     for (int i = 0; i < PQntuples(r); i++) {
-        struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
+        struct batch_table *t = batch_group_find(b, atoi(PQgetvalue(r, i, 0)));
 
         if (t && !take_stamp(b, t, r, i))
             fits = false;
@@ -459,7 +396,7 @@ static void note_move(struct table *t)
 static void take_check(struct batch_job *b, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct batch_table *t = group_find(b, atoi(PQgetvalue(r, i, 0)));
+        struct batch_table *t = batch_group_find(b, atoi(PQgetvalue(r, i, 0)));
 
         if (t && (t->stamp == NULL || PQgetisnull(r, i, 1) ||
                   strcmp(t->stamp, PQgetvalue(r, i, 1)) != 0)) {
@@ -510,13 +447,16 @@ bool batch_take(struct batch_job *b, const PGresult *r)
     case BATCH_NOTHING:
         break;
     case BATCH_PROBE_TEXT:
-        take_probe_text(b, r);
+        batch_take_probe_texts(b, r);
         break;
     case BATCH_SNAPSHOT:
         take_snapshot(b, r);
         break;
+    case BATCH_LOGS:
+        batch_take_logs(b, r);
+        break;
     case BATCH_PROBE:
-        take_probe(b, r);
+        batch_take_probe(b, r);
         break;
     case BATCH_STAMPS:
         fits = take_stamps(b, r);

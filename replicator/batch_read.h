@@ -16,6 +16,7 @@ enum job_next batch_sync_target(struct batch_job *b);
 void batch_say(struct batch_job *b, const struct sql *sql);
 void batch_prepare(struct batch_job *b, const char *name, const char *text);
 void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer what);
+void batch_ask_name(struct batch_job *b, const char *name, enum batch_answer what);
 /* Asks for one value, which is kept in the batch's arena; `t` is the table it is about. */
 void batch_ask_text(struct batch_job *b, const struct sql *sql, struct batch_table *t,
                     const char **answer);
@@ -25,12 +26,10 @@ bool batch_group_is_current(const struct batch_job *b);
 void batch_group_rebuild(struct batch_job *b);
 /* A table was paused, and the target does not know it yet. */
 bool batch_has_unrecorded(const struct batch_job *b);
-/* Asks for the texts of the statements that look for changes. */
-void batch_send_probe_texts(struct batch_job *b);
+/* The table with this capture, NULL: it takes no part. */
+struct batch_table *batch_group_find(struct batch_job *b, int id);
 /* Finds from where each table is read; false (and the job has failed) when one has no position. */
 bool batch_find_positions(struct batch_job *b);
-/* Looks for changes in the tables of probe `number`. */
-void batch_send_probe(struct batch_job *b, int number);
 /* Asks how the tables with changes look: sql_batch_stamps in the snapshot, sql_batch_check after.
  */
 void batch_send_stamps(struct batch_job *b, const struct sql *sql, enum batch_answer what);
