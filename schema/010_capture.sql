@@ -480,7 +480,7 @@ BEGIN
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
                        CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END,
                        CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, cols smallint[], added smallint[], adds numeric[]' END);
-        EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 16, autosummarize = off)',
+        EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 4, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
     EXECUTE format('CREATE VIEW rebeco.log_%1$s AS SELECT * FROM rebeco.log_%1$s_0 UNION ALL SELECT * FROM rebeco.log_%1$s_1 WHERE %2$s',
@@ -884,16 +884,17 @@ BEGIN
 END
 $$;
 
--- Brings the index of a segment up to date, except for the last two page ranges, where writers are.
--- Goes back from there to the first range that has its summary already. Gives the number of ranges
--- done; 0 as well when another session has a lock.
+-- Brings the index of a segment up to date, except for the last 16 pages, where writers are: what is read
+-- twice in every batch is these, and what came since the last call. Goes back from there to the first
+-- range that has its summary already. Gives the number of ranges done; 0 as well when another session has a lock.
 CREATE FUNCTION rebeco.log_summarize(segment regclass) RETURNS int
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     index regclass := format('rebeco.%I', (SELECT relname FROM pg_class WHERE oid = segment) || '_xid');
-    range bigint := pg_relation_size(segment) / current_setting('block_size')::int / 16 - 2;
+    size int := (SELECT substring(array_to_string(reloptions, ' ') FROM 'pages_per_range=(\d+)') FROM pg_class WHERE oid = index);
+    range bigint := (pg_relation_size(segment) / current_setting('block_size')::int - 16) / size - 1;
     done int := 0;
 BEGIN
     BEGIN
@@ -901,7 +902,7 @@ BEGIN
     EXCEPTION WHEN lock_not_available THEN
         RETURN 0;
     END;
-    WHILE range >= 0 AND brin_summarize_range(index, range * 16) > 0 LOOP
+    WHILE range >= 0 AND brin_summarize_range(index, range * size) > 0 LOOP
         range := range - 1;
         done := done + 1;
     END LOOP;
