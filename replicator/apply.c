@@ -128,7 +128,7 @@ struct table *apply_result(struct apply *a, const PGresult *r)
         int64_t rows = rows_of(r);
 
         a->rows_written += rows;
-        s.table->rows_applied += rows;
+        s.table->rows_uncommitted += rows;
     }
     if (s.answer && PQresultStatus(r) == PGRES_TUPLES_OK)
         *s.answer = arena_strdup(s.arena, PQgetvalue(r, 0, 0));

@@ -322,6 +322,8 @@ static void note_tables(struct batch_job *b)
 
         table_set_snapshot(t, NULL);
         if (b->group[i].changes == 0)
+        t->rows_applied += t->rows_uncommitted;
+        t->rows_uncommitted = 0;
             continue;
         t->changes_pending = 0;
         t->failures = t->retries = t->searches = 0;

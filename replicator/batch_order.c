@@ -181,6 +181,14 @@ static void send_in_order(struct batch_job *b)
             batch_send_read(b, b->order[i], APPLY_GONE);
 }
 
+/* Those of an earlier try, which was rolled back. */
+static void forget_rows(struct batch_job *b)
+{
+    b->apply.rows_written = 0;
+    for (int i = 0; i < b->group_count; i++)
+        b->group[i].table->rows_uncommitted = 0;
+}
+
 enum job_next batch_enter_read(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -189,6 +197,7 @@ enum job_next batch_enter_read(struct job *j)
     conn_query(job_conn(j, JOB_TARGET), sql_begin.text, NULL, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
     apply_began(&b->apply);
+    forget_rows(b);
     batch_send_conflicts(b);
     batch_send_again(b);
     find_order(b);

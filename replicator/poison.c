@@ -203,11 +203,8 @@ static void judge_part(struct poison_job *p)
 
 static void take_answer(struct poison_job *p, const PGresult *r)
 {
-    int64_t applied = p->table->rows_applied;
-
     if (PQresultStatus(r) != PGRES_PIPELINE_SYNC)
         apply_result(&p->apply, r);
-    p->table->rows_applied = applied; /* it is rolled back */
     if (job_result_failed(r) && !p->has_failed) {
         p->has_failed = true;
         conn_result_error(target_of(p), r, &p->said);

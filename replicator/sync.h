@@ -137,10 +137,11 @@ struct table {
     int moves; /* batches in a row that it spoilt by being altered while it was read */
     int64_t changes_pending; /* counted by the last probe */
     int64_t rows_applied;
-    int64_t conflicts;      /* two-way, in the forward direction: decided since the start */
-    int64_t conflicts_told; /* of these, to hooks */
-    int failures;           /* in a row, while following */
-    int retries;            /* of a table in error, in a row */
+    int64_t rows_uncommitted; /* by the batch in hand: they count when it is committed */
+    int64_t conflicts;        /* two-way, in the forward direction: decided since the start */
+    int64_t conflicts_told;   /* of these, to hooks */
+    int failures;             /* in a row, while following */
+    int retries;              /* of a table in error, in a row */
     /* Rows that the target refuses. */
     bool wants_search;     /* one is to be found */
     bool was_truncated;    /* in the batch that failed */
