@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_chain.h"
 #include "batch_foreign_key.h"
 #include "batch_judge.h"
 #include "batch_order.h"
@@ -321,9 +322,9 @@ static void note_tables(struct batch_job *b)
         struct table *t = b->group[i].table;
 
         table_set_snapshot(t, NULL);
-        if (b->group[i].changes == 0)
         t->rows_applied += t->rows_uncommitted;
         t->rows_uncommitted = 0;
+        if (b->group[i].changes == 0)
             continue;
         t->changes_pending = 0;
         t->failures = t->retries = t->searches = 0;
@@ -379,13 +380,6 @@ static enum job_next enter_rest(struct job *j)
 
 /* ------------------------------------------------------------------ the job */
 
-/* In a two-way sync a row may refer to one that the other end has just removed: without foreign
- * keys it would stay behind, at one end or at both. */
-static void bind_session_apply(struct job *j, struct params *p)
-{
-    params_bool(p, j->sync->other != NULL);
-}
-
 static enum job_next take_session_apply(struct job *j, PGresult *r)
 {
     bool may = PQgetvalue(r, 0, 0)[0] == 't';
@@ -422,12 +416,15 @@ static enum job_next take_position(struct job *j, PGresult *r)
 }
 
 static const struct job_step steps[] = {
-    {.name = "session read", .sql = &sql_session_read, .side = JOB_SOURCE},
+    {.name = "session read",
+     .sql = &sql_session_read,
+     .side = JOB_SOURCE,
+     .bind = two_way_bind_pair},
     {.name = "listen", .sql = &sql_listen_wake, .side = JOB_SOURCE},
     {.name = "session apply",
      .sql = &sql_session_apply,
      .side = JOB_TARGET,
-     .bind = bind_session_apply,
+     .bind = two_way_bind_session,
      .result = take_session_apply},
     {.name = "position",
      .sql = &sql_sync_position,
@@ -475,6 +472,8 @@ static const struct job_step steps[] = {
     {.name = "late", .enter = batch_enter_late, .event = on_event},
     {.name = "late keys", .enter = batch_enter_late_keys, .event = on_event},
     {.name = "late judged", .enter = batch_enter_late_judged, .event = on_event},
+    {.name = "times", .enter = batch_enter_times, .event = on_event},
+    {.name = "stamped", .enter = batch_enter_stamped, .event = on_event},
     {.name = "commit", .enter = enter_commit, .event = on_event},
     {.name = "committed", .enter = enter_committed, .event = on_event},
     {.name = "confirm", .enter = batch_enter_confirm, .event = on_event},

@@ -64,12 +64,13 @@ enum batch_answer {
     BATCH_NAP,
     BATCH_DISTURBED,
     BATCH_GLANCE,
+    BATCH_TIMES,
     BATCH_TEXT
 };
 
 struct batch_sent {
     enum batch_answer what;
-    struct batch_table *table; /* BATCH_ROWS */
+    struct batch_table *table; /* BATCH_ROWS, BATCH_TIMES */
     enum apply_mode mode;      /* BATCH_ROWS */
     const char **answer;       /* BATCH_TEXT: where the one value goes */
 };

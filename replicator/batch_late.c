@@ -73,7 +73,7 @@ enum job_next batch_enter_late_keys(struct job *j)
         any = true;
     }
     json_decref(all);
-    return any ? batch_sync_source(b) : job_goto(j, "commit");
+    return any ? batch_sync_source(b) : job_goto(j, "times");
 }
 
 /* A foreign key has removed a row that came after the round's snapshot: the next one knows it, and
@@ -95,5 +95,5 @@ enum job_next batch_enter_late_judged(struct job *j)
             return job_goto(j, "undo");
         }
     b->lost = 0;
-    return job_goto(j, "commit");
+    return JOB_NEXT;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "batch_chain.h"
 #include "batch_merge.h"
 #include "batch_probe.h"
 #include "batch_quiet.h"
@@ -475,6 +476,9 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         break;
     case BATCH_DISTURBED:
         b->is_disturbed = PQgetvalue(r, 0, 0)[0] == 't';
+        break;
+    case BATCH_TIMES:
+        batch_take_times(b, s.table, r);
         break;
     case BATCH_TEXT:
         *s.answer = arena_strdup(b->slice_arena ? b->slice_arena : b->arena, PQgetvalue(r, 0, 0));

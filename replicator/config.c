@@ -14,6 +14,7 @@
 #include "address.h"
 #include "buf.h"
 #include "config_option.h"
+#include "config_ring.h"
 #include "config_rules.h"
 #include "config_value.h"
 #include "config_yaml.h"
@@ -162,6 +163,12 @@ static bool check_shaping(const struct config_sync *s, struct error *e)
         error_place(e, "%s", s->rename.rules[0].place);
         return false;
     }
+    if (s->copy_adopt && s->mode == CONFIG_ONE_WAY) {
+        error_set(e, "copy.adopt is for syncs of mode: two-way");
+        if (s->place != NULL)
+            error_place(e, "%s", s->place);
+        return false;
+    }
     if (!is_shaped || s->mode == CONFIG_ONE_WAY)
         return true;
     error_set(e, "tables.rename, columns and where are for syncs of mode: one-way");
@@ -214,7 +221,7 @@ static bool complete(struct config *c, bool target_is_enough, struct error *e)
         if (!complete_sync(c, sync_of(i), target_is_enough, e))
             return false;
     }
-    return true;
+    return target_is_enough || config_ring_check(c, e);
 }
 
 /* ---------------------------------------------------------------- load */

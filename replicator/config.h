@@ -82,6 +82,7 @@ struct config_sync {
     int64_t copy_split_bytes; /* default 256 MB */
     struct config_database follower; /* url NULL: the copy is read from the source */
     int64_t copy_max_rate;           /* bytes per second, 0: no limit */
+    bool copy_adopt;                 /* rows that both ends have already are not copied */
     int64_t apply_batch_bytes;       /* rows of a batch in memory at a time; default 16 MB */
     double network_timeout_s;        /* how long a silent network is believed; default 15 */
     double poll_s;                   /* shortest time between two batches; default 0.01 */

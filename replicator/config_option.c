@@ -311,6 +311,14 @@ const struct config_option config_options[] = {
      .min = 0,
      .max = 1024 * GIGABYTE,
      .help = "Limit of the copy, all streams together, such as 50MB/s; 0 is no limit."},
+    {.path = "syncs[].copy.adopt",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct config_sync, copy_adopt),
+     .standard = "false",
+     .help =
+         "In a two-way sync: where both ends hold rows already, these are taken for the same, and "
+         "only what changes from now on travels. Only for two ends that other two-way syncs "
+         "tie to each other already: it closes a ring of them."},
     {.path = "syncs[].apply", .type = OPTION_GROUP, .help = "Applying changes at the target."},
     {.path = "syncs[].apply.batch_bytes",
      .type = OPTION_BYTES,

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "sqlstate.h"
 #include "sync.h"
+#include "two_way.h"
 
 const struct config_database *copy_source(const struct sync *s)
 {
@@ -107,11 +108,6 @@ static enum job_next enter_pick(struct job *j)
     t->is_indexing = true;
     c->makes_key = true;
     return job_goto(j, t->records == TABLE_KEY ? "key definition" : "follow");
-}
-
-static void bind_session(struct job *j, struct params *p)
-{
-    params_bool(p, j->sync->other != NULL);
 }
 
 static void bind_claim(struct job *j, struct params *p)
@@ -456,7 +452,7 @@ static enum job_next enter_again(struct job *j)
 }
 
 static const struct job_step steps[] = {
-    {.name = "session", .sql = &sql_session_copy, .side = JOB_TARGET, .bind = bind_session},
+    {.name = "session", .sql = &sql_session_copy, .side = JOB_TARGET, .bind = two_way_bind_session},
     {.name = "pick", .enter = enter_pick},
     {.name = "begin", .sql = &sql_begin, .side = JOB_TARGET},
     {.name = "claim",

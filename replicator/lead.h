@@ -40,6 +40,7 @@ struct lead_job {
     const char *former_consumer; /* our name at the source until then; NULL: none (arena) */
     bool schema_tried;           /* the schema copy was asked since the last lead */
     bool is_first;               /* never led yet */
+    bool adopts;                 /* the rows of the table in hand are at both ends */
     int waits_for;               /* the server process that holds the lock, 0: none */
     char pulse[64];              /* its sign of life, as it was seen last */
     double heard_at;             /* ev_now when that changed */

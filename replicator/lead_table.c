@@ -214,10 +214,12 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
     struct error e = {0};
 
-    if (j->sync->is_back)
-        return JOB_NEXT; /* they came the other way */
+    l->adopts = j->sync->is_back; /* they came the other way */
+    if (l->adopts)
+        return JOB_NEXT;
     l->table->wants_copy |= j->sync->replaces_rows;
-    if (PQntuples(r) == 0 || l->table->wants_copy)
+    l->adopts = PQntuples(r) > 0 && !l->table->wants_copy && j->sync->config->copy_adopt;
+    if (PQntuples(r) == 0 || l->table->wants_copy || l->adopts)
         return JOB_NEXT;
     error_set(&e, "%s holds rows at the target already", l->table->label);
     error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced.",
@@ -318,7 +320,7 @@ enum job_next lead_enter_empty(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
-    if (j->sync->is_back) { /* its rows are there: they came the other way */
+    if (l->adopts) { /* its rows are there */
         l->chunks = "[]";
         return job_goto(j, "add");
     }
@@ -327,7 +329,7 @@ enum job_next lead_enter_empty(struct job *j)
     params_clear(&j->params);
     params_text(&j->params, l->table->target->schema);
     params_text(&j->params, l->table->target->name);
-    params_bool(&j->params, j->sync->other != NULL);
+    two_way_bind_session(j, &j->params);
     conn_execute(job_conn(j, JOB_TARGET), &sql_table_empty, &j->params, CONN_TEXT, 0);
     return JOB_WAIT;
 }

@@ -12,6 +12,7 @@
 #include "skip.h"
 #include "snapshot.h"
 #include "sync.h"
+#include "two_way.h"
 
 enum { SLICE_ROWS = 2000, SLICE_BYTES = 4 * 1024 * 1024, SEARCHES_MAX = 3 };
 
@@ -79,8 +80,8 @@ static void begin(struct job *j)
 /* Only syncs in one direction are searched. */
 static void bind_session_apply(struct job *j, struct params *p)
 {
-    (void)j;
     params_bool(p, false);
+    two_way_bind_pair(j, p);
 }
 
 static enum job_next take_session_apply(struct job *j, PGresult *r)
@@ -436,7 +437,10 @@ static enum job_next take_unreadable(struct job *j, PGresult *r)
 /* ------------------------------------------------------------------ the job */
 
 static const struct job_step steps[] = {
-    {.name = "session read", .sql = &sql_session_read, .side = JOB_SOURCE},
+    {.name = "session read",
+     .sql = &sql_session_read,
+     .side = JOB_SOURCE,
+     .bind = two_way_bind_pair},
     {.name = "session apply",
      .sql = &sql_session_apply,
      .side = JOB_TARGET,

@@ -39,6 +39,10 @@
  * same row is changed again before the other half is through; the row that had won meets a later
  * one.
  *
+ * With more than two ends there is a pair for each two that are neighbours, and each of them is as
+ * above: what another pair applies at a node is a write of the application to it, and
+ * schema/073_chain.sql says how it comes to see it, and what a ring needs.
+ *
  * Foreign keys stay on at both ends, also where replica role might switch them off: a row may refer
  * to one that the other end has just removed. What becomes of both is the head of
  * batch_foreign_key.c. What a foreign key does at our writing is captured as a change of that end.
@@ -97,6 +101,19 @@ void two_way_think(struct sync *s)
         return;
     if (!job_is_running(&s->other->lead->job))
         sync_start(s->other);
+}
+
+void two_way_bind_pair(struct job *j, struct params *p)
+{
+    const struct sync *s = j->sync;
+
+    params_text(p, s->other ? (s->is_back ? s->other : s)->consumer : NULL);
+}
+
+void two_way_bind_session(struct job *j, struct params *p)
+{
+    params_bool(p, j->sync->other != NULL);
+    two_way_bind_pair(j, p);
 }
 
 bool two_way_is_coupled(const struct sync *s)

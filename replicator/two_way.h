@@ -5,6 +5,7 @@
 #define TWO_WAY_H
 
 #include "config.h"
+#include "job.h"
 #include "sync.h"
 
 /* The configuration of the way back of `c`; lives in the arena of `owner`. */
@@ -33,6 +34,13 @@ bool two_way_gate(struct sync *s);
 bool two_way_may_take_in(struct sync *s, Oid source_oid);
 /* After how many seconds a table that failed is tried again. */
 double two_way_retry_s(const struct table *t, const struct error *e);
+/* Parameters of a session that writes at the target: whether it belongs to a pair, and which, as
+ * below. In a two-way sync a row may refer to one that the other end has just removed: without
+ * foreign keys it would stay behind, at one end or at both, so they stay on. */
+void two_way_bind_session(struct job *j, struct params *p);
+/* The name of the pair, the same for both directions; NULL for a one-way sync. What is logged of
+ * their own writes bears it (schema/073_chain.sql). */
+void two_way_bind_pair(struct job *j, struct params *p);
 /* The policy for conflicts in a table. */
 const char *two_way_policy(const struct sync *s, const struct table *t);
 

@@ -123,6 +123,7 @@ CREATE TABLE rebeco.capture (
     key_equals text[] NOT NULL,         -- the operators by which the index tells keys apart
     is_partitioned boolean NOT NULL,
     is_two_way boolean NOT NULL DEFAULT false, -- changes that we apply are not logged, others with their time
+    passes_on boolean NOT NULL DEFAULT false, -- of these: what we apply is logged too, with its origin (073_chain.sql)
     segment int NOT NULL DEFAULT 0,     -- the log that is written now: 0 or 1
     function_md5 text NOT NULL,         -- of the function's source, to notice a replacement
     triggers text NOT NULL,             -- name, xmin and state of our triggers, likewise
@@ -143,6 +144,7 @@ CREATE TABLE rebeco.consumer_table (
     consumer text NOT NULL REFERENCES rebeco.consumer ON DELETE CASCADE,
     capture_id int NOT NULL REFERENCES rebeco.capture ON DELETE CASCADE,
     snapshot txid_snapshot,             -- NULL: the consumer's
+    two_way boolean NOT NULL DEFAULT false, -- it reads it for a two-way sync
     PRIMARY KEY (consumer, capture_id)
 );
 

@@ -115,7 +115,7 @@ $$;
 
 -- Empties a table before it is copied again: at once where no foreign key points to it, row by row,
 -- without their actions, where one does.
-CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text, two_way boolean) RETURNS void
+CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text, two_way boolean, origin text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -123,7 +123,7 @@ DECLARE
     relation regclass := to_regclass(format('%I.%I', table_schema, table_name));
 BEGIN
     IF two_way THEN
-        PERFORM set_config('rebeco.applying', 'on', true); -- no change to be sent back
+        PERFORM set_config('rebeco.applying', 'on', true), set_config('rebeco.origin', coalesce(origin, ''), true); -- no change to be sent back
     ELSE
         PERFORM rebeco.transaction_replica_role(); -- for triggers on TRUNCATE
     END IF;

@@ -25,8 +25,9 @@
 --   takes the triggers along, so that no trigger is left that can only fail. That part is always true.
 -- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying. What foreign keys do
 --   after that is not kept out: it is a change of this end, which the other one may not have had. Such
---   a capture logs the time of each change, and whether it was an INSERT; where rows are merged
---   (schema/092_merge.sql), also which columns an UPDATE has changed, and by how much.
+--   a capture logs the time of each change, and whether it was an INSERT. Where another sync reads the
+--   table too, what we write is logged with its origin (schema/073_chain.sql). Where rows are merged
+--   (schema/092_merge.sql) it also logs which columns an UPDATE has changed, and by how much.
 --
 -- What remains
 -- * Renaming the schema rebeco, or altering the log tables' columns, makes the triggers fail; nobody
@@ -343,10 +344,11 @@ BEGIN
         END IF;
     END IF;
     IF is_there THEN
-        IF c.is_two_way <> two_way AND EXISTS (SELECT 1 FROM rebeco.consumer_table t WHERE t.capture_id = c.id) THEN
-            RAISE EXCEPTION '% is captured for a sync in one direction already, or for one in both', relation::regclass
-                USING ERRCODE = 'feature_not_supported',
-                      HINT = 'A table of a two-way sync can be in no other sync. Run `rebeco uninstall` for the other one first.';
+        -- Where others read it, it serves both: nobody loses a log for it that is whole.
+        two_way := two_way OR (c.is_two_way AND EXISTS (SELECT 1 FROM rebeco.consumer_table t WHERE t.capture_id = c.id));
+        IF two_way AND NOT c.is_two_way AND c.records = 'key' AND rebeco.capture_is_intact(c.id) IS NULL THEN
+            PERFORM rebeco.chain_widen(c.id);
+            SELECT * INTO STRICT c FROM rebeco.capture WHERE id = c.id;
         END IF;
         IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND c.records = wanted.records AND c.is_two_way = two_way AND rebeco.capture_is_intact(c.id) IS NULL THEN
             RETURN c.id;
@@ -361,6 +363,9 @@ BEGIN
          WHERE u.id = c.id RETURNING u.* INTO c;
     END IF;
     PERFORM rebeco.capture_create_log(c.id, c.key_types, c.records, c.is_two_way);
+    IF c.passes_on THEN
+        PERFORM rebeco.chain_defaults(c);
+    END IF;
     PERFORM rebeco.capture_function(c.id, 0);
     PERFORM rebeco.capture_create_triggers(c.id, relation);
     INSERT INTO rebeco.capture_alive (capture_id) VALUES (c.id) ON CONFLICT DO NOTHING;
@@ -479,10 +484,19 @@ BEGIN
                        (SELECT string_agg(format('k%s %s, ', k.ordinal, k.type), '' ORDER BY k.ordinal)
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
                        CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END,
-                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, cols smallint[], added smallint[], adds numeric[]' END);
+                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, origin text, cols smallint[], added smallint[], adds numeric[]' END);
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 4, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
+    PERFORM rebeco.capture_create_view(capture_id);
+END
+$$;
+
+CREATE FUNCTION rebeco.capture_create_view(capture_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     EXECUTE format('CREATE VIEW rebeco.log_%1$s AS SELECT * FROM rebeco.log_%1$s_0 UNION ALL SELECT * FROM rebeco.log_%1$s_1 WHERE %2$s',
                    capture_id,
                    (SELECT string_agg(format('%L::%s IS NOT NULL', u.name, u.type), ' AND ')
@@ -546,7 +560,7 @@ AS $$
 BEGIN
     EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%L::pg_catalog.regclass IS NOT NULL%s) EXECUTE FUNCTION rebeco.capture_%s()',
                    name, event, relation::regclass, level, 'rebeco.log_' || capture_id,
-                   CASE WHEN (SELECT c.is_two_way FROM rebeco.capture c WHERE c.id = capture_id)
+                   CASE WHEN (SELECT c.is_two_way AND NOT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id)
                         THEN $w$ AND (pg_catalog.current_setting('rebeco.applying', true) IS DISTINCT FROM 'on' OR pg_catalog.pg_trigger_depth() > 0)$w$ END, capture_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name);
 END

@@ -25,6 +25,8 @@ BEGIN
     DELETE FROM rebeco.consumer_table t WHERE t.consumer = consumer_name AND t.capture_id = capture_number;
     IF NOT EXISTS (SELECT 1 FROM rebeco.consumer_table t WHERE t.capture_id = capture_number) THEN
         PERFORM rebeco.capture_remove(capture_number);
+    ELSE
+        PERFORM rebeco.chain_leave(capture_number);
     END IF;
 END
 $$;

@@ -44,8 +44,8 @@ AS $$
                 ELSE 'update_origin_differs' END
 $$;
 
--- A table of a two-way sync has one reader: what we apply is not logged, and another reader would miss it.
--- And none of its triggers may do again, for rows that arrive, what it did at the other end.
+-- No trigger of a two-way sync's table may do again, for rows that arrive, what it did at the other end. Where
+-- another sync reads the table, what we apply must be logged for it.
 CREATE FUNCTION rebeco.two_way_may_capture(capture_id int, consumer text, two_way boolean) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -63,18 +63,14 @@ BEGIN
             USING ERRCODE = 'feature_not_supported',
                   HINT = 'Make each anew at both ends with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), or disable it, or leave the table out of the sync.';
     END IF;
-    IF two_way AND EXISTS (SELECT 1 FROM rebeco.consumer_table t
-                            WHERE t.capture_id = two_way_may_capture.capture_id AND t.consumer <> two_way_may_capture.consumer) THEN
-        RAISE EXCEPTION 'another sync reads the changes of this table'
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'A table of a two-way sync can be in no other sync. Run `rebeco uninstall` for the other one first.';
-    END IF;
+    PERFORM rebeco.chain_join(capture_id, consumer);
     RETURN true;
 END
 $$;
 
 -- The texts of which the statements below are made. In them l is the log, f the keys that were given, x
--- the table; $1 and $2 are the round's snapshots, $3 the given keys.
+-- the table; $1 and $2 are the round's snapshots, $3 the given keys. What the asking session's own pair of
+-- syncs has applied is left out (schema/073_chain.sql).
 CREATE FUNCTION rebeco.two_way_texts(capture_id int, OUT log text, OUT keys text, OUT key_texts text, OUT given text,
         OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT relation text)
     LANGUAGE sql STABLE
@@ -82,9 +78,11 @@ CREATE FUNCTION rebeco.two_way_texts(capture_id int, OUT log text, OUT keys text
 AS $$
     SELECT format($f$(SELECT * FROM rebeco.log_%1$s_0 WHERE xid >= txid_snapshot_xmin($1) AND NOT txid_visible_in_snapshot(xid, $1)
                          AND ($2 IS NULL OR txid_visible_in_snapshot(xid, $2))
+                         AND (origin IS NULL OR origin <> coalesce(current_setting('rebeco.origin', true), ''))
                       UNION ALL
                       SELECT * FROM rebeco.log_%1$s_1 WHERE xid >= txid_snapshot_xmin($1) AND NOT txid_visible_in_snapshot(xid, $1)
-                         AND ($2 IS NULL OR txid_visible_in_snapshot(xid, $2)))$f$, c.id),
+                         AND ($2 IS NULL OR txid_visible_in_snapshot(xid, $2))
+                         AND (origin IS NULL OR origin <> coalesce(current_setting('rebeco.origin', true), '')))$f$, c.id),
            string_agg('l.k' || k.n, ', ' ORDER BY k.n),
            string_agg(format('l.k%s::text', k.n), ', ' ORDER BY k.n),
            format('(SELECT e.n, %s FROM json_array_elements($3) WITH ORDINALITY e (v, n))',
@@ -127,7 +125,8 @@ END
 $$;
 
 -- Of the given keys those that were changed here in a round, a truncation counting for all that are not
--- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the first was an INSERT (new), and the row;
+-- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the
+-- first was an INSERT (new), whether there may be more than two ends (chain), and the row;
 -- and where rows are merged, what rebeco.merge_details() says.
 CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json) RETURNS json
     LANGUAGE plpgsql
@@ -141,12 +140,13 @@ BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
     EXECUTE format('WITH c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l WHERE op IS NULL GROUP BY %1$s), '
                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T''), f AS MATERIALIZED %3$s '
-                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%4$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''row'', r.doc, ''merge'', m.doc)) '
+                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%4$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %8$L::boolean, ''row'', r.doc, ''merge'', m.doc)) '
                    'FROM cut CROSS JOIN f LEFT JOIN c l ON %5$s '
                    'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %6$s x WHERE %7$s LIMIT 1) r ON true '
-                   'LEFT JOIN json_array_elements(rebeco.merge_details(%8$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
+                   'LEFT JOIN json_array_elements(rebeco.merge_details(%9$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND r.doc IS NULL)',
-                   t.keys, t.log, t.given, t.given_texts, t.log_match, t.relation, t.row_match, capture_id)
+                   t.keys, t.log, t.given, t.given_texts, t.log_match, t.relation, t.row_match,
+                   (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id), capture_id)
        INTO answer USING since, until, given;
     RETURN coalesce(answer, '[]');
 END
@@ -202,6 +202,7 @@ BEGIN
                nullif((s.doc -> 'row')::text, 'null')::json AS source_row, nullif((t.doc -> 'row')::text, 'null')::json AS target_row,
                (s.doc ->> 'at')::timestamptz AS source_at, (t.doc ->> 'at')::timestamptz AS target_at,
                coalesce((s.doc ->> 'new')::boolean AND (t.doc ->> 'new')::boolean, false) AS both_new,
+               (s.doc ->> 'chain')::boolean OR (t.doc ->> 'chain')::boolean AS in_chain,
                s.doc -> 'merge' AS source_merge, t.doc -> 'merge' AS target_merge,
                NOT coalesce((s.doc -> 'merge' ->> 'whole')::boolean OR (t.doc -> 'merge' ->> 'whole')::boolean, true) AS is_merged
           FROM json_array_elements(source) WITH ORDINALITY s (doc, n)
@@ -218,7 +219,8 @@ BEGIN
             pair.source_at := coalesce(clash_source_at, pair.source_at);
             pair.target_at := coalesce(clash_target_at, pair.target_at);
         END IF;
-        winner := rebeco.conflict_winner(policy, pair.source_at, pair.target_at - target_is_ahead);
+        winner := CASE WHEN pair.in_chain THEN rebeco.chain_winner(policy, pair.source_at, pair.target_at, pair.source_row, pair.target_row)
+                       ELSE rebeco.conflict_winner(policy, pair.source_at, pair.target_at - target_is_ahead) END;
         IF is_merged AND NOT is_clash THEN
             winner := NULL;
         ELSIF resolver IS NOT NULL THEN
@@ -319,7 +321,8 @@ $$;
 
 -- What others have changed here after a snapshot and is committed now, for the captures that are asked for and
 -- have anything: {"id": {"keys": [...], "cut": was it truncated, "lost": is a row that was inserted not there any more,
--- though nobody but a foreign key can have removed it}}. `merged` are the rows that the round merges here,
+-- though nobody but a foreign key can have removed it}}; and the captures that pass on what is applied
+-- here: {"passes": [ids]}, if any. `merged` are the rows that the round merges here,
 -- {"id": [...]}: changes of those that do no harm are left out.
 CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot, merged json DEFAULT '{}') RETURNS json
     LANGUAGE plpgsql
@@ -345,7 +348,9 @@ BEGIN
            INTO lost USING since, NULL::txid_snapshot;
         found_any := found_any || jsonb_build_object(id::text, one || jsonb_build_object('lost', lost));
     END LOOP;
-    RETURN found_any::json;
+    SELECT found_any || jsonb_build_object('passes', jsonb_agg(c.id)) INTO one
+      FROM rebeco.capture c WHERE c.id = ANY (capture_ids) AND c.passes_on HAVING count(*) > 0;
+    RETURN coalesce(one, found_any)::json;
 END
 $$;
 

@@ -41,6 +41,10 @@ BEGIN
     END IF;
     SELECT t.* INTO known FROM rebeco.two_way_sequence t WHERE t.seq = p_seq;
     is_fresh := NOT FOUND;
+    IF known.sync <> sync_name THEN
+        RAISE EXCEPTION 'another two-way sync has set it apart at this node already, from one other end'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
     step := CASE WHEN is_fresh THEN s.seqincrement ELSE known.increment END;
     IF known.how <> sequence_apart.how THEN
         RAISE EXCEPTION 'sequences.two_way was % when it was set apart; another way needs `rebeco uninstall` first', known.how

@@ -171,6 +171,11 @@ BEGIN
         RAISE EXCEPTION 'the change log of % has no place for it', c.relid::regclass
             USING ERRCODE = 'feature_not_supported', HINT = 'Only rows of a two-way sync are merged.';
     END IF;
+    IF c.passes_on AND (by_column OR counters <> '{}') THEN
+        RAISE EXCEPTION 'another sync reads the changes of %', c.relid::regclass
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'A table of conflict.merge or conflict.counters can be in no other sync: take it out of those, or out of the other sync.';
+    END IF;
     is_new_form := c.form = 'statement' AND (by_column OR counters <> '{}');
     DELETE FROM rebeco.merge m WHERE m.capture_id = c.id;
     IF by_column OR counters <> '{}' THEN

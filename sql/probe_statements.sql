@@ -6,6 +6,7 @@
 -- is_other boolean (this is another log), for those that hold anything or are another. It asks for files'
 -- sizes, so that a log which holds nothing costs next to nothing, and reads no snapshot: a row that is
 -- visible in the batch's made its file grow before.
+-- What the pair of two-way syncs that asks has applied there itself does not count.
 -- The others take $1 bigint (log rows from this transaction id on) and $2 bigint[] (and of these), and
 -- give id int, changes bigint, is_truncated boolean, is_broken boolean, has_removals boolean (images
 -- only) when there is a change.
@@ -17,8 +18,11 @@ SELECT NULL::int AS id,
   FROM unnest($1::int[]) WITH ORDINALITY c (id, ordinal)
 UNION ALL
 SELECT c.id, format($f$SELECT %1$s AS id, count(*) AS changes, bool_or(op = 'T') AS is_truncated, bool_or(op = 'B') AS is_broken, bool_or(op = '-') AS has_removals
-  FROM (SELECT op FROM rebeco.log_%1$s_0 WHERE xid >= $1::bigint OR xid = ANY ($2::bigint[])
+  FROM (SELECT op FROM rebeco.log_%1$s_0 WHERE (xid >= $1::bigint OR xid = ANY ($2::bigint[]))%2$s
         UNION ALL
-        SELECT op FROM rebeco.log_%1$s_1 WHERE xid >= $1::bigint OR xid = ANY ($2::bigint[])) l
-HAVING count(*) > 0$f$, c.id) AS statement
+        SELECT op FROM rebeco.log_%1$s_1 WHERE (xid >= $1::bigint OR xid = ANY ($2::bigint[]))%2$s) l
+HAVING count(*) > 0$f$, c.id,
+              CASE WHEN k.is_two_way AND pg_catalog.current_setting('rebeco.origin', true) <> ''
+                   THEN ' AND (origin IS NULL OR origin <> pg_catalog.current_setting(''rebeco.origin''))' END) AS statement
   FROM unnest($1::int[]) c (id)
+  LEFT JOIN rebeco.capture k ON k.id = c.id

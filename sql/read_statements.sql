@@ -5,7 +5,8 @@
 -- id on), $2 bigint[] (and of these) and $3 boolean (only keys without a row), and gives: is_there
 -- boolean, then the columns. A key without a row gives is_there NULL and NULL for all but the key. Where the
 -- log has no keys, $3 means something else, and rows with is_there NULL are to be removed: see
--- schema/060_image.sql. In a two-way sync it takes $4 json: keys that are not read. The lateral LIMIT 1 and the
+-- schema/060_image.sql. In a two-way sync it takes $4 json: keys that are not read, and it
+-- leaves out what the sync itself has applied there. The lateral LIMIT 1 and the
 -- settings of the reading session leave one plan only: keys first, then the table's key index.
 -- A domain is compared as its base type, which the log has: for enums, arrays and ranges the server finds
 -- no operator between the two.
@@ -13,14 +14,16 @@
 SELECT (t.doc ->> 'id')::int AS id,
        format($f$SELECT r.is_there, %1$s
   FROM (SELECT DISTINCT %2$s
-          FROM (SELECT %2$s FROM rebeco.log_%3$s_0 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))
+          FROM (SELECT %2$s FROM rebeco.log_%3$s_0 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))%8$s
                 UNION ALL
-                SELECT %2$s FROM rebeco.log_%3$s_1 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))) l) k
+                SELECT %2$s FROM rebeco.log_%3$s_1 WHERE op IS NULL AND (xid >= $1::bigint OR xid = ANY ($2::bigint[]))%8$s) l) k
   LEFT JOIN LATERAL (SELECT true AS is_there, %4$s FROM %5$s x WHERE %6$s LIMIT 1) r ON true
  WHERE (NOT $3::boolean OR r.is_there IS NULL)%7$s$f$,
               c.output, k.names, t.doc ->> 'id', c.input, w.rows, k.match,
               CASE WHEN (t.doc ->> 'two_way')::boolean
-                   THEN left_out.condition END) AS statement
+                   THEN left_out.condition END,
+              CASE WHEN (t.doc ->> 'two_way')::boolean
+                   THEN ' AND (origin IS NULL OR origin <> pg_catalog.current_setting(''rebeco.origin''))' END) AS statement
   FROM json_array_elements($1::json) t (doc)
  CROSS JOIN LATERAL (
         SELECT format(CASE WHEN t.doc ->> 'where' IS NULL THEN '%s%I.%I' ELSE E'(SELECT * FROM %s%I.%I WHERE (%s\n))' END,

@@ -104,7 +104,7 @@ class Writers:
         self.stop = threading.Event()
         self.done = collections.Counter()
         self.pause_s = pause_s
-        self.threads = [threading.Thread(target=self._write, args=(s, random.Random(f"{seed} {i} {n}"), f"{'st'[n]}{i}"), daemon=True)
+        self.threads = [threading.Thread(target=self._write, args=(s, random.Random(f"{seed} {i} {n}"), f"{'stu'[n]}{i}"), daemon=True)
                         for n, s in enumerate(servers) for i in range(count)]
 
     def _write(self, server, r, name):

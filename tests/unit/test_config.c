@@ -177,6 +177,8 @@ static const struct option_case option_cases[] = {
      offsetof(struct config_sync, follower.url), KIND_TEXT, 0, "host=f"},
     {"syncs[].copy.max_rate", "copy: {max_rate: 50MB/s}",
      offsetof(struct config_sync, copy_max_rate), KIND_INT64, 52428800, NULL},
+    {"syncs[].copy.adopt", "mode: two-way, copy: {adopt: yes}",
+     offsetof(struct config_sync, copy_adopt), KIND_BOOL, 1, NULL},
     {"syncs[].apply.batch_bytes", "apply: {batch_bytes: 65536}",
      offsetof(struct config_sync, apply_batch_bytes), KIND_INT64, 65536, NULL},
     {"syncs[].network_timeout", "network_timeout: 3s",
@@ -631,9 +633,10 @@ static void test_a_target_can_be_enough(void **state)
     assert_null(config_load(&args, &e));
 }
 
-static const char two_syncs[] = BASES "syncs:\n"
-                                      "  - {name: one, source: a, target: b}\n"
-                                      "  - {name: two, source: b, target: a}\n";
+static const char two_syncs[] =
+    BASES "syncs:\n"
+          "  - {name: one, source: a, target: b}\n"
+          "  - {name: two, source: b, target: a, tables: {include: [x.y]}}\n";
 
 static void test_overrides(void **state)
 {
