@@ -8,6 +8,7 @@ import time
 import psycopg2
 import pytest
 import rig
+import test_two_way_storm
 import yaml
 
 POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
@@ -636,6 +637,28 @@ def test_counters_with_rows_that_come_and_go(source, target, rebecos):
                 rebeco.start()
     wait_both(rebeco, 120)
     check_equal(source, target)
+    rebeco.terminate()
+
+
+@pytest.mark.limit(240)
+def test_a_storm_of_merged_rows_with_foreign_keys(source, target, rebecos):
+    """Ten tables with every ON DELETE, all merged, written at both ends: parents go while their children are merged."""
+    source.psql(test_two_way_storm.schema())
+    rebeco = rebecos(source, target, config=config(merge=["public.*"]))
+    rebeco.start()
+    wait_both(rebeco, 120)
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    r = random.Random(seed)
+    with test_two_way_storm.Writers(seed, (source, target), 10, 0.1) as writers:
+        test_two_way_storm.disturb(rebeco, source, target, r, 240 if rig.LONG else 8)
+    rig.wait_converged(source, target, 60, sequences=False)
+    wait_both(rebeco, 60)
+    check_equal(source, target)
+    assert [t["name"] for t in rebeco.status()["tables"] if t["paused"]] == []
+    kinds = dict(source.run("SELECT kind, count(*) FROM rebeco.conflict GROUP BY kind"))
+    print(dict(writers.done), kinds)
+    assert kinds["parent_kept"] > 0 and kinds["parent_removed"] > 0
     rebeco.terminate()
 
 
