@@ -546,10 +546,11 @@ static bool probe(struct check *c)
         if (check_probe_run(&p, c->loop, &c->report, side, ends[side], c->sync->network_timeout_s,
                             &c->error))
             continue;
-        error_hint(&c->error,
-                   "Check the %s's URL, that the server runs, and that it can be reached "
-                   "from this machine.",
-                   side_names[side]);
+        if (c->error.hint[0] == '\0')
+            error_hint(&c->error,
+                       "Check the %s's URL, that the server runs, and that it can be reached "
+                       "from this machine.",
+                       side_names[side]);
         return false;
     }
     return true;

@@ -87,7 +87,7 @@ const struct check_code check_codes[] = {
     {"schema-not-ours", CHECK_BLOCKER,
      "The schema in which Rebeco keeps its objects exists, but it is not ours to use.",
      "If it was left by a Rebeco of another role, connect as that role or run `rebeco uninstall` "
-     "as it. If it is the application's, set another name (databases, schema) or rename it."},
+     "as it. If it is the application's, rename it: this version knows no other name for its own."},
     {"state-newer", CHECK_BLOCKER, "A newer version of Rebeco has installed the objects here.",
      "Use the newer program, or `rebeco uninstall` with it and start afresh."},
     {"captured-already", CHECK_NOTE,

@@ -31,6 +31,40 @@ static void lose_with(struct conn *c, const struct error *e)
     error_hint(&c->error, "%s", e->hint);
 }
 
+/* What a person can do who sees that a connection was refused, by the beginning of the SQLSTATE. */
+static const char *refusal_hint(const char *sqlstate)
+{
+    static const struct {
+        const char *starts, *hint;
+    } rows[] = {
+        {"28", "The server refuses the user or the password: check both in the URL, or where else "
+               "the password comes from (password_command, PGPASSWORD, libpq's password file)."},
+        {"3D", "The server has no such database: its name is the last part of the URL."},
+        {"53", "The server has no connection left: end some, or raise its limit."},
+        {"57P03", "It starts, or shuts down: wait."},
+        {"", "Check the URL, that the server runs, and that it can be reached from this machine."},
+    };
+    size_t i = 0;
+
+    while (strncmp(sqlstate, rows[i].starts, strlen(rows[i].starts)) != 0)
+        i++;
+    return rows[i].hint;
+}
+
+/* A server that asks for a password that we do not have refuses us as well: libpq says so itself,
+ * without a SQLSTATE. */
+static void lose_refused(struct conn *c)
+{
+    bool lacks_password = c->pg && PQconnectionNeedsPassword(c->pg);
+
+    if (c->is_lost)
+        return;
+    conn_lose(c, "cannot connect");
+    if (lacks_password && c->error.sqlstate[0] == '\0')
+        memcpy(c->error.sqlstate, "28P01", SQLSTATE_LEN + 1);
+    error_hint(&c->error, "%s", refusal_hint(c->error.sqlstate));
+}
+
 /* What is needed is known: libpq connects. */
 static void begin(struct conn *c)
 {
@@ -43,7 +77,7 @@ static void begin(struct conn *c)
     c->pg = conn_start(l->url, l->password, c->network_timeout_s);
     login_clear(l);
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
-        conn_lose(c, "cannot connect");
+        lose_refused(c);
         return;
     }
     PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); /* for the SQLSTATE of a refusal */
@@ -92,7 +126,7 @@ static bool is_login_refused(const struct conn *c)
 void conn_refused(struct conn *c)
 {
     if (c->is_second_try || !login_may_change(c->database) || !is_login_refused(c)) {
-        conn_lose(c, "cannot connect");
+        lose_refused(c);
         return;
     }
     c->is_second_try = true;

@@ -194,6 +194,19 @@ def test_a_refused_login_is_asked_for_once_more(locked, rebecos, tmp_path):
         assert len(f.read()) == 2
 
 
+def test_a_refusal_says_what_to_mend(locked, rebecos):
+    """Also where libpq, not the server, misses the password: then `run --until` must not try for ever either."""
+    source, target = locked
+    good = url(target, "first-secret")
+    for bad, code, words in ((url(source, "wrong"), "28P01", "the user or the password"),
+                             (source.url(), "28P01", "the user or the password"),
+                             (url(source, "first-secret") + "s", "3D000", "the last part of the URL"),
+                             (url(source, "first-secret").replace(str(source.port), "1"), "", "that the server runs")):
+        r = rebecos(bad, good).command("check")
+        assert r.code == 1 and "source: cannot connect" in r.err and words in r.err, r.err
+        assert code in r.err and ("sqlstate" in r.err) == bool(code)
+
+
 @pytest.mark.parametrize("script, said", [
     ("echo the-secret; echo no token today >&2; exit 3", "no token today"),
     ("exit 0", "wrote no password"),
