@@ -167,14 +167,19 @@ static void add_column(struct buf *b, const json_t *source, const json_t *target
 
 static void add_columns(struct buf *b, const json_t *source, const json_t *target)
 {
+    /* jansson's macro takes no const. */
+    json_t *left = (json_t *)(uintptr_t)source, *right = (json_t *)(uintptr_t)target, *value;
     const char *column;
-    json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)source, column, value)
+    json_object_foreach(left, column, value)
+    {
         add_column(b, source, target, column);
-    json_object_foreach((json_t *)(uintptr_t)target, column,
-                        value) if (!json_object_get(source, column))
-        add_column(b, source, target, column);
+    }
+    json_object_foreach(right, column, value)
+    {
+        if (!json_object_get(source, column))
+            add_column(b, source, target, column);
+    }
 }
 
 static void add_head(struct buf *b, const char *label, const json_t *doc, const char *source,

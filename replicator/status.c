@@ -210,7 +210,7 @@ static json_t *back_tree(const struct sync *s, double now)
     return json_pack("{s:s, s:s, s:b, s:o, s:I, s:I, s:o}", "sync", s->other->name, "phase",
                      sync_phase_name(s->other->phase), "consistent", s->other->is_consistent, "lag",
                      lag_tree(s->other, &sum, now), "conflicts", (json_int_t)f->conflicts, "redone",
-                     (json_int_t)(f->redone + b->redone), "clock_ahead_s",
+                     (json_int_t)f->redone + b->redone, "clock_ahead_s",
                      real_or_null(f->clock_error_s > 0 && b->clock_error_s > 0,
                                   b->clock_ahead_s - f->clock_ahead_s));
 }
