@@ -26,6 +26,7 @@ struct upkeep_wait {
     double asked_at;      /* ev_now */
     uint64_t round;       /* a round of batches begun after this number answers it */
     uint64_t other_round; /* and in a two-way sync one of the other direction */
+    uint64_t look;        /* and a look at the catalogs after this number */
 };
 
 struct lead_job {
@@ -59,6 +60,7 @@ struct lead_job {
     double reconcile_due;
     char stamps[JOB_SIDES][160];
     char moments[JOB_SIDES][40]; /* when they were made: the snapshot, hashed */
+    uint64_t looks;              /* at them, so far */
     char captures[160];          /* what capture_glance said last */
     enum sync_phase recorded_phase;
     struct list waits; /* struct upkeep_wait */

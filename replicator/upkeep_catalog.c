@@ -102,5 +102,6 @@ enum job_next upkeep_take_target_stamp(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
 
     j->sync->wants_catalog |= has_changed(l, JOB_TARGET, r);
+    l->looks++;
     return job_goto(j, "watch");
 }

@@ -55,6 +55,9 @@ void upkeep_add_wait(struct lead_job *l, int64_t id, bool is_pause, const struct
     w->round = l->sync->batch->rounds_begun;
     if (l->sync->other)
         w->other_round = l->sync->other->batch->rounds_begun;
+    w->look = l->looks;
+    if (!is_pause)
+        l->stamp_due = 0;
     list_append(&l->waits, &w->in_lead);
     batch_wake(l->sync->batch);
 }
@@ -66,9 +69,11 @@ static bool is_through(const struct sync *s, uint64_t round)
     return s->batch->rounds_done > round && (s->is_consistent || upkeep_is_anything_standing(s));
 }
 
+/* A definition that has changed may change values where no row was written: the catalogs are looked
+ * at after the request, and what the look has found is dealt with first. */
 static bool is_kick_due(const struct sync *s, const struct upkeep_wait *w)
 {
-    return is_through(s, w->round) &&
+    return s->lead->looks > w->look && !s->wants_catalog && is_through(s, w->round) &&
            (!two_way_is_coupled(s) || is_through(s->other, w->other_round));
 }
 
