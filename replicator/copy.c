@@ -8,7 +8,10 @@
  * While one exported snapshot serves all chunks of a table, every row arrives once. When it is lost
  * before the last chunk, a row that has moved since may arrive twice or not at all. Not at all: it
  * was updated after capture was installed, so its key is in the change log. Twice: the remaining
- * chunks are loaded tolerantly, over the key's index, and the first to come stays. */
+ * chunks are loaded tolerantly, over the key's index, and the first to come stays.
+ *
+ * A chunk with a row that the target refuses is loaded again without it, and the row's key is
+ * written into the change log: copy_refused.c. */
 #include "copy.h"
 
 #include <stdlib.h>
@@ -51,6 +54,7 @@ void copy_put_down(struct copy_job *c)
     c->key_sql = NULL;
     c->before = NULL;
     c->after = NULL;
+    c->refused = NULL;
 }
 
 static void begin(struct job *j)
@@ -200,18 +204,20 @@ static enum job_next take_recount(struct job *j, PGresult *r)
 
 /* ------------------------------------------------------------------ preparing a chunk */
 
-/* A tolerant chunk needs the table's key at the target: made first, then the chunk is claimed anew.
+/* A chunk that is staged needs the table's key at the target: made first, then the chunk is claimed
+ * anew.
  */
 static enum job_next enter_ready(struct job *j)
 {
     struct copy_job *c = copy_of(j);
     struct table *t = c->table;
 
+    c->is_staged = copy_wants_staging(t);
     if (c->sync->copier)
         return copy_ready_to_help(c);
     if (t->records != TABLE_KEY)
         return job_goto(j, "piece");
-    if (t->tolerant && !t->target_has_key) {
+    if (c->is_staged && !t->target_has_key) {
         if (t->is_indexing) {
             copy_put_down(c);
             return job_goto(j, "back off");
@@ -275,41 +281,6 @@ static enum job_next take_relation(struct job *j, PGresult *r)
     return job_fail(j, &e);
 }
 
-static const char *column_names(struct job *j, const struct relation *rel)
-{
-    struct buf b = {0};
-    const char *names;
-
-    for (int i = 0; i < rel->column_count; i++) {
-        buf_text(&b, i ? ",\"" : "{\"");
-        for (const char *p = rel->columns[i].name; *p; p++) {
-            if (*p == '"' || *p == '\\')
-                buf_text(&b, "\\");
-            buf_append(&b, p, 1);
-        }
-        buf_text(&b, "\"");
-    }
-    buf_text(&b, b.len ? "}" : "{}");
-    names = arena_strdup(j->arena, b.data);
-    buf_fini(&b);
-    return names;
-}
-
-/* What each column is cast to where text is copied; types need no quoting in an array. */
-static const char *column_casts(struct job *j, const struct relation *rel)
-{
-    struct buf b = {0};
-    const char *casts;
-
-    for (int i = 0; i < rel->column_count; i++)
-        buf_printf(&b, "%s%s", i ? "," : "{",
-                   rel->columns[i].copy_cast ? rel->columns[i].copy_cast : "NULL");
-    buf_text(&b, b.len ? "}" : "{}");
-    casts = arena_strdup(j->arena, b.data);
-    buf_fini(&b);
-    return casts;
-}
-
 static bool is_binary(const struct relation *s, const struct relation *t)
 {
     for (int i = 0; i < s->column_count; i++) {
@@ -329,12 +300,12 @@ static void bind_statements(struct job *j, struct params *p)
     params_text(p, c->relation);
     params_text(p, c->lower);
     params_text(p, c->upper);
-    params_text(p, column_names(j, t->source));
+    params_text(p, copy_column_names(j, t->source));
     params_bool(p, is_binary(t->source, t->target));
     params_text(p, t->target->schema);
     params_text(p, t->target->name);
-    params_bool(p, t->tolerant);
-    params_text(p, column_casts(j, t->source));
+    params_bool(p, c->is_staged);
+    params_text(p, copy_column_casts(j, t->source));
     params_text(p, t->source->where);
     params_text(p, t->source->name);
 }
@@ -345,44 +316,10 @@ static enum job_next take_statements(struct job *j, PGresult *r)
 
     c->output = copy_value(j, r, 0);
     c->input = copy_value(j, r, 1);
-    return c->table->tolerant ? JOB_NEXT : job_goto(j, "load");
-}
-
-static void bind_tolerant(struct job *j, struct params *p)
-{
-    const struct table *t = copy_of(j)->table;
-
-    params_text(p, t->target->schema);
-    params_text(p, t->target->name);
-    params_text(p, column_names(j, t->source));
-}
-
-static enum job_next take_tolerant(struct job *j, PGresult *r)
-{
-    struct copy_job *c = copy_of(j);
-
-    c->before = copy_value(j, r, 0);
-    c->after = copy_value(j, r, 1);
-    return JOB_NEXT;
-}
-
-static enum job_next enter_before(struct job *j)
-{
-    conn_query(job_conn(j, JOB_TARGET), copy_of(j)->before, NULL, CONN_TEXT, 60.);
-    return JOB_WAIT;
+    return c->is_staged ? JOB_NEXT : job_goto(j, "load");
 }
 
 /* ------------------------------------------------------------------ ending a chunk */
-
-static enum job_next enter_after(struct job *j)
-{
-    struct copy_job *c = copy_of(j);
-
-    if (!c->table->tolerant || c->after == NULL)
-        return JOB_NEXT;
-    conn_query(job_conn(j, JOB_TARGET), c->after, NULL, CONN_TEXT, 0);
-    return JOB_WAIT;
-}
 
 static enum job_next enter_done(struct job *j)
 {
@@ -398,17 +335,6 @@ static enum job_next enter_done(struct job *j)
     params_int(p, c->bytes);
     conn_execute(job_conn(j, JOB_TARGET), c->sync->copier ? &sql_chunk_help_done : &sql_chunk_done,
                  p, CONN_TEXT, 60.);
-    return JOB_WAIT;
-}
-
-static enum job_next enter_source_end(struct job *j)
-{
-    struct copy_job *c = copy_of(j);
-
-    if (!c->is_source_open)
-        return JOB_NEXT;
-    c->is_source_open = false;
-    conn_query(job_conn(j, JOB_SOURCE), sql_commit.text, NULL, CONN_TEXT, 60.);
     return JOB_WAIT;
 }
 
@@ -433,6 +359,7 @@ static enum job_next take_account(struct job *j, PGresult *r)
         take_count(j, r, 0);
     copy_piece_done(t);
     t->failures = 0;
+    t->is_refusing = false;
     log_event(LOG_INFO, "chunk copied", "sync", c->sync->name, "table", t->label, "chunk",
               log_int(c->number), "of", log_int(t->chunks), "rows", log_int(c->rows), "bytes",
               log_int(c->bytes), NULL);
@@ -480,19 +407,21 @@ static const struct job_step steps[] = {
      .side = JOB_SOURCE,
      .bind = bind_statements,
      .result = take_statements},
-    {.name = "tolerant",
+    {.name = "staging",
      .sql = &sql_copy_tolerant,
      .side = JOB_TARGET,
-     .bind = bind_tolerant,
-     .result = take_tolerant},
-    {.name = "before", .enter = enter_before},
+     .bind = copy_bind_staging,
+     .result = copy_take_staging},
+    {.name = "before", .enter = copy_enter_before},
     {.name = "load", .enter = copy_enter_load, .event = copy_load_event},
     {.name = "same relation",
      .sql = &sql_chunk_relation,
      .side = JOB_SOURCE,
      .bind = bind_relation,
      .result = take_relation},
-    {.name = "after", .enter = enter_after},
+    {.name = "after", .enter = copy_enter_after, .result = copy_take_after},
+    {.name = "let source go", .enter = copy_enter_let_go},
+    {.name = "refused", .enter = copy_enter_refused, .result = copy_take_refused},
     {.name = "done", .enter = enter_done},
     {.name = "piece flushed", .enter = copy_enter_piece_flushed, .result = copy_take_piece_flushed},
     {.name = "piece done", .enter = copy_enter_piece_done},
@@ -502,7 +431,7 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_count,
      .result = take_account},
-    {.name = "source end", .enter = enter_source_end},
+    {.name = "source end", .enter = copy_enter_source_end},
     {.name = "more", .enter = enter_more},
     {.name = "recount",
      .sql = &sql_chunks_count,
@@ -520,7 +449,7 @@ static const struct job_step steps[] = {
     {.name = "follow", .sql = &sql_table_follow, .side = JOB_TARGET, .bind = copy_bind_follow},
     {.name = "followed", .enter = copy_enter_followed},
     {.name = "back off", .sql = &sql_rollback, .side = JOB_TARGET},
-    {.name = "source back off", .enter = enter_source_end},
+    {.name = "source back off", .enter = copy_enter_source_end},
     {.name = "wait", .enter = enter_back_off},
     {.name = "again", .enter = enter_again},
     {0},
@@ -544,8 +473,12 @@ static bool failed(struct job *j, const struct error *e)
             t->tolerant = true;
         else if (action == SQLSTATE_CONFLICT && c->makes_key)
             copy_anew(t, e);
-        else if (sqlstate_is_of_table(action))
+        else if (copy_may_refuse(c, e))
+            t->is_refusing = true;
+        else if (sqlstate_is_of_table(action)) {
+            t->is_refusing = false;
             table_pause(t, TABLE_ERROR, e);
+        }
     }
     copy_put_down(c);
     return true;

@@ -37,8 +37,10 @@ struct copy_job {
     int64_t rows;
     const char *output;
     const char *input;
-    const char *before; /* for a tolerant chunk */
+    bool is_staged;     /* goes through a temporary table: copy_refused.c */
+    const char *before; /* and then the statements around it */
     const char *after;
+    const char *refused; /* keys of rows that the target refuses, JSON; NULL: none */
     const char *key_sql;
     const char *seen_lsn; /* of the source, when the snapshot of a piece was taken */
     bool is_source_open;  /* a transaction on the source is open */

@@ -5,6 +5,8 @@
 
 #include "copy.h"
 
+struct relation;
+
 static inline struct copy_job *copy_of(struct job *j)
 {
     return container_of(j, struct copy_job, job);
@@ -25,6 +27,24 @@ enum job_next copy_enter_piece_flushed(struct job *j);
 enum job_next copy_take_piece_flushed(struct job *j, PGresult *r);
 enum job_next copy_enter_piece_done(struct job *j);
 void copy_piece_done(struct table *t);
+
+/* A chunk that goes through a temporary table. Should the table's chunks do so? May one that failed
+ * be loaded again without the rows that are refused? */
+bool copy_wants_staging(const struct table *t);
+bool copy_may_refuse(const struct copy_job *c, const struct error *e);
+void copy_bind_staging(struct job *j, struct params *p);
+enum job_next copy_take_staging(struct job *j, PGresult *r);
+enum job_next copy_enter_before(struct job *j);
+enum job_next copy_enter_after(struct job *j);
+enum job_next copy_take_after(struct job *j, PGresult *r);
+enum job_next copy_enter_let_go(struct job *j);
+enum job_next copy_enter_refused(struct job *j);
+enum job_next copy_take_refused(struct job *j, PGresult *r);
+/* Ends the transaction at the source, if there is one. */
+enum job_next copy_enter_source_end(struct job *j);
+/* A relation's columns, and what each is cast to where text is copied, as arrays' texts (arena). */
+const char *copy_column_names(struct job *j, const struct relation *rel);
+const char *copy_column_casts(struct job *j, const struct relation *rel);
 
 /* What it waits for. */
 enum job_next copy_enter_follower(struct job *j);

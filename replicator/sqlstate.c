@@ -81,6 +81,12 @@ bool sqlstate_is_of_table(enum sqlstate_action action)
     return action == SQLSTATE_DATA || action == SQLSTATE_CONFLICT || action == SQLSTATE_STOP;
 }
 
+bool sqlstate_is_of_row(const char *sqlstate)
+{
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0 ||
+           strcmp(sqlstate, "P0001") == 0;
+}
+
 const char *sqlstate_name(const char *sqlstate)
 {
     int i = sqlstate[0] ? find(sqlstate) : -1;

@@ -17,6 +17,8 @@ enum sqlstate_action {
 
 /* A statement of one table that fails so is that table's trouble, not everybody's. */
 bool sqlstate_is_of_table(enum sqlstate_action action);
+/* What the server refuses is a row: its values, or how it stands to others. */
+bool sqlstate_is_of_row(const char *sqlstate);
 /* The action for a five-letter SQLSTATE; an empty one (no server spoke) is SQLSTATE_RECONNECT, an
  * unknown one SQLSTATE_DATA. */
 enum sqlstate_action sqlstate_action(const char *sqlstate);

@@ -116,7 +116,8 @@ struct table {
     bool owes_whole;                /* TABLE_NOTHING: it has changed since it was last read */
     double whole_at;                /* ev_now when that was */
     /* The initial copy. */
-    bool tolerant; /* rows may come twice */
+    bool tolerant;    /* rows may come twice */
+    bool is_refusing; /* a chunk failed for a row: rows may be left for later */
     int chunks;
     int chunks_done;
     int streams;     /* copy jobs at work on it */

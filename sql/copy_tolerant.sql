@@ -1,15 +1,22 @@
--- Makes the statements around a chunk whose rows may be there already (another snapshot read them
--- before they moved): it goes through a temporary table, and the first to come stays; the catch-up
--- puts it right. The server does not take ON CONFLICT where a unique constraint is deferrable, or the
--- table has rules.
--- $1 text, $2 text: schema and name at the target; $3 text[]: columns
--- Result: before text, after text. Lowest server version: 10.
+-- Makes the statements around a chunk that goes through a temporary table: its rows may be there already
+-- (another snapshot read them before they moved), and then the first to come stays until the catch-up puts
+-- it right; or some are refused. The server does not take ON CONFLICT where a unique constraint is
+-- deferrable, or the table has rules.
+-- $1 text, $2 text: schema and name at the target; $3 text[]: columns; $4 text[]: what each is cast to in
+-- text, NULL for nothing; $5 text[]: the key's columns, in the order of the change log; $6 int: how many rows
+-- may be refused
+-- Result: before text, after text, which gives the refused rows' keys: see schema/008_chunk.sql.
+-- Lowest server version: 10.
 SELECT pg_catalog.format('CREATE TEMPORARY TABLE rebeco_chunk ON COMMIT DROP AS SELECT %s FROM %I.%I WITH NO DATA', c.names, $1::text, $2::text) AS before,
-       CASE WHEN t.takes_on_conflict
-            THEN pg_catalog.format('INSERT INTO %I.%I (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.rebeco_chunk ON CONFLICT DO NOTHING', $1::text, $2::text, c.names, c.names)
-            ELSE pg_catalog.format('SELECT rebeco.chunk_merge(%L::pg_catalog.regclass, %L)', pg_catalog.format('%I.%I', $1::text, $2::text), c.names) END AS after
+       pg_catalog.format('SELECT rebeco.chunk_merge(%L::pg_catalog.regclass, %L, %L, %L, %s)', pg_catalog.format('%I.%I', $1::text, $2::text), c.names,
+                         CASE WHEN t.takes_on_conflict THEN k.names END,
+                         pg_catalog.format('pg_catalog.json_build_array(%s)', k.texts), $6::int) AS after
   FROM (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o) AS names
           FROM pg_catalog.unnest($3::text[]) WITH ORDINALITY u (n, o)) c,
+       (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(k.name), ', ' ORDER BY k.ordinal) AS names,
+               pg_catalog.string_agg(pg_catalog.format('c.%I%s::text', k.name, '::' || u.cast_to), ', ' ORDER BY k.ordinal) AS texts
+          FROM pg_catalog.unnest($5::text[]) WITH ORDINALITY k (name, ordinal)
+          JOIN unnest($3::text[], $4::text[]) u (name, cast_to) ON u.name = k.name) k,
        (SELECT NOT pg_catalog.bool_or(r.relhasrules OR EXISTS (
                    SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND NOT i.indimmediate
                    UNION ALL SELECT 1 FROM pg_catalog.pg_constraint x WHERE x.conrelid = r.oid AND x.contype = 'x' AND x.condeferrable)) AS takes_on_conflict

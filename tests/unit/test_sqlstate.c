@@ -58,12 +58,24 @@ static void test_names(void **state)
     assert_non_null(strstr(sqlstate_name("53100"), "disk full"));
 }
 
+static void test_rows(void **state)
+{
+    (void)state;
+    assert_true(sqlstate_is_of_row("23514"));
+    assert_true(sqlstate_is_of_row("22021"));
+    assert_true(sqlstate_is_of_row("P0001"));
+    assert_false(sqlstate_is_of_row("42P01"));
+    assert_false(sqlstate_is_of_row("P0002"));
+    assert_false(sqlstate_is_of_row(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_the_more_specific_row_wins),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

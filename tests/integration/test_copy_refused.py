@@ -1,0 +1,115 @@
+"""Rows that the target refuses while a table is copied: the rest of the table arrives, and the rows are
+named one after the other when the table is followed."""
+
+import json
+
+import rig
+from test_poison import check_others_move, in_step, refused, skip, table
+
+TABLES = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (id int PRIMARY KEY, v text, code int);
+CREATE TABLE shop.other (id int PRIMARY KEY, v text);
+"""
+ROWS = """
+INSERT INTO shop.item SELECT i, 'v' || i, i FROM generate_series(1, 5000) i;
+INSERT INTO shop.other SELECT i, 'v' || i FROM generate_series(1, 20) i;
+"""
+
+
+def begin(source, target, rebecos, here, **options):
+    """The target has the tables already, with something more."""
+    source.psql(TABLES + ROWS)
+    target.psql(TABLES + here)
+    r = rebecos(source, target, rig.config(schema="expect", **options))
+    return r
+
+
+def started(r):
+    r.start()
+    r.wait("it knows its tables", lambda: (r.status() or {}).get("tables"), 60)
+
+
+def leave_out(r, *keys):
+    """One after the other, whichever is named first."""
+    left = {str(k) for k in keys}
+    while left:
+        key = json.loads(refused(r, "item")["key"])
+        assert key[0] in left
+        skip(r, "shop.item", *key)
+        r.wait("it is left out", lambda k=key: k in [json.loads(s["key"]) for s in table(r, "item")["skipped"]])
+        left -= set(key)
+
+
+def test_a_unique_index_only_at_the_target(source, target, rebecos):
+    """Never a silent difference: the rows that lose are named."""
+    r = begin(source, target, rebecos, "CREATE UNIQUE INDEX only_here ON shop.item (code)")
+    source.run("UPDATE shop.item SET code = 4000 WHERE id IN (17, 4444)")
+    started(r)
+    rig.eventually("the rest is there", lambda: target.value("SELECT count(*) FROM shop.item") == 4998, 60)
+    there = target.value("SELECT id FROM shop.item WHERE code = 4000")
+    leave_out(r, *({17, 4000, 4444} - {there}))
+    check_others_move(source, target)
+    assert r.status()["in_sync"] is False and target.value("SELECT consistent_since FROM rebeco.sync") is None
+    target.psql("DROP INDEX shop.only_here")
+    source.run("UPDATE shop.item SET v = 'again' WHERE code = 4000")
+    in_step(r)
+    rig.check_equal(source, target)
+
+
+HERE = """
+ALTER TABLE shop.item ADD CHECK (code <> 13), ADD CHECK (v IS NOT NULL);
+CREATE FUNCTION shop.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON shop.item FOR EACH ROW WHEN (NEW.id = 3333) EXECUTE FUNCTION shop.refuse();
+ALTER TABLE shop.item ENABLE ALWAYS TRIGGER refuse;
+"""
+
+
+def test_each_way_of_refusing(source, target, rebecos):
+    """Chunks of a few pages, loaded while the daemon is killed: whatever was logged or loaded twice, what is there is
+    right, and only the bad rows are named."""
+    r = begin(source, target, rebecos, HERE, copy={"split_size": "64kB", "streams": 2})
+    source.run("UPDATE shop.item SET v = NULL WHERE id = 4001")
+    for _ in range(4):
+        r.start()
+        rig.eventually("something is loaded", lambda: target.value("SELECT to_regclass('rebeco.chunk')")
+                       and target.value("SELECT count(*) FROM rebeco.chunk WHERE done_at IS NOT NULL"), 60)
+        r.kill9()
+    started(r)
+    rig.eventually("the rest is there", lambda: target.value("SELECT count(*) FROM shop.item") == 4997, 60)
+    leave_out(r, 13, 3333, 4001)
+    assert sorted(target.run("SELECT key, settled_at FROM rebeco.skipped")) == [('["13"]', None), ('["3333"]', None), ('["4001"]', None)]
+    target.psql("ALTER TABLE shop.item DROP CONSTRAINT item_code_check; DROP TRIGGER refuse ON shop.item")
+    source.run("UPDATE shop.item SET v = 'mended' WHERE id IN (13, 3333, 4001)")
+    in_step(r)
+    rig.check_equal(source, target)
+
+
+def test_keys_of_several_columns(source, target, rebecos):
+    """A deferrable key, which ON CONFLICT does not take; texts with quotes; a column whose name is another's key."""
+    make = 'CREATE SCHEMA shop; CREATE TABLE shop.item ("a b" text, c numeric, "K" regclass, v text, PRIMARY KEY (c, "a b", "K") DEFERRABLE)'
+    source.psql(make + """; INSERT INTO shop.item SELECT E'it''s "' || i, i, 'pg_class', 'v' FROM generate_series(1, 1000) i""")
+    target.psql(make + "; ALTER TABLE shop.item ADD CHECK (c <> 500)")
+    r = rebecos(source, target, rig.config(schema="expect"))
+    started(r)
+    key = json.loads(refused(r, "item")["key"])
+    assert key == ["500", 'it\'s "500', "pg_class"]
+    skip(r, "shop.item", *key)
+    rig.eventually("the rest is there", lambda: target.value("SELECT count(*) FROM shop.item") == 999, 60)
+    source.run("DELETE FROM shop.item WHERE c = 500")
+    in_step(r)
+    rig.check_equal(source, target)
+
+
+def test_too_many_are_no_matter_of_rows(source, target, rebecos):
+    """The table stands still with the server's words, and goes on by itself when that is mended."""
+    r = begin(source, target, rebecos, "ALTER TABLE shop.item ADD CONSTRAINT small CHECK (code < 0)")
+    source.psql("INSERT INTO shop.item SELECT i, 'v', i FROM generate_series(5001, 12000) i")
+    started(r)
+    r.wait("it stands still", lambda: table(r, "item")["paused"] == "error" and "small" in table(r, "item")["what"], 60)
+    assert target.value("SELECT count(*) FROM shop.item") == 0
+    check_others_move(source, target)
+    target.psql("ALTER TABLE shop.item DROP CONSTRAINT small")
+    r.ok("retry", "shop.item")
+    in_step(r)
+    rig.check_equal(source, target)
