@@ -13,6 +13,7 @@ plan. Statements may fail, for the data is random: then the transaction goes on 
 
 import random
 
+from schema_kinds import Kinds
 from schema_shape import Shaping
 from schema_values import (EXTENSIONS, LABELS, NAMES, RETYPE, USER_TYPES, all_types, lit, q)
 
@@ -39,6 +40,10 @@ class Table:
         self.parent = None       # of an inheritance child
         self.is_shaped = False   # see schema_shape.py
         self.has_extras = False  # indexes, triggers and policies beside its key
+        self.of_type = None      # of a typed table
+        self.view = None         # by which it is written, too
+        self.has_rules = False
+        self.is_fired = False    # its triggers are to fire at the target
 
     @property
     def sql(self):
@@ -51,7 +56,7 @@ class Table:
         return [c for c in self.columns if c.name not in self.key and not c.is_bound and not c.is_fixed]
 
 
-class Generator(Shaping):
+class Generator(Shaping, Kinds):
     def __init__(self, seed, source=15, target=15):
         self.rng = random.Random(f"schema {seed}")
         self.majors = source, target
@@ -63,6 +68,7 @@ class Generator(Shaping):
         self.labels = list(LABELS)
         extensions = [e for e in EXTENSIONS if self.rng.random() < 0.12]
         self.types = all_types(min(source, target), extensions)
+        self.follow_pair()
         for e in extensions:
             self.add(f"CREATE EXTENSION {e} SCHEMA public")
         for text, _ in USER_TYPES:
@@ -100,7 +106,7 @@ class Generator(Shaping):
         schemas = ["public"] + [self.name("schema", f"s{i}") for i in range(self.rng.randrange(3))]
         for s in schemas[1:]:
             self.add(f"CREATE SCHEMA {q(s)}")
-        makers = [(self.make_plain, 10), (self.make_partitioned, 4), (self.make_inherited, 1)]
+        makers = [(self.make_plain, 10), (self.make_partitioned, 4), (self.make_inherited, 1), (self.make_typed, 1)]
         for _ in range(self.rng.randint(2, 5)):
             t = self.new_table(self.rng.choice(schemas))
             self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](t)
@@ -158,13 +164,13 @@ class Generator(Shaping):
         t.filler = self.name(t.number, "filler")
         return t.filler
 
-    def key_clause(self, t):
+    def key_clause(self, t, plain=False):
         """The key as a table constraint, or None when an index comes after, or nothing."""
         if not t.key:
             return None
         columns = ", ".join(q(k) for k in t.key)
         how = self.rng.random()
-        if how < 0.65 or t.part:
+        if how < 0.65 or t.part or plain:
             return f"PRIMARY KEY ({columns})"
         if how < 0.72:
             spare = [c.name for c in t.columns if c.name not in t.key and self.types[c.kind][2] and not c.is_fixed]
@@ -259,6 +265,7 @@ class Generator(Shaping):
     def add_constraints(self, t):
         before = len(self.setup)
         self.add_indexes(t)
+        self.add_kinds(t)
         # A foreign key that points here is found at its own table.
         t.has_extras = len(self.setup) > before
 
@@ -283,7 +290,7 @@ class Generator(Shaping):
             c.is_bound = True
             self.add(f"CREATE UNIQUE INDEX ON {t.sql} (md5({q(c.name)}::text)" + (f", {q(t.part)}" if t.part else "") + ")"
                      + (f" WHERE {q(c.name)} <> ''" if self.chance(0.4) else ""), t)
-        if self.chance(0.35):
+        if self.chance(0.35) and not t.of_type:
             self.add_foreign_key(t)
         # A target whose role may not switch triggers off runs them on what arrives.
         if self.chance(0.12) and t.parent is None and not t.part and self.target_role == "rds" and self.majors[1] >= 15:
@@ -352,12 +359,15 @@ class Generator(Shaping):
         columns = [c for c in t.columns if not c.is_fixed and (c.not_null or c.name in t.key or self.chance(0.8))]
         tuples = ",\n  ".join("(" + ", ".join(self.value(c) for c in columns) + ")"
                               for _ in range(rows or self.rng.choice([1, 1, 2, 5, 20])))
-        end = self.rng.choice(["", " ON CONFLICT DO NOTHING", " ON CONFLICT DO NOTHING"])
+        end = self.rng.choice(["", self.unless_there(t), self.unless_there(t)])
         updatable = [c for c in columns if c.name not in t.key]
-        if updatable and t.key and not t.is_deferrable and self.chance(0.25):
+        if updatable and t.key and not t.is_deferrable and not t.has_rules and self.chance(0.25):
             c = self.rng.choice(updatable)
             end = f" ON CONFLICT ({', '.join(q(k) for k in t.key)}) DO UPDATE SET {q(c.name)} = excluded.{q(c.name)}"
         return self.statement(f"INSERT INTO {self.some_name(t) if not end else t.sql} ({', '.join(q(c.name) for c in columns)}) VALUES\n  {tuples}{end}", t)
+
+    def unless_there(self, t):
+        return "" if t.has_rules else " ON CONFLICT DO NOTHING"
 
     def update(self, t):
         free = [c for c in t.columns if not c.is_fixed and c.name not in t.key]
@@ -418,21 +428,21 @@ class Generator(Shaping):
     def double(self, t):
         """Rows that are there come once more, where nothing forbids it."""
         names = ", ".join(q(c.name) for c in t.columns if not c.is_fixed)
-        return self.statement(f"INSERT INTO {t.sql} ({names}) SELECT {names} FROM {t.sql} WHERE {self.pick(t, 3)} ON CONFLICT DO NOTHING", t)
+        return self.statement(f"INSERT INTO {t.sql} ({names}) SELECT {names} FROM {t.sql} WHERE {self.pick(t, 3)}{self.unless_there(t)}", t)
 
     def recycle(self, t):
         """One statement that deletes and inserts."""
         names = ", ".join(q(c.name) for c in t.columns if not c.is_fixed)
         values = ", ".join(q(c.name) if c.name in t.key or self.chance(0.7) else self.value(c) for c in t.columns if not c.is_fixed)
         return self.statement(f"WITH gone AS (DELETE FROM {t.sql} WHERE {self.pick(t, 3)} RETURNING *) "
-                              f"INSERT INTO {t.sql} ({names}) SELECT {values} FROM gone ON CONFLICT DO NOTHING", t)
+                              f"INSERT INTO {t.sql} ({names}) SELECT {values} FROM gone{self.unless_there(t)}", t)
 
     def merge(self, t):
         free = [c for c in t.columns if not c.is_fixed and c.name not in t.key]
         if not free or self.majors[0] < 15:
             return self.recycle(t)
         c = self.rng.choice(free)
-        return self.statement(f"MERGE INTO {t.sql} t USING (SELECT * FROM {t.sql} WHERE {self.pick(t, 6)}) s ON (t.tableoid, t.ctid) = (s.tableoid, s.ctid) "
+        return self.statement(f"MERGE INTO {t.sql} t USING (SELECT tableoid AS o, ctid AS i, * FROM {t.sql} WHERE {self.pick(t, 6)}) s ON (t.tableoid, t.ctid) = (s.o, s.i) "
                               f"WHEN MATCHED AND md5(s::text) < '5' THEN DELETE WHEN MATCHED THEN UPDATE SET {q(c.name)} = {self.value(c)}", t)
 
     def swap(self, t):
@@ -465,7 +475,8 @@ class Generator(Shaping):
     def one(self):
         t = self.rng.choice(self.tables)
         makers = [(self.insert, 30), (self.update, 30), (self.delete, 10), (self.change_key, 8), (self.shift_key, 5), (self.same_key, 4),
-                  (self.replace, 6), (self.swap, 5), (self.truncate, 3), (self.move_partition, 5), (self.recycle, 3), (self.merge, 3)]
+                  (self.replace, 6), (self.swap, 5), (self.truncate, 3), (self.move_partition, 5), (self.recycle, 3), (self.merge, 3), (self.copy_from, 4),
+                  (self.write_view, 30 if t.view else 0)]
         return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](t)
 
     def transaction(self):
@@ -488,11 +499,15 @@ class Generator(Shaping):
     def ddl(self):
         makers = [(self.add_column, 5), (self.drop_column, 4), (self.rename_column, 4), (self.retype_column, 4), (self.trade_names, 1),
                   (self.new_label, 2), (self.rename_label, 1), (self.rename_table, 2), (self.detach, 3), (self.attach, 4), (self.new_partition, 2),
-                  (self.new_table_later, 3), (self.drop_table, 1), (self.loosen, 1), (self.key_of_more, 1), (self.rewrite, 1)]
+                  (self.new_table_later, 3), (self.drop_table, 1), (self.loosen, 1), (self.key_of_more, 1), (self.rewrite, 1),
+                  (self.alter_pair, 1), (self.rename_attribute, 1)]
         tables = [t for t in self.tables if t.parent is None and not t.is_shaped and not any(o.parent is t for o in self.tables)]
         if not tables:
             return None
-        return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](self.rng.choice(tables))
+        t = self.rng.choice(tables)
+        if t.of_type:
+            makers = [(self.alter_row_type, 4), (self.alter_pair, 1), (self.rename_table, 1), (self.rewrite, 1)]
+        return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](t)
 
     def both(self, sql, *tables, then=None, first="source"):
         """The same at both ends; `then` is said in the source's transaction only."""
@@ -656,6 +671,8 @@ class Generator(Shaping):
             c["capture"] = rng.choice(["row", "auto" if has_trees else "statement"])
         if self.chance(0.3):
             c["apply"] = {"batch_bytes": "64kB"}
+        if self.fired():
+            c["tables"] = {"fire_triggers": self.fired()}
         return c
 
     def round(self, number):

@@ -3,6 +3,7 @@ killed and paused, changes definitions at both ends, and compares in the end.
 
 One pair of servers serves all plans; each has databases of its own."""
 
+import io
 import re
 import threading
 import time
@@ -84,12 +85,16 @@ class Run:
                         raise RuntimeError(f"the plan's own schema fails: {e}\n{s['sql']}") from e
         c.close()
 
-    def say_one(self, cursor, sql):
+    def say_one(self, cursor, item):
         """One statement that may fail alone."""
+        sql = item["sql"]
         cursor.execute("SAVEPOINT one")
         self.counts["statements"] += 1
         try:
-            cursor.execute(sql)
+            if "rows" in item:
+                self.copy_from(cursor, item)
+            else:
+                cursor.execute(sql)
             cursor.execute("RELEASE one")
         except psycopg2.Error as e:
             if "rebeco." in (e.diag.context or "") and e.pgcode not in LOCKED:
@@ -99,12 +104,18 @@ class Run:
             self.counts["refused"] += 1
             cursor.execute("ROLLBACK TO one")
 
+    def copy_from(self, cursor, item):
+        with io.StringIO() as rows:
+            cursor.copy_expert(item["rows"], rows)
+            rows.seek(0)
+            cursor.copy_expert(item["sql"], rows)
+
     def transaction(self, cursor, t):
         """One transaction of the plan."""
         cursor.execute("BEGIN")
         for item in t["items"]:
             if "sql" in item:
-                self.say_one(cursor, item["sql"])
+                self.say_one(cursor, item)
             elif item["savepoint"]:
                 cursor.execute("SAVEPOINT outer_one")
             else:

@@ -16,7 +16,7 @@ class Shaping:
         linked = {t.number} & {c.needs for o in self.tables for c in o.columns if hasattr(c, "needs")}
         refers = any(hasattr(c, "needs") for c in t.columns)
         # "$" begins a variable in a configuration.
-        return not (t.is_shaped or t.parent or linked or refers or "$" in t.sql or any(o.parent is t for o in self.tables))
+        return not (t.is_shaped or t.of_type or t.view or t.has_rules or t.parent or linked or refers or "$" in t.sql or any(o.parent is t for o in self.tables))
 
     def shape(self, config):
         """Decides about every table; fills config["tables"], self.compare and self.at_target."""

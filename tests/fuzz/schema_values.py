@@ -220,10 +220,15 @@ def _mood(rng):
     return lit(rng.choice(LABELS))
 
 
-def _pair(rng):
-    return "ROW(%s, %s, %s, %s)::\"u t\".pair" % (
+def pair(rng, more=0):
+    """A value of "u t".pair, to which so many numbers were added."""
+    return "ROW(%s, %s, %s, %s%s)::\"u t\".pair" % (
         rng.choice(["NULL", "1", "-5"]), rng.choice(["NULL", lit(words(rng))]), rng.choice(["NULL", _mood(rng)]),
-        rng.choice(["NULL", "'{}'", "'{1,NULL}'"]))
+        rng.choice(["NULL", "'{}'", "'{1,NULL}'"]), "".join(rng.choice([", NULL", ", 7", ", -1"]) for _ in range(more)))
+
+
+def deep(rng, more=0):
+    return "ROW(%s, ARRAY[%s], '1.0')::\"u t\".deep" % (pair(rng, more), pair(rng, more))
 
 
 USER = {
@@ -234,9 +239,9 @@ USER = {
     "smaller": ('"u t".smaller', lambda r: str(r.randrange(-10**6, 10**6)), True),
     "words": ('"u t".words', _of("{}", '{"a b",NULL}', "{{x}}"), False),
     "state": ('"u t".state', _mood, True),
-    "pair": ('"u t".pair', _pair, True),
-    "pair[]": ('"u t".pair[]', lambda r: "ARRAY[%s, %s, NULL]" % (_pair(r), _pair(r)), False),
-    "deep": ('"u t".deep', lambda r: "ROW(%s, ARRAY[%s], '1.0')::\"u t\".deep" % (_pair(r), _pair(r)), False),
+    "pair": ('"u t".pair', pair, True),
+    "pair[]": ('"u t".pair[]', lambda r: "ARRAY[%s, %s, NULL]" % (pair(r), pair(r)), False),
+    "deep": ('"u t".deep', deep, False),
     "span": ('"u t".span', lambda r: lit(_range(-9, 0.25)(r)), True),
     "tongue": ('"u t".tongue', _of("empty", "[a,b)", '["",z]', "(,)"), True),
     "nocase": ('text COLLATE "u t".nocase', lambda r: lit(words(r)), True),
