@@ -43,7 +43,7 @@ static const char *decision_words(const char *decision)
 /* "2026-05-01T02:03:04.567+00:00" as a person writes it; the session's times are UTC. */
 static void add_time(struct buf *b, const char *iso)
 {
-    for (int i = 0; iso[i] && i < 23 && iso[i] != '+'; i++)
+    for (int i = 0; i < 23 && iso[i] && iso[i] != '+'; i++)
         buf_append(b, iso[i] == 'T' ? " " : &iso[i], 1);
     buf_text(b, " UTC");
 }
