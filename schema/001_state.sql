@@ -113,7 +113,7 @@ CREATE TABLE rebeco.capture (
     relid oid NOT NULL UNIQUE,
     table_schema text NOT NULL,
     table_name text NOT NULL,
-    form text NOT NULL,                 -- row or statement
+    form text NOT NULL,                 -- row, statement or mixed: see 010_capture.sql
     records text NOT NULL DEFAULT 'key', -- what the log holds of a change: key, image (the row) or nothing
     key_columns text[] NOT NULL,        -- or those of the image
     key_index text NOT NULL,            -- the unique index that makes them a key; of an image ''

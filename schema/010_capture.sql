@@ -43,10 +43,17 @@
 -- * A crash of the server empties unlogged tables, and no trigger fires: rebeco.capture_alive is unlogged
 --   too, and a capture of such a table that has no row there is lossy.
 
--- Forms. A statement trigger with transition tables is the cheaper one, and is used for plain tables. A
--- row trigger is used where statement triggers do not see every change: on partitioned tables (it is
--- cloned to all partitions, and fires for statements that name the partition), on tables with
--- inheritance, on tables that are filled by a subscription.
+-- Forms (figures in tests/bench/README.md)
+-- * mixed, which plain tables have: INSERT and DELETE by statement triggers with transition tables, which cost
+--   a third of a row trigger for each of many rows, and little more for one; UPDATE by a row trigger,
+--   because that sees whether the key has changed, where a statement trigger must bring the old and
+--   the new keys together, which doubles what it costs to update one row.
+-- * statement, all by statement triggers: where it is asked for, and for tables of more than ten million rows. The
+--   server keeps 16 bytes in memory for each row for which a row trigger is to be called; transition
+--   tables go to disk. Updates of many rows cost half of what they cost in the form mixed.
+-- * row, where statement triggers do not see every change: on partitioned tables (a row trigger is
+--   cloned to all partitions, and fires for statements that name the partition), on tables with
+--   inheritance, on tables that are filled by a subscription.
 
 -- One row per capture, until the server crashes.
 CREATE UNLOGGED TABLE rebeco.capture_alive (capture_id int PRIMARY KEY);
@@ -188,21 +195,31 @@ BEGIN
     IF c.form = 'row' THEN
         on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) VALUES (%s, txid_current()%s);', log, columns, new_column, keys_of_new, new_value);
         on_delete := format('INSERT INTO rebeco.%I (%s, xid) VALUES (%s, txid_current());', log, columns, keys_of_old);
-        on_update := on_delete || format(E'\n            IF NOT (%s) THEN\n                %s\n            END IF;', same, on_insert);
-        on_unknown := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'B');$f$, log);
-        on_renamed := format('EXECUTE rebeco.capture_renamed(%L, %L, TG_OP, names) USING OLD, NEW;', log, c.form);
     ELSE
         on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) SELECT %s, txid_current()%s FROM new_rows AS r;', log, columns, new_column, keys, new_value);
         on_delete := format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM old_rows AS r;', log, columns, keys);
+    END IF;
+    IF c.form = 'statement' THEN
         on_update := format('INSERT INTO rebeco.%I (%s, xid) SELECT k.*, txid_current() FROM (SELECT %s FROM old_rows AS r UNION SELECT %s FROM new_rows AS r) AS k;',
                             log, columns, keys, keys);
-        on_unknown := format($f$IF TG_OP = 'DELETE' THEN
+    ELSE
+        on_update := format($f$INSERT INTO rebeco.%1$I (%2$s, xid) VALUES (%3$s, txid_current());
+        IF NOT (%4$s) THEN
+            INSERT INTO rebeco.%1$I (%2$s, xid%5$s) VALUES (%6$s, txid_current()%7$s);
+        END IF;$f$, log, columns, keys_of_old, same, new_column, keys_of_new, new_value);
+    END IF;
+    on_unknown := format($f$IF TG_LEVEL = 'ROW' THEN
+                INSERT INTO rebeco.%1$I (xid, op) VALUES (txid_current(), 'B');
+            ELSIF TG_OP = 'DELETE' THEN
                 INSERT INTO rebeco.%1$I (xid, op) SELECT txid_current(), 'B' FROM old_rows AS r LIMIT 1;
             ELSE
                 INSERT INTO rebeco.%1$I (xid, op) SELECT txid_current(), 'B' FROM new_rows AS r LIMIT 1;
             END IF;$f$, log);
-        on_renamed := format('EXECUTE rebeco.capture_renamed(%L, %L, TG_OP, names);', log, c.form);
-    END IF;
+    on_renamed := format($f$IF TG_LEVEL = 'ROW' THEN
+                EXECUTE rebeco.capture_renamed(%1$L, 'row', TG_OP, names) USING OLD, NEW;
+            ELSE
+                EXECUTE rebeco.capture_renamed(%1$L, 'statement', TG_OP, names);
+            END IF;$f$, log);
     on_update := rebeco.merge_on_update(c, log, on_update);
     IF c.records <> 'key' THEN
         SELECT i.on_insert, i.on_update, i.on_delete, i.on_truncate, i.on_unknown, i.on_unknown
@@ -218,16 +235,14 @@ AS %2$L$f$, c.id, format($f$
 DECLARE
     names text[];
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
+    IF %11$s AND TG_OP = 'UPDATE' THEN
+        %7$s
+    ELSIF %11$s AND TG_OP = 'INSERT' THEN
+        %6$s
+    ELSIF %11$s AND TG_OP = 'DELETE' THEN
+        %8$s
+    ELSIF TG_OP = 'TRUNCATE' THEN
         %1$s
-    ELSIF rebeco.capture_columns(%2$L::regclass, %3$L::smallint[], %4$L::oid[]) = %5$L::text[] THEN
-        IF TG_OP = 'INSERT' THEN
-            %6$s
-        ELSIF TG_OP = 'UPDATE' THEN
-            %7$s
-        ELSE
-            %8$s
-        END IF;
     ELSE
         names := rebeco.capture_columns(%2$L::regclass, %3$L::smallint[], %4$L::oid[]);
         IF names IS NULL THEN
@@ -242,7 +257,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$f$, on_truncate, c.relid, c.key_attnums, c.key_typids, c.key_columns, on_insert, on_update, on_delete, on_unknown, on_renamed));
+$f$, on_truncate, c.relid, c.key_attnums, c.key_typids, c.key_columns, on_insert, on_update, on_delete, on_unknown, on_renamed,
+    format('rebeco.capture_columns(%L::regclass, %L::smallint[], %L::oid[]) = %L::text[]', c.relid, c.key_attnums, c.key_typids, c.key_columns)));
 
     UPDATE rebeco.capture SET segment = segment_now, function_md5 = rebeco.capture_function_md5(capture_id)
      WHERE id = capture_id;
@@ -350,6 +366,10 @@ BEGIN
             PERFORM rebeco.chain_widen(c.id);
             SELECT * INTO STRICT c FROM rebeco.capture WHERE id = c.id;
         END IF;
+        -- What was chosen once stays: the table's size may have chosen something else since.
+        IF form = 'auto' AND c.records = wanted.records AND 'row' NOT IN (c.form, wanted.form) THEN
+            wanted.form := c.form;
+        END IF;
         IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND c.records = wanted.records AND c.is_two_way = two_way AND rebeco.capture_is_intact(c.id) IS NULL THEN
             RETURN c.id;
         END IF;
@@ -383,9 +403,10 @@ AS $$
 DECLARE
     wanted rebeco.capture;
     needs_row boolean;
+    is_large boolean;
 BEGIN
-    SELECT n.nspname, c.relname, c.relkind = 'p', rebeco.capture_needs_row(c.oid)
-      INTO wanted.table_schema, wanted.table_name, wanted.is_partitioned, needs_row
+    SELECT n.nspname, c.relname, c.relkind = 'p', rebeco.capture_needs_row(c.oid), c.reltuples > 10e6
+      INTO wanted.table_schema, wanted.table_name, wanted.is_partitioned, needs_row, is_large
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid = relation AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't';
     IF NOT FOUND THEN
@@ -394,7 +415,9 @@ BEGIN
     IF form_wanted NOT IN ('auto', 'row', 'statement') OR form_wanted IS NULL THEN
         RAISE EXCEPTION 'capture has the forms auto, row and statement, not %', form_wanted USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    wanted.form := CASE WHEN form_wanted = 'row' OR needs_row THEN 'row' ELSE 'statement' END;
+    wanted.form := CASE WHEN form_wanted = 'row' OR needs_row THEN 'row'
+                        WHEN form_wanted = 'statement' OR records <> 'key' OR is_large THEN 'statement'
+                        ELSE 'mixed' END;
     wanted.records := records;
     IF records <> 'key' THEN
         SELECT '', '{}', coalesce(array_agg(k.name ORDER BY k.ordinal), '{}'), coalesce(array_agg(k.type ORDER BY k.ordinal), '{}'),
@@ -536,15 +559,16 @@ CREATE FUNCTION rebeco.capture_create_triggers(capture_id int, relation oid) RET
 AS $$
 DECLARE
     t record;
-    statement_form boolean;
+    form_now text;
 BEGIN
-    SELECT form = 'statement' INTO STRICT statement_form FROM rebeco.capture WHERE id = capture_id;
+    SELECT form INTO STRICT form_now FROM rebeco.capture WHERE id = capture_id;
     FOR t IN SELECT * FROM (VALUES
-            ('rebeco_insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT', statement_form),
-            ('rebeco_update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', statement_form),
-            ('rebeco_delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', statement_form),
-            ('rebeco_row', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW', NOT statement_form)) v (name, event, level, is_used)
-        WHERE is_used
+            ('rebeco_insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT', ARRAY['statement', 'mixed']),
+            ('rebeco_update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', ARRAY['statement']),
+            ('rebeco_update', 'AFTER UPDATE', 'FOR EACH ROW', ARRAY['mixed']),
+            ('rebeco_delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', ARRAY['statement', 'mixed']),
+            ('rebeco_row', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW', ARRAY['row'])) v (name, event, level, forms)
+        WHERE form_now = ANY (forms)
     LOOP
         PERFORM rebeco.capture_create_trigger(capture_id, relation, t.name, t.event, t.level);
     END LOOP;
@@ -662,7 +686,7 @@ BEGIN
                AND a.attnum <> ALL (c.key_attnums)
             UNION ALL
             SELECT 3, 'it has become part of an inheritance tree, or is filled by a subscription, where statement triggers do not see all changes', true
-             WHERE c.form = 'statement' AND rebeco.capture_needs_row(c.relid)
+             WHERE c.form <> 'row' AND rebeco.capture_needs_row(c.relid)
             UNION ALL
             SELECT 4, format('%scolumn %I is now called %I', CASE c.records WHEN 'key' THEN 'key ' END, c.key_columns[k.n], a.attname), false
               FROM generate_series(1, cardinality(c.key_attnums)) k (n)

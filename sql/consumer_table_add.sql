@@ -5,8 +5,8 @@
 -- $1 bigint: the table; $2 bigint: its key's index; $3 text: auto, row or statement;
 -- $4 text: the consumer; $5 text: what the log holds: key, image or nothing. Nothing is in any log, so
 -- that another sync's log will do. $6 boolean: for a two-way sync
--- Result: id int, snapshot text, log bigint: which change log the position is about, form text: row or
--- statement. When that log was made anew, by whomever, nothing can be said about what is missing, and the
+-- Result: id int, snapshot text, log bigint: which change log the position is about, form text: row,
+-- statement or mixed. When that log was made anew, by whomever, nothing can be said about what is missing, and the
 -- table is copied again.
 -- Lowest server version: 11.
 WITH installed AS MATERIALIZED (

@@ -58,6 +58,7 @@ BEGIN
     EXECUTE 'DROP SCHEMA moved CASCADE';
 END $f$;
 SELECT test.try('statement');
+SELECT test.try('auto');
 SELECT test.try('row');
 
 \echo another session, with its plans made before

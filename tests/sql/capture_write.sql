@@ -1,8 +1,12 @@
--- Every way to write to a plain table, in both forms.
+-- Every way to write to a plain table, in two forms: statement and row, or those that capture_write_mixed.sql names.
 \i tests/sql/capture_helpers.psql
+\if :{?form}
+\else
+\set form statement
+\endif
 CREATE TABLE s (id int PRIMARY KEY, v text, t int UNIQUE);
 CREATE TABLE r (id int PRIMARY KEY, v text, t int UNIQUE);
-SELECT test.capture('s'), test.capture('r', 'row');
+SELECT test.capture('s', :'form'), test.capture('r', 'row');
 CREATE FUNCTION test.logs() RETURNS text LANGUAGE sql AS $$
     SELECT CASE WHEN a.s = b.r THEN 'both' || a.s ELSE concat('DIFFERENT:', a.s, ' /', b.r) END
       FROM (SELECT replace(test.log('s'), 's logged', '') AS s) a, (SELECT replace(test.log('r'), 'r logged', '') AS r) b
