@@ -62,7 +62,7 @@ BEGIN
               FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped) a
      WHERE u.capture_id = c.id
     RETURNING u.* INTO m;
-    IF NOT FOUND OR c.form <> 'row' OR NOT c.is_two_way THEN
+    IF NOT FOUND OR c.form = 'statement' OR NOT c.is_two_way THEN
         RETURN plain;
     END IF;
     SELECT string_agg('k' || k.n, ', ' ORDER BY k.n) AS columns, string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.n) AS old,
@@ -127,7 +127,7 @@ CREATE FUNCTION rebeco.merge_is_behind(c rebeco.capture) RETURNS boolean
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (SELECT 1 FROM rebeco.merge m
-                    WHERE m.capture_id = c.id AND c.form = 'row' AND NOT rebeco.merge_fits(c.relid::regclass, m.attnums, m.typids, m.names))
+                    WHERE m.capture_id = c.id AND c.form <> 'statement' AND NOT rebeco.merge_fits(c.relid::regclass, m.attnums, m.typids, m.names))
 $$;
 
 -- Which of these captures ([{id, columns, counters}]) do not merge as is said there, or not the columns there are.
@@ -142,7 +142,7 @@ AS $$
      CROSS JOIN LATERAL (SELECT (w.doc ->> 'columns')::boolean AS by_column,
                                 ARRAY(SELECT json_array_elements_text(w.doc -> 'counters')) AS counters) o
      WHERE CASE WHEN o.by_column OR o.counters <> '{}'
-                THEN m.capture_id IS NULL OR m.by_column <> o.by_column OR c.form <> 'row' OR rebeco.merge_is_behind(c)
+                THEN m.capture_id IS NULL OR m.by_column <> o.by_column OR c.form = 'statement' OR rebeco.merge_is_behind(c)
                      OR rebeco.merge_trouble(c.relid, c.key_columns, o.counters) IS NOT NULL
                      OR m.counters <> rebeco.merge_counters(c.relid, o.counters)
                 ELSE m.capture_id IS NOT NULL END

@@ -118,7 +118,7 @@ def test_rotation_loses_nothing(source):
     """Every key of a committed transaction is read once it is visible, though the log's segments are
     switched and truncated all the time."""
     install(source)
-    tables = {"s": "statement", "r": "row"}
+    tables = {"s": "statement", "r": "row", "m": "auto"}
     ids = []
     for table, form in tables.items():
         source.run(f"CREATE TABLE {table} (id int PRIMARY KEY)")

@@ -172,7 +172,7 @@ CREATE TEMP TABLE pg_class (oid oid);
 """
 
 
-@pytest.mark.parametrize("form", ["row", "statement"])
+@pytest.mark.parametrize("form", ["row", "statement", "auto"])
 def test_another_role_writes(source, target, rebecos, form):
     """A role that may write the tables, and was granted nothing of ours, with names in its search_path
     that are meant to mislead."""
@@ -393,7 +393,7 @@ def alter_under_writers(source, target, rebeco, alterations):
 
 
 @pytest.mark.limit(240)
-@pytest.mark.parametrize("form", ["row", "statement"])
+@pytest.mark.parametrize("form", ["row", "statement", "auto"])
 def test_altering_a_table_never_fails_its_writers(source, target, rebecos, form):
     source.psql(ALTERED % ("", ""))
     rebeco = rebecos(source, target, config=f"""
