@@ -10,6 +10,12 @@ from scene import BIG, BULK, SECONDS, Others, Scene, beat, check_arrived, rebeco
 EMPTY = """CREATE SCHEMA empty; CREATE FUNCTION empty.nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 """ + "".join(f"CREATE TRIGGER empty_row AFTER INSERT OR UPDATE OR DELETE ON {t} FOR EACH ROW EXECUTE FUNCTION empty.nothing();\n" for t in BIG)
 
+# The least that a trigger can do which logs a key: nothing is asked, nobody's rights are taken, nothing is looked after.
+ONE_INSERT = "CREATE SCHEMA least;\n" + "".join(f"""CREATE TABLE least.log_{t} (k {"int" if t.startswith("pgbench_") and k != "hid" else "bigint"}, xid bigint NOT NULL);
+CREATE FUNCTION least.log_{t}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO least.log_{t} VALUES (NEW.{k}, txid_current()); RETURN NULL; END $$;
+CREATE TRIGGER least_row AFTER INSERT OR UPDATE ON {t} FOR EACH ROW EXECUTE FUNCTION least.log_{t}();
+""" for t, k in BIG.items())
+
 LOGICAL_SLOT = "SELECT pg_create_logical_replication_slot('bench_idle', 'pgoutput')"
 
 
@@ -22,13 +28,14 @@ class Captures:
 
     def install(self):
         s = self.scene
-        s.source.psql(EMPTY)
-        self.on_off("empty_", False)
         r = rebeco(s)
         settle(r)
         r.terminate()
         r.drop()
         self.on_off("rebeco_", False)
+        s.source.psql(EMPTY + ONE_INSERT)
+        self.on_off("empty_", False)
+        self.on_off("least_", False)
         for name, tool in (("bucardo", peers.Bucardo(s)), ("slony", peers.Slony(s))):
             if not self.report.wanted(name):
                 continue
@@ -50,10 +57,11 @@ class Captures:
             if not on:
                 self.tools[who].forget()
         else:
-            self.on_off({"rebeco": "rebeco_", "empty row trigger": "empty_"}[who], on)
-            if who == "rebeco" and not on:
-                for (t,) in self.scene.source.run("SELECT format('rebeco.%I', relname) FROM pg_class WHERE relnamespace = 'rebeco'::regnamespace "
-                                                  r"AND relkind = 'r' AND relname ~ '^log_\d+_[01]$'", user="postgres"):
+            prefix = {"rebeco": "rebeco_", "empty row trigger": "empty_", "one INSERT a row": "least_"}[who]
+            self.on_off(prefix, on)
+            if not on:
+                for (t,) in self.scene.source.run("SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) "
+                                                  r"AND c.relkind = 'r' AND c.relname ~ '^log_'", prefix.rstrip("_"), user="postgres"):
                     self.scene.source.run(f"TRUNCATE {t}", user="postgres")
 
     def remove(self):
@@ -61,7 +69,7 @@ class Captures:
             tool.remove()
 
 
-WHO = ("none", "empty row trigger", "rebeco", "slony", "bucardo", "logical replication, idle slot")
+WHO = ("none", "empty row trigger", "one INSERT a row", "rebeco", "slony", "bucardo", "logical replication, idle slot")
 
 
 def tidy(scene):

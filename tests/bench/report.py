@@ -21,6 +21,8 @@ BARS = [
     (3, "TPC-B with capture, of none, 32 clients", "overhead", "tps_32", "rebeco", "none", 0.90, ">="),
     (3, "the same, of an empty row trigger, 8 clients", "overhead", "tps_8", "rebeco", "empty row trigger", 0.97, ">="),
     (3, "the same, of an empty row trigger, 32 clients", "overhead", "tps_32", "rebeco", "empty row trigger", 0.97, ">="),
+    *[(3, f"the limit: one INSERT a row and nothing else, of none, {n} clients", "overhead", f"tps_{n}", "one INSERT a row", "none", 0.90, ">=")
+      for n in (8, 32)],
     (4, "TPC-B, daemon live, of none, 8 clients", "live", "tps_8", "rebeco", "none", 0.80, ">="),
     (4, "TPC-B, daemon live, of none, 32 clients", "live", "tps_32", "rebeco", "none", 0.80, ">="),
     (5, "bulk update: capture adds, us a row", "bulk", "update_us", "rebeco", "-none", 4, "<="),

@@ -3,7 +3,7 @@
 SET timezone = 'UTC';
 CREATE TABLE t (id int PRIMARY KEY, a text, b text, n int, m numeric(9, 2), g int GENERATED ALWAYS AS (id * 2) STORED, j json);
 INSERT INTO t (id, a, b, n, m, j) SELECT i, 'a', 'b', 10, 1.5, '{}' FROM generate_series(1, 9) i;
-SELECT rebeco.capture_install('t'::regclass, 't_pkey'::regclass, 'auto', two_way => true) AS id \gset
+SELECT rebeco.capture_install('t'::regclass, 't_pkey'::regclass, 'statement', two_way => true) AS id \gset
 SELECT form, (SELECT count(*) FROM rebeco.merge) FROM rebeco.capture;
 
 \echo -- what cannot count
