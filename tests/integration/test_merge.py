@@ -394,7 +394,7 @@ def test_turned_on_and_off(source, target, rebecos):
     rebeco.start()
     wait_both(rebeco)
     form = "SELECT form, function_md5 FROM rebeco.capture"
-    assert source.value("SELECT form FROM rebeco.capture") == "statement"
+    assert source.value("SELECT form FROM rebeco.capture") == "mixed"
     rebeco.terminate()
     source.run("UPDATE t SET a = 'source', n = 5 WHERE id = 1")
     target.run("UPDATE t SET b = 'target' WHERE id IN (1, 2)")
@@ -403,7 +403,7 @@ def test_turned_on_and_off(source, target, rebecos):
     wait_both(rebeco)
     check_equal(source, target)
     assert source.run("SELECT * FROM t WHERE id < 3 ORDER BY 1") == [(1, "old", "target", 0), (2, "old", "target", 0)]
-    assert [s.value("SELECT form FROM rebeco.capture") for s in (source, target)] == ["row", "row"]
+    assert [s.value("SELECT form FROM rebeco.capture") for s in (source, target)] == ["mixed", "mixed"]
     meet(rebeco, source, target, "UPDATE t SET a = 'source', n = n + 5 WHERE id = 3", "UPDATE t SET b = 'target', n = n + 2 WHERE id = 3")
     assert source.run("SELECT a, b, n FROM t WHERE id = 3") == [("source", "target", 7)]
 
