@@ -208,7 +208,9 @@ class Run:
             self.rebeco.kill9()
             self.begin()
         elif what == "restart":
-            self.rebeco.terminate(30)
+            # Before its first words a program has not yet said what SIGTERM is to mean.
+            has_spoken = "time=" in self.rebeco.log().rpartition("--- start")[2]
+            self.rebeco.terminate(30) if has_spoken else self.rebeco.kill9()
             self.begin()
         elif what in ("pause", "resume"):
             self.rebeco.command(what)
