@@ -67,3 +67,11 @@ BEGIN
 END $$;
 SELECT test.hostile('statement'); SELECT test.hostile('row');
 SELECT count(*) FROM good;
+\echo a large table has statement triggers; what was chosen once stays when the table has grown
+CREATE TABLE large (id int PRIMARY KEY, pad text); ALTER TABLE large ALTER pad SET STORAGE PLAIN;
+INSERT INTO large SELECT i, repeat('x', 1000) FROM generate_series(1, 12000) i;
+CREATE TABLE grows (LIKE large INCLUDING ALL);
+SELECT test.capture('large'), test.capture('grows');
+INSERT INTO grows TABLE large; UPDATE grows SET id = id + 1 WHERE id = 12000;
+SELECT test.capture('grows'), length(test.log('grows')) > 12000, test.state('grows');
+TRUNCATE large; SELECT test.capture('large'), test.log('large');
