@@ -111,6 +111,7 @@ static enum job_next enter_pipeline(struct job *j)
 /* No table, or every one stands still: that is a round too, which `kick --wait` may wait for. */
 static enum job_next look_at_nothing(struct batch_job *b)
 {
+    b->is_in_round = false;
     b->rounds_begun++;
     batch_round_done(b);
     batch_decline_round(b);
@@ -122,6 +123,7 @@ static enum job_next enter_gather(struct job *j)
     struct batch_job *b = batch_of(j);
 
     b->is_in_round = false;
+    b->gathers++;
     batch_note_recorded(b);
 
     if (b->sync->is_paused)
@@ -131,6 +133,7 @@ static enum job_next enter_gather(struct job *j)
     batch_hold_children(b);
     if (batch_has_unrecorded(b))
         return job_goto(j, "record");
+    b->is_in_round = true;
     if (b->group_count > 0 && batch_group_is_current(b))
         return job_goto(j, "meet");
     batch_group_rebuild(b);
@@ -157,7 +160,6 @@ static enum job_next enter_snapshot(struct job *j)
     b->is_flushed = true;
     b->until = NULL;
     b->taken_s = ev_time();
-    b->is_in_round = true;
     b->rounds_begun++;
     if (!batch_find_positions(b))
         return JOB_FAILED;

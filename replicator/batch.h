@@ -133,7 +133,8 @@ struct batch_job {
     double running_wait_s; /* how long to wait for writers from before the nap */
     double confirmed_s;    /* ev_now of the last confirmation to the source */
     bool confirm_due;
-    bool is_in_round;      /* something of the round in hand may still be written */
+    bool is_in_round;      /* it takes part in a round, or waits for it: that goes on to its end */
+    uint64_t gathers;      /* how often the tables of a round were looked for */
     uint64_t rounds_begun; /* counts probes; for kick --wait */
     uint64_t rounds_done;  /* the number of the last round after which nothing was pending */
 };

@@ -24,8 +24,8 @@ struct upkeep_wait {
     bool is_pause;
     int table_id;         /* pause: of this table; 0: of the sync */
     double asked_at;      /* ev_now */
-    uint64_t round;       /* a round of batches begun after this number answers it */
-    uint64_t other_round; /* and in a two-way sync one of the other direction */
+    uint64_t round;       /* kick: a round of batches begun after this number answers it; pause: */
+    uint64_t other_round; /* the gathering after it knows of it. And in the other direction */
     uint64_t look;        /* and a look at the catalogs after this number */
 };
 

@@ -2,7 +2,9 @@
  * target, `pause` until nothing that was begun before it is written any more.
  *
  * A pause takes effect at once: no batch and no part of a table is begun after it. What is in hand
- * goes on to its end, since a batch that is given up is only made again. So the answer comes when
+ * goes on to its end, since a batch that is given up is only made again. That is also so for one
+ * that has looked for its tables and waits for the other direction to begin; who waits for a
+ * direction that is paused waits for nobody. So the answer comes when
  * nothing is in hand: no round of batches that began before, in either direction, and no stream at
  * the table (or, for the whole sync, at any). Whoever reads it may rely on the target standing
  * still. A batch may take minutes: after REST_S the answer says that it is still under way. */
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 
 #include "batch.h"
+#include "batch_two_way.h"
 #include "direction.h"
 #include "lead_steps.h"
 #include "mem.h"
@@ -44,6 +47,11 @@ bool upkeep_is_waiting(const struct lead_job *l, int64_t id)
     return false;
 }
 
+static uint64_t number_of(const struct batch_job *b, bool is_pause)
+{
+    return is_pause ? b->gathers : b->rounds_begun;
+}
+
 void upkeep_add_wait(struct lead_job *l, int64_t id, bool is_pause, const struct table *t)
 {
     struct upkeep_wait *w = mem_alloc(sizeof *w);
@@ -52,9 +60,9 @@ void upkeep_add_wait(struct lead_job *l, int64_t id, bool is_pause, const struct
     w->is_pause = is_pause;
     w->table_id = t ? t->id : 0;
     w->asked_at = ev_now(l->job.loop);
-    w->round = l->sync->batch->rounds_begun;
+    w->round = number_of(l->sync->batch, is_pause);
     if (l->sync->other)
-        w->other_round = l->sync->other->batch->rounds_begun;
+        w->other_round = number_of(l->sync->other->batch, is_pause);
     w->look = l->looks;
     if (!is_pause)
         l->stamp_due = 0;
@@ -120,9 +128,9 @@ static enum job_next answer_kick(struct job *j, int64_t id)
 
 /* ------------------------------------------------------------------ pause */
 
-static bool has_left(const struct batch_job *b, uint64_t round)
+static bool has_left(const struct batch_job *b, uint64_t gathers)
 {
-    return !b->is_in_round || b->rounds_begun > round;
+    return !b->is_in_round || b->gathers > gathers;
 }
 
 static bool is_streamed(struct sync *s, int table_id)
@@ -149,7 +157,8 @@ static bool is_at_rest(struct sync *s, const struct upkeep_wait *w)
 {
     return has_left(s->batch, w->round) && !is_streamed(s, w->table_id) &&
            (w->table_id != 0 || !has_helpers_at_work(s)) &&
-           (s->other == NULL || has_left(s->other->batch, w->other_round));
+           (s->other == NULL || has_left(s->other->batch, w->other_round) ||
+            batch_other_waits(s->batch));
 }
 
 static enum job_next answer_pause(struct job *j, const struct upkeep_wait *w)

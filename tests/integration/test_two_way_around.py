@@ -1,5 +1,7 @@
 """What is around a two-way sync: sequences kept apart by an offset, drift at either end, partitions, materialized views."""
 
+import time
+
 import pytest
 from test_two_way import check_equal, config, conflicts, wait_both
 
@@ -68,6 +70,23 @@ def test_drift_at_either_end_pauses_both_directions(source, target, rebecos, alt
     check_equal(source, target)
     assert conflicts(source) == []
     rebeco.terminate()
+
+
+def test_a_pause_holds_from_its_answer_on(source, target, rebecos):
+    """Also where one direction has already waited for the other to begin the next round."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY)")
+    for i in range(100, 112):
+        source.run(f"INSERT INTO t VALUES ({i})")
+        target.run(f"INSERT INTO t VALUES ({10 * i})")
+        time.sleep(i % 4 * 0.02)
+        rebeco.ok("pause")
+        source.run(f"INSERT INTO t VALUES ({100 * i})")
+        target.run(f"INSERT INTO t VALUES ({1000 * i})")
+        time.sleep(0.25)
+        assert target.run(f"SELECT * FROM t WHERE id = {100 * i}") == source.run(f"SELECT * FROM t WHERE id = {1000 * i}") == []
+        rebeco.ok("resume")
+    wait_both(rebeco)
+    check_equal(source, target)
 
 
 def test_retry_where_the_error_is_on_the_way_back(source, target, rebecos):
