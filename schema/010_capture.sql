@@ -389,7 +389,6 @@ BEGIN
     PERFORM rebeco.capture_function(c.id, 0);
     PERFORM rebeco.capture_create_triggers(c.id, relation);
     INSERT INTO rebeco.capture_alive (capture_id) VALUES (c.id) ON CONFLICT DO NOTHING;
-    UPDATE rebeco.capture u SET triggers = rebeco.capture_triggers(c.id, relation) WHERE u.id = c.id;
     RETURN c.id;
 END
 $$;
@@ -574,6 +573,7 @@ BEGIN
     END LOOP;
     PERFORM rebeco.capture_create_trigger(capture_id, r.oid, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT')
        FROM (SELECT relation AS oid UNION ALL SELECT * FROM rebeco.capture_partitions(relation)) r;
+    UPDATE rebeco.capture c SET triggers = rebeco.capture_triggers(c.id, relation) WHERE c.id = capture_id;
 END
 $$;
 

@@ -100,7 +100,6 @@ BEGIN
     PERFORM rebeco.capture_drop_triggers(c.id);
     PERFORM rebeco.chain_defaults(c);
     PERFORM rebeco.capture_create_triggers(c.id, c.relid);
-    UPDATE rebeco.capture u SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE u.id = c.id;
 END
 $$;
 
@@ -139,7 +138,6 @@ BEGIN
     PERFORM rebeco.capture_create_view(c.id);
     PERFORM rebeco.capture_function(c.id, c.segment);
     PERFORM rebeco.capture_create_triggers(c.id, c.relid);
-    UPDATE rebeco.capture u SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE u.id = c.id;
 END
 $$;
 

@@ -188,7 +188,6 @@ BEGIN
     PERFORM rebeco.capture_function(c.id, c.segment);
     IF is_new_form THEN
         PERFORM rebeco.capture_create_triggers(c.id, c.relid);
-        UPDATE rebeco.capture u SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE u.id = c.id;
     END IF;
 END
 $$;
