@@ -142,6 +142,23 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
+-- The key in the text of a trigger's function: the log's columns, the values of transition tables' rows (r), of OLD
+-- and of NEW, and the condition that the last two are the same.
+CREATE FUNCTION rebeco.capture_keys(c rebeco.capture, OUT columns text, OUT of_rows text, OUT of_old text, OUT of_new text, OUT same text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg('k' || k.ordinal, ', ' ORDER BY k.ordinal),
+           string_agg(format('r.%I', k.name), ', ' ORDER BY k.ordinal),
+           string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.ordinal),
+           string_agg(format('NEW.%I', k.name), ', ' ORDER BY k.ordinal),
+           string_agg(format('OLD.%1$I%3$s %2$s NEW.%1$I%3$s', k.name, c.key_equals[k.ordinal], d.cast), ' AND ' ORDER BY k.ordinal)
+      FROM unnest(c.key_columns) WITH ORDINALITY k (name, ordinal)
+      -- The server finds no operator for a domain over an enum, an array or a range.
+      LEFT JOIN LATERAL (SELECT '::' || c.key_types[k.ordinal] AS cast FROM pg_type t
+                          WHERE t.oid = c.key_typids[k.ordinal] AND t.typtype = 'd') d ON true
+$$;
+
 -- Makes, or makes anew, the trigger function of a captured table, and records what it looks like.
 -- All it needs is in the capture's row: the table may have been altered meanwhile.
 CREATE FUNCTION rebeco.capture_function(capture_id int, segment_now int) RETURNS void
@@ -170,16 +187,7 @@ BEGIN
     is_partitioned := c.is_partitioned;
     new_column := CASE WHEN c.is_two_way THEN ', is_new' ELSE '' END;
     new_value := CASE WHEN c.is_two_way THEN ', true' ELSE '' END;
-    SELECT string_agg('k' || k.ordinal, ', ' ORDER BY k.ordinal),
-           string_agg(format('r.%I', k.name), ', ' ORDER BY k.ordinal),
-           string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.ordinal),
-           string_agg(format('NEW.%I', k.name), ', ' ORDER BY k.ordinal),
-           string_agg(format('OLD.%1$I%3$s %2$s NEW.%1$I%3$s', k.name, c.key_equals[k.ordinal], d.cast), ' AND ' ORDER BY k.ordinal)
-      INTO columns, keys, keys_of_old, keys_of_new, same
-      FROM unnest(c.key_columns) WITH ORDINALITY k (name, ordinal)
-      -- The server finds no operator for a domain over an enum, an array or a range.
-      LEFT JOIN LATERAL (SELECT '::' || c.key_types[k.ordinal] AS cast FROM pg_type t
-                          WHERE t.oid = c.key_typids[k.ordinal] AND t.typtype = 'd') d ON true;
+    SELECT k.columns, k.of_rows, k.of_old, k.of_new, k.same INTO columns, keys, keys_of_old, keys_of_new, same FROM rebeco.capture_keys(c) k;
 
     on_truncate := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'T');$f$, log);
     IF is_partitioned THEN

@@ -65,13 +65,7 @@ BEGIN
     IF NOT FOUND OR c.form = 'statement' OR NOT c.is_two_way THEN
         RETURN plain;
     END IF;
-    SELECT string_agg('k' || k.n, ', ' ORDER BY k.n) AS columns, string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.n) AS old,
-           string_agg(format('NEW.%I', k.name), ', ' ORDER BY k.n) AS new,
-           string_agg(format('OLD.%1$I%3$s %2$s NEW.%1$I%3$s', k.name, c.key_equals[k.n], d.cast), ' AND ' ORDER BY k.n) AS same
-      INTO keys
-      FROM unnest(c.key_columns) WITH ORDINALITY k (name, n)
-      LEFT JOIN LATERAL (SELECT '::' || c.key_types[k.n] AS cast FROM pg_type t
-                          WHERE t.oid = c.key_typids[k.n] AND t.typtype = 'd') d ON true;
+    SELECT * INTO keys FROM rebeco.capture_keys(c);
     -- A counter that came from NULL or went there, or looks another way, has not been added to.
     SELECT string_agg(format('CASE WHEN ROW(OLD.%1$I)::record *<> ROW(NEW.%1$I)::record%3$s THEN %2$s END', a.attname, a.attnum,
                              CASE WHEN a.attnum = ANY (m.counters) THEN format(' AND coalesce(NEW.%1$I::numeric - OLD.%1$I::numeric, 0) = 0', a.attname) END),
@@ -90,7 +84,7 @@ BEGIN
                 END IF;
             ELSE
                 %12$s
-            END IF;$f$, c.relid, m.attnums, m.typids, m.names, log, keys.columns, keys.old, keys.new, coalesce(cols, ''),
+            END IF;$f$, c.relid, m.attnums, m.typids, m.names, log, keys.columns, keys.of_old, keys.of_new, coalesce(cols, ''),
                   CASE WHEN adds IS NULL THEN 'NULL, NULL' ELSE format('%L::smallint[], ARRAY[%s]', m.counters, adds) END, keys.same, plain);
 END
 $$;
