@@ -47,7 +47,7 @@ static void begin(struct job *j)
 
     sync_lost_lead(j->sync);
     drop_catalogs(l);
-    l->schema_tried = false;
+    l->schema_tried = l->schema_is_half = false;
     l->table = NULL;
     l->install_side = JOB_TARGET;
     upkeep_begin(l);
@@ -83,6 +83,14 @@ static void bind_consumer_only(struct job *j, struct params *p)
 
 /* ------------------------------------------------------------------ tables and catalogs */
 
+/* Tables that are all there are not the schema: partitions are attached and defaults set after the
+ * last of them. */
+static enum job_next take_schema(struct job *j, PGresult *r)
+{
+    lead_of(j)->schema_is_half = PQntuples(r) > 0 && PQgetvalue(r, 0, 0)[0] != 't';
+    return JOB_NEXT;
+}
+
 /* What does not fit any more is found right after. */
 void lead_attach_relations(struct sync *s)
 {
@@ -107,7 +115,7 @@ static enum job_next enter_reconcile(struct job *j)
     s->expects_schema = !l->schema_tried && s->config->schema != CONFIG_SCHEMA_EXPECT &&
                         !schema_copy_is_running(s->schema);
     plan_reconcile(s);
-    if (!s->expects_schema || !plan_lacks_target(s))
+    if (!s->expects_schema || !(l->schema_is_half || plan_lacks_target(s)))
         return job_goto(j, "forget");
     l->schema_tried = true;
     s->phase = SYNC_SCHEMA;
@@ -217,6 +225,11 @@ static const struct job_step steps[] = {
      .bind = lead_bind_table},
     {.name = "orphan forgotten", .enter = lead_enter_orphan_forgotten},
     {.name = "listen", .sql = &sql_listen_command, .side = JOB_TARGET},
+    {.name = "schema",
+     .sql = &sql_schema_copy_look,
+     .side = JOB_TARGET,
+     .bind = lead_bind_name,
+     .result = take_schema},
     {.name = "catalogs", .enter = lead_enter_catalogs, .event = lead_catalogs_event},
     {.name = "reconcile", .enter = enter_reconcile},
     {.name = "forget", .enter = lead_enter_forget},

@@ -40,6 +40,7 @@ struct lead_job {
     bool is_source_new;          /* another one than before, accepted by a person */
     const char *former_consumer; /* our name at the source until then; NULL: none (arena) */
     bool schema_tried;           /* the schema copy was asked since the last lead */
+    bool schema_is_half;         /* its first part was begun once, and has not ended */
     bool is_first;               /* never led yet */
     bool adopts;                 /* the rows of the table in hand are at both ends */
     int waits_for;               /* the server process that holds the lock, 0: none */
