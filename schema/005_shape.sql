@@ -79,43 +79,51 @@ $$;
 
 -- The partitions below a table, as below.
 CREATE FUNCTION rebeco.tree_stamp(relation oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT md5(string_agg(concat_ws(' ', c.oid, c.relfilenode, c.xmin), ';' ORDER BY c.oid))
-      FROM rebeco.tree(relation) tree (oid) JOIN pg_class c ON c.oid = tree.oid
+BEGIN
+    RETURN (SELECT md5(string_agg(concat_ws(' ', c.oid, c.relfilenode, c.xmin), ';' ORDER BY c.oid))
+      FROM rebeco.tree(relation) tree (oid) JOIN pg_class c ON c.oid = tree.oid);
+END
 $$;
 
 -- What changes whenever the table, or one of its partitions, is rewritten, truncated, attached or
 -- altered: files and the transactions that last touched the catalog's rows. Equal at two moments
 -- means that nothing of this happened between them. Asked twice for each table of each batch, so it
--- is kept cheap: no SET clause (our sessions have search_path pinned), the tree only where there is one.
+-- is kept cheap: no SET clause (our sessions have search_path pinned), the tree only where there is one,
+-- and PL/pgSQL, which keeps its plan, where an SQL function is planned at every call.
 CREATE FUNCTION rebeco.table_stamp(relation oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT concat_ws(' ', c.relfilenode, c.xmin, n.oid, n.xmin,
+BEGIN
+    RETURN (SELECT concat_ws(' ', c.relfilenode, c.xmin, n.oid, n.xmin,
             (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum)
                FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
             (SELECT string_agg(concat_ws('=', i.indexrelid, i.xmin), ',' ORDER BY i.indexrelid)
                FROM pg_index i WHERE i.indrelid = c.oid),
             CASE WHEN c.relkind = 'p' THEN rebeco.tree_stamp(c.oid) END)
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.oid = relation
+     WHERE c.oid = relation);
+END
 $$;
 
 -- Our triggers on the partitions below a table, as below.
 CREATE FUNCTION rebeco.tree_capture_stamp(relation oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT md5(string_agg(concat_ws(' ', tree.oid, t.oid, t.xmin), ';' ORDER BY tree.oid, t.oid))
-      FROM rebeco.tree(relation) tree (oid) LEFT JOIN pg_trigger t ON t.tgrelid = tree.oid
+BEGIN
+    RETURN (SELECT md5(string_agg(concat_ws(' ', tree.oid, t.oid, t.xmin), ';' ORDER BY tree.oid, t.oid))
+      FROM rebeco.tree(relation) tree (oid) LEFT JOIN pg_trigger t ON t.tgrelid = tree.oid);
+END
 $$;
 
 -- What changes whenever one of our triggers on the table, or on one of its partitions, or their
 -- function is touched. Equal at two moments means that capture was not interrupted between them.
 CREATE FUNCTION rebeco.capture_stamp(capture_id int, relation oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT concat_ws(' ',
+BEGIN
+    RETURN concat_ws(' ',
             (SELECT string_agg(concat_ws('=', t.oid, t.xmin), ',' ORDER BY t.oid)
                FROM pg_trigger t WHERE t.tgrelid = relation AND NOT t.tgisinternal),
             (SELECT string_agg(concat_ws('=', p.oid, p.xmin), ',')
@@ -123,7 +131,8 @@ AS $$
             (SELECT concat_ws('=', c.xmin, to_regclass('rebeco.log_' || c.id || '_0')::oid, to_regclass('rebeco.log_' || c.id || '_1')::oid)
                FROM rebeco.capture c WHERE c.id = capture_id),
             (SELECT CASE WHEN r.relkind = 'p' THEN rebeco.tree_capture_stamp(r.oid) END
-               FROM pg_class r WHERE r.oid = relation))
+               FROM pg_class r WHERE r.oid = relation));
+END
 $$;
 
 -- The type below a domain, or a domain over a domain; any other type itself.
