@@ -461,6 +461,7 @@ static const struct job_step steps[] = {
     {.name = "details", .enter = batch_enter_details, .event = on_event},
     {.name = "decide", .enter = batch_enter_decide, .event = on_event},
     {.name = "agree", .enter = batch_enter_agree, .event = on_event},
+    {.name = "sliced", .enter = batch_enter_sliced, .event = on_event},
     {.name = "gone", .enter = batch_enter_gone, .event = on_event},
     {.name = "orphans", .enter = batch_enter_orphans, .event = on_event},
     {.name = "needed", .enter = batch_enter_needed, .event = on_event},

@@ -1,6 +1,7 @@
 /* Which rows both ends have changed in a round, and who wins: asked at the end with less, then of
- * the other; the target decides, and both directions learn it. Many keys are asked about in slices.
- */
+ * the other; the target decides, and both directions learn it. Many keys are asked about in slices:
+ * each end reads its log once, and keeps the keys in its transaction till all slices are through
+ * (rebeco.two_way_gather). */
 #include "batch_decide.h"
 
 #include <stdio.h>
@@ -41,11 +42,16 @@ static bool is_in_slice(const struct batch_job *b, const struct batch_table *t)
     return may_conflict(t) && (b->slice == 0 || !is_truncated(t));
 }
 
+static int slices_of(const struct batch_job *b, const struct batch_table *t)
+{
+    return is_truncated(t) ? 1 : b->slices;
+}
+
 /* The keys that are asked for at the end which begins; the other one's are never sent whole. */
 static void bind_slice(struct batch_job *b, const struct batch_table *t)
 {
     params_int(&b->job.params, is_truncated(t) ? 0 : b->slice);
-    params_int(&b->job.params, is_truncated(t) ? 1 : b->slices);
+    params_int(&b->job.params, slices_of(b, t));
 }
 
 static int64_t fewer_changes(const struct batch_table *t)
@@ -103,6 +109,10 @@ enum job_next batch_enter_other_keys(struct job *j)
     struct batch_job *b = batch_of(j);
     bool any = false;
 
+    if (b->slices > 1 && b->slice == 0) {
+        conn_query(job_conn(j, JOB_TARGET), sql_begin.text, NULL, CONN_TEXT, 0);
+        apply_sent_other(&b->apply);
+    }
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
@@ -131,6 +141,7 @@ enum job_next batch_enter_details(struct job *j)
             continue;
         batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         params_text(&j->params, t->keys);
+        params_int(&j->params, slices_of(b, t));
         batch_ask_text(b, &sql_two_way_details, t, &t->details);
         any = true;
     }
@@ -235,6 +246,18 @@ enum job_next batch_enter_agree(struct job *j)
         return JOB_NEXT;
     batch_leave_round(b);
     return job_goto(j, "undo");
+}
+
+/* What the target has kept for the slices; where the round is given up, its transaction is, too. */
+enum job_next batch_enter_sliced(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (b->slices == 1)
+        return JOB_NEXT;
+    conn_query(job_conn(j, JOB_TARGET), sql_commit.text, NULL, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
+    return batch_sync_target(b);
 }
 
 /* ------------------------------------------------------------------ what is on record */

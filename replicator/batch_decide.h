@@ -14,6 +14,8 @@ enum job_next batch_enter_decide(struct job *j);
 void batch_end_slice(struct batch_job *b);
 /* The forward direction tells the other one. */
 enum job_next batch_enter_agree(struct job *j);
+/* Ends what the target has kept for the slices. */
+enum job_next batch_enter_sliced(struct job *j);
 /* Writes down what was decided, in the transaction that applies it. */
 void batch_send_conflicts(struct batch_job *b);
 /* It is committed: the conflicts decided in it count. */

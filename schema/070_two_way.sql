@@ -98,9 +98,48 @@ AS $$
      GROUP BY c.id, c.is_partitioned, c.relid
 $$;
 
+-- Where many keys were changed in a round, each is read once, and kept with its number (n) and what two_way_details() says of
+-- it until the transaction ends: a round costs either end one reading of its log, and a search in an index for each key, in
+-- however many slices they are asked about. Gives the table's name, or NULL where this role may make none: then each slice reads the log.
+-- The index is made with the operators of the key's own, so that it finds whatever is equal there.
+CREATE FUNCTION rebeco.two_way_gather(capture_id int, since txid_snapshot, until txid_snapshot) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
+AS $$
+DECLARE
+    gathered text := format('pg_temp.rebeco_round_%s', capture_id);
+    operators text;
+    t record;
+BEGIN
+    IF to_regclass(gathered) IS NOT NULL THEN
+        RETURN gathered;
+    END IF;
+    SELECT string_agg(format('k%s %I.%I', k.n, s.nspname, o.opcname), ', ' ORDER BY k.n) INTO operators
+      FROM rebeco.capture c
+      JOIN pg_index i ON i.indrelid = c.relid
+      JOIN pg_class r ON r.oid = i.indexrelid AND r.relname = c.key_index
+     CROSS JOIN generate_series(1, i.indnkeyatts) k (n)
+      JOIN pg_opclass o ON o.oid = i.indclass[k.n - 1]
+      JOIN pg_namespace s ON s.oid = o.opcnamespace
+     WHERE c.id = capture_id;
+    IF operators IS NULL OR NOT has_database_privilege(current_database(), 'TEMPORARY') THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
+    EXECUTE format('CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::bigint AS n, %s, at, is_new FROM rebeco.log_%s_0 l WITH NO DATA', gathered, t.keys, capture_id);
+    EXECUTE format('INSERT INTO %s SELECT row_number() OVER (), l.* FROM (SELECT %2$s, max(l.at), (array_agg(l.is_new ORDER BY l.at))[1] FROM %3$s l WHERE op IS NULL GROUP BY %2$s) l',
+                   gathered, t.keys, t.log) USING since, until;
+    EXECUTE format('CREATE INDEX ON %s (n)', gathered);
+    EXECUTE format('CREATE INDEX ON %s (%s)', gathered, operators);
+    RETURN gathered;
+END
+$$;
+
 -- The keys that were changed here in a round: those among the given ones; all of them where none are
 -- given (NULL) or `with_own`; and `with_given`, because this end was truncated, every given one. Many of this end's are
--- taken in slices, by a hash of their text: the daemon holds one at a time.
+-- taken in slices: the daemon holds one at a time. Only the end that is asked first has slices; the other one finds
+-- a slice's keys among all of its own, by their operators, so nothing depends on how both ends write them.
 CREATE FUNCTION rebeco.two_way_keys(capture_id int, since txid_snapshot, until txid_snapshot, given json,
         with_own boolean, with_given boolean, slice int DEFAULT 0, slices int DEFAULT 1) RETURNS json
     LANGUAGE plpgsql
@@ -108,18 +147,30 @@ CREATE FUNCTION rebeco.two_way_keys(capture_id int, since txid_snapshot, until t
     SET enable_hashjoin = on
 AS $$
 DECLARE
+    gathered text := CASE WHEN slices > 1 AND NOT with_given THEN rebeco.two_way_gather(capture_id, since, until) END;
     t record;
     answer json;
 BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('WITH l AS MATERIALIZED (SELECT DISTINCT %1$s FROM %2$s l WHERE op IS NULL), f AS MATERIALIZED %3$s '
-                   'SELECT json_agg(doc) FROM (SELECT json_build_array(%4$s) AS doc FROM l%5$s%6$s) a',
-                   t.keys, t.log, t.given, t.key_texts,
-                   CASE WHEN NOT with_own AND given IS NOT NULL THEN format(' WHERE EXISTS (SELECT 1 FROM f WHERE %s)', t.log_match)
-                        WHEN slices > 1 THEN format(' WHERE (''x'' || substr(md5(json_build_array(%s)::text), 1, 7))::bit(28)::int %% $5 = $4', t.key_texts) END,
-                   CASE WHEN with_given THEN format(' UNION ALL SELECT json_build_array(%s) FROM f WHERE NOT EXISTS (SELECT 1 FROM l WHERE %s)',
-                                                    t.given_texts, t.log_match) END)
-       INTO answer USING since, until, coalesce(given, '[]'), slice, slices;
+    IF gathered IS NULL THEN
+        EXECUTE format('WITH l AS MATERIALIZED (SELECT DISTINCT %1$s FROM %2$s l WHERE op IS NULL), f AS MATERIALIZED %3$s '
+                       'SELECT json_agg(doc) FROM (SELECT json_build_array(%4$s) AS doc FROM l%5$s%6$s) a',
+                       t.keys, t.log, t.given, t.key_texts,
+                       CASE WHEN NOT with_own AND given IS NOT NULL THEN format(' WHERE EXISTS (SELECT 1 FROM f WHERE %s)', t.log_match)
+                            WHEN slices > 1 THEN format(' WHERE (''x'' || substr(md5(json_build_array(%s)::text), 1, 7))::bit(28)::int %% $5 = $4', t.key_texts) END,
+                       CASE WHEN with_given THEN format(' UNION ALL SELECT json_build_array(%s) FROM f WHERE NOT EXISTS (SELECT 1 FROM l WHERE %s)',
+                                                        t.given_texts, t.log_match) END)
+           INTO answer USING since, until, coalesce(given, '[]'), slice, slices;
+    ELSIF given IS NULL OR with_own THEN
+        EXECUTE format('WITH m AS MATERIALIZED (SELECT coalesce(max(n), 0) AS n FROM %1$s) '
+                       'SELECT json_agg(json_build_array(%2$s)) FROM %1$s l WHERE l.n > (SELECT m.n * $1 / $2 FROM m) AND l.n <= (SELECT m.n * ($1 + 1) / $2 FROM m)',
+                       gathered, t.key_texts)
+           INTO answer USING slice, slices;
+    ELSE
+        EXECUTE format('SELECT json_agg(json_build_array(%s)) FROM (SELECT DISTINCT ON (l.n) l.* FROM %s f CROSS JOIN LATERAL '
+                       '(SELECT l.* FROM %s l WHERE %s OFFSET 0) l ORDER BY l.n) l', t.key_texts, t.given, gathered, t.log_match)
+           INTO answer USING since, until, given;
+    END IF;
     RETURN coalesce(answer, '[]');
 END
 $$;
@@ -127,26 +178,37 @@ $$;
 -- Of the given keys those that were changed here in a round, a truncation counting for all that are not
 -- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the
 -- first was an INSERT (new), whether there may be more than two ends (chain), and the row;
--- and where rows are merged, what rebeco.merge_details() says.
-CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json) RETURNS json
+-- and where rows are merged, what rebeco.merge_details() says. In a round with slices there was no truncation.
+CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
 AS $$
 DECLARE
+    gathered text := format('pg_temp.rebeco_round_%s', capture_id);
     t record;
     answer json;
 BEGIN
+    IF slices > 1 THEN
+        gathered := rebeco.two_way_gather(capture_id, since, until);
+    ELSIF to_regclass(gathered) IS NULL THEN
+        gathered := NULL;
+    END IF;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('WITH c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l WHERE op IS NULL GROUP BY %1$s), '
-                   'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T''), f AS MATERIALIZED %3$s '
-                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%4$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %8$L::boolean, ''row'', r.doc, ''merge'', m.doc)) '
-                   'FROM cut CROSS JOIN f LEFT JOIN c l ON %5$s '
-                   'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %6$s x WHERE %7$s LIMIT 1) r ON true '
-                   'LEFT JOIN json_array_elements(rebeco.merge_details(%9$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
+    EXECUTE format('WITH f AS MATERIALIZED %1$s, %2$s '
+                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''merge'', m.doc)) '
+                   'FROM cut CROSS JOIN f LEFT JOIN LATERAL (SELECT l.* FROM %5$s l WHERE %6$s%7$s) l ON true '
+                   'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
+                   'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND r.doc IS NULL)',
-                   t.keys, t.log, t.given, t.given_texts, t.log_match, t.relation, t.row_match,
-                   (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id), capture_id)
+                   t.given,
+                   CASE WHEN gathered IS NOT NULL THEN 'cut AS (SELECT NULL::timestamptz AS at)'
+                        ELSE format('c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l '
+                                    'WHERE op IS NULL AND EXISTS (SELECT 1 FROM f WHERE %3$s) GROUP BY %1$s), '
+                                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T'')', t.keys, t.log, t.log_match) END,
+                   t.given_texts, (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id),
+                   coalesce(gathered, 'c'), t.log_match,
+                   CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id)
        INTO answer USING since, until, given;
     RETURN coalesce(answer, '[]');
 END

@@ -441,22 +441,25 @@ def test_storm(servers, rebecos, owners):
 @pytest.mark.alone
 @pytest.mark.limit(600 if rig.LONG else 180)
 def test_many_keys_at_both_ends(source, target, rebecos):
-    """What both ends have changed while the daemon was off: its memory does not grow with that."""
+    """What both ends have changed while the daemon was off: its memory does not grow with that. Two tables, of which each end has changed
+    the other one more: it has slices at either end."""
     n = 1000000 if rig.LONG else 250000
-    source.psql(f"CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, {2 * n}) i")
+    source.psql(f"""CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, {2 * n}) i;
+        CREATE TABLE u (a numeric, b text, v text, PRIMARY KEY (b, a)); INSERT INTO u SELECT i, 'b', 'old' FROM generate_series(1, 2000) i""")
     rebeco = rebecos(source, target, config=config("source"), binary=rig.RELEASE)
     rebeco.start()
     wait_both(rebeco, 120)
     rebeco.terminate()
-    source.run("UPDATE t SET v = 'source' WHERE id <= %s", n + 500)
-    target.run("UPDATE t SET v = 'target' WHERE id > %s", n)
+    source.psql(f"UPDATE t SET v = 'source' WHERE id <= {n + 500}; UPDATE u SET v = 'source' WHERE a <= 700")
+    target.psql(f"UPDATE t SET v = 'target' WHERE id > {n}; UPDATE u SET v = 'target' WHERE a > 400")
     rebeco.start()
     began = time.monotonic()
     wait_both(rebeco, 500)
     print(f"{n} keys at each end: {time.monotonic() - began:.1f} s, {rebeco.peak_rss() / 2**20:.0f} MB")
     for server in (source, target):
         assert server.run("SELECT v, count(*) FROM t GROUP BY v ORDER BY v") == [("source", n + 500), ("target", n - 500)]
-        assert server.run("SELECT count(*), count(DISTINCT key::text) FROM rebeco.conflict") == [(500, 500)]
+        assert server.run("SELECT v, count(*) FROM u GROUP BY v ORDER BY v") == [("source", 700), ("target", 1300)]
+        assert server.run("SELECT table_name, count(*), count(DISTINCT key::text) FROM rebeco.conflict GROUP BY 1 ORDER BY 1") == [("t", 500, 500), ("u", 300, 300)]
     if rebeco.binary == rig.RELEASE and rig.RELEASE != rig.REBECO:
         assert rebeco.peak_rss() < 64 * 2**20
     rebeco.terminate()
