@@ -1139,6 +1139,28 @@ class Crew:
             self._stop.set()
 
 
+class Writers:
+    """Threads of a subclass's own making, which write from the beginning of a `with` to its end: each is a call of self.write(*args) that
+    returns soon after self.stop is set. For what a Crew cannot say: writers at several servers, and ones that know what they did."""
+
+    def __init__(self, each):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.write, args=args, daemon=True) for args in each]
+
+    def write(self, *args):
+        raise NotImplementedError
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+
+
 def pgbench(server, *args, user=None, wait=True):
     """Runs pgbench against database app; returns its output, or the process when not waiting."""
     argv = [server.version.bin + "/pgbench" if not server.version.root else "pgbench",

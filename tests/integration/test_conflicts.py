@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 import rig
 import yaml
-from test_two_way import check_equal, config, wait_both
+from two_way import check_equal, config, wait_both
 
 BOTH = ["insert_exists", "update_origin_differs", "update_missing", "delete_origin_differs"]
 

@@ -10,7 +10,7 @@ import urllib.request
 import psycopg2
 import pytest
 import rig
-from test_two_way import Storm, check_equal, config, conflicts, wait_both
+from two_way import Storm, check_equal, config, conflicts, wait_both
 
 ONLY = {"source": "target-to-source", "target": "source-to-target"}  # by the end whose changes are not sent then
 

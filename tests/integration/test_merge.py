@@ -10,6 +10,8 @@ import pytest
 import rig
 import test_two_way_storm
 import yaml
+from two_way import (ROLES, check_equal, disturb, end_of, make_equal, meet, meet_and_pause, roles, source, target,  # noqa: F401
+                     wait_both)
 
 POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
 
@@ -18,30 +20,8 @@ def config(**conflict):
     return yaml.safe_dump(yaml.safe_load(rig.config(mode="two-way", conflict=conflict)) | {"http": {"listen": "none"}})
 
 
-def wait_both(rebeco, timeout=60):
-    rebeco.wait("both directions run", lambda: (rebeco.status() or {}).get("in_sync"), timeout)
-    rebeco.ok("kick", "--wait", timeout=timeout)
-
-
-def check_equal(source, target):
-    assert rig.compare(source, target, sequences=False) == []
-
-
-def end_of(server):
-    return server.name.split("-")[0]
-
-
 def conflicts(server):
     return server.run("SELECT table_name, key->>0, decision, source_row::jsonb, target_row::jsonb FROM rebeco.conflict ORDER BY 1, 2")
-
-
-def meet(rebeco, source, target, at_source, at_target):
-    """Both ends are written to while the sync stands still: one round finds both."""
-    rebeco.ok("pause")
-    source.psql(at_source)
-    target.psql(at_target)
-    rebeco.ok("resume")
-    wait_both(rebeco)
 
 
 # ------------------------------------------------------------------ every pair of changes
@@ -86,10 +66,9 @@ def outcome(policy, at_source, at_target):
 
 
 @pytest.mark.limit(200)
-@pytest.mark.parametrize("owner", ["plain", "rds"][:2 if rig.LONG else 1])
-def test_what_becomes_of_each_pair(source, servers, rebecos, owner):
+@pytest.mark.parametrize("roles", list(ROLES)[:4 if rig.LONG else 1], indirect=True)
+def test_what_becomes_of_each_pair(source, target, rebecos):
     """Insert, update, delete and truncate against each other, in the same column and apart; prints the table."""
-    target = servers("target", owner)
     cases = {f"t_{p.replace('.', '_')}_{a}_{b}": (p, a, b) for p, a, b in itertools.product(POLICIES, OPS, OPS)}
     source.psql("CREATE SCHEMA rules;" + "".join(
         f"CREATE TABLE {t} (id int PRIMARY KEY, source_writes text, target_writes text, both_write text, n numeric);"
@@ -142,16 +121,8 @@ def test_abort_stops_for_a_column_only(source, target, rebecos):
     meet(rebeco, source, target, "UPDATE t SET a = 'source' WHERE id = 1", "UPDATE t SET b = 'target' WHERE id = 1")
     check_equal(source, target)
     assert target.run("SELECT a, b FROM t WHERE id = 1") == [("source", "target")]
-    rebeco.ok("pause")
-    source.run("UPDATE t SET a = 'source' WHERE id = 2")
-    target.run("UPDATE t SET a = 'target' WHERE id = 2")
-    rebeco.ok("resume")
-    rebeco.wait("the table is paused", lambda: target.value("SELECT paused FROM rebeco.sync_table"))
-    assert [s.value("SELECT a FROM t WHERE id = 2") for s in (source, target)] == ["source", "target"]
-    target.run("UPDATE t SET a = 'source' WHERE id = 2")
-    rebeco.ok("resume", "public.t")
-    wait_both(rebeco)
-    check_equal(source, target)
+    meet_and_pause(rebeco, source, target, "a", 2)
+    make_equal(rebeco, source, target, "a", 2)
     rebeco.terminate()
 
 
@@ -226,10 +197,8 @@ def test_counters_that_have_no_sum(source, target, rebecos):
     check_equal(source, target)
     assert source.run("SELECT id, n FROM t WHERE id < 3 ORDER BY 1") == [(1, 5), (2, 8)]
     assert [c[1] for c in conflicts(target)] == ["1", "2"]
-    rebeco.ok("pause")
-    source.psql("UPDATE t SET n = n + 500 WHERE id = 3; UPDATE u SET m = m - 3")
-    target.psql("UPDATE t SET n = n + 400 WHERE id = 3; UPDATE u SET m = m - 4")
-    rebeco.ok("resume")
+    meet(rebeco, source, target, "UPDATE t SET n = n + 500 WHERE id = 3; UPDATE u SET m = m - 3",
+         "UPDATE t SET n = n + 400 WHERE id = 3; UPDATE u SET m = m - 4", wait=False)
     rebeco.wait("both stand still", lambda: target.value("SELECT count(*) FROM rebeco.sync_table WHERE paused IS NOT NULL") == 2)
     source.psql("UPDATE t SET n = n - 500 WHERE id = 3; UPDATE u SET m = m + 2")
     rebeco.ok("resume", "public.t")
@@ -459,19 +428,17 @@ def test_an_alteration_does_not_disturb_the_application(source, target, rebecos)
 # ------------------------------------------------------------------ storms
 
 
-class Writers:
+class Writers(rig.Writers):
     """Sessions at both ends that move money between the same few accounts, and know what they did."""
 
     def __init__(self, seed, each, *servers, most=3):
         self.most = most
-        self.stop = threading.Event()
         self.lock = threading.Lock()
         self.added = {}
         self.commits = 0
-        self.threads = [threading.Thread(target=self._write, args=(s, i, random.Random(f"{seed} {i} {s.name}")))
-                        for s in servers for i in range(each)]
+        super().__init__((s, random.Random(f"{seed} {i} {s.name}")) for s in servers for i in range(each))
 
-    def _write(self, server, number, r):
+    def write(self, server, r):
         c = psycopg2.connect(server.url())
         while not self.stop.is_set():
             changes = {}
@@ -495,16 +462,6 @@ class Writers:
             time.sleep(r.random() * 0.03)
         c.close()
 
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
-
 
 ACCOUNTS = """
     CREATE TABLE account (id int PRIMARY KEY, balance numeric, hits int, source_note text, target_note text, both_note text);
@@ -526,10 +483,9 @@ def start_accounts(source, target, rebecos, **conflict):
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("owner", ["plain", "rds"])
-def test_sums_are_true_after_kills(source, servers, rebecos, owner):
+@pytest.mark.parametrize("roles", ROLES if rig.LONG else ["neither", "target"], indirect=True)
+def test_sums_are_true_after_kills(source, target, rebecos):
     """8 writers at each end add to the same five rows; the daemon and its connections are killed at random."""
-    target = servers("target", owner)
     rebeco = start_accounts(source, target, rebecos)
     seed = random.randrange(10**6)
     print("seed", seed)
@@ -651,7 +607,7 @@ def test_a_storm_of_merged_rows_with_foreign_keys(source, target, rebecos):
     print("seed", seed)
     r = random.Random(seed)
     with test_two_way_storm.Writers(seed, (source, target), 10, 0.1) as writers:
-        test_two_way_storm.disturb(rebeco, source, target, r, 240 if rig.LONG else 8)
+        disturb(rebeco, source, target, r, 240 if rig.LONG else 8)
     rig.wait_converged(source, target, 60, sequences=False)
     wait_both(rebeco, 60)
     check_equal(source, target)

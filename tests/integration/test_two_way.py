@@ -2,66 +2,22 @@
 
 import itertools
 import json
-import os
 import random
-import threading
 import time
 import urllib.request
 
-import psycopg2
 import pytest
 import rig
-import yaml
+from two_way import (Storm, check_equal, config, conflicts, disturb, make_equal, meet, meet_and_pause, roles, source,  # noqa: F401
+                     target, wait_both)
 
 POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
-
-
-# Which ends grant session_replication_role (from PostgreSQL 15 on): the owners of the two databases. Servers of one owner are
-# copies of one template, which the daemon takes for the same database.
-ROLES = {"neither": ("app", "plain"), "source": ("rds", "plain"), "target": ("app", "rds"), "both": ("rds_too", "rds")}
-
-
-@pytest.fixture(params=ROLES if rig.LONG else ["target"])
-def roles(request):
-    return ROLES[request.param]
-
-
-@pytest.fixture
-def source(servers, roles):
-    return servers("source", roles[0], os.environ.get("REBECO_PG_SOURCE"))
-
-
-@pytest.fixture
-def target(servers, roles):
-    return servers("target", roles[1], os.environ.get("REBECO_PG_TARGET"))
-
-
-def config(port=None, **sync):
-    tree = yaml.safe_load(rig.config(mode="two-way", **sync))
-    tree["http"] = {"listen": f"127.0.0.1:{port}" if port else "none"}
-    return yaml.safe_dump(tree)
-
-
-def wait_both(rebeco, timeout=60):
-    """Returns when both directions run, and everything committed before is at the other end."""
-    rebeco.wait("both directions run", lambda: (rebeco.status() or {}).get("in_sync"), timeout)
-    rebeco.ok("kick", "--wait", timeout=timeout)
-
-
-def check_equal(source, target):
-    """Tables only: each end draws other values of the sequences."""
-    assert rig.compare(source, target, sequences=False) == []
 
 
 def applied(port):
     """Rows that each direction has written, by the daemon's own count."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=10) as r:
         return [sum(t["rows_applied"] for t in s["tables"]) for s in json.load(r)]
-
-
-def conflicts(server):
-    return server.run("SELECT table_name, key->>0, kind, decision, source_row::text, target_row::text "
-                      "FROM rebeco.conflict ORDER BY 1, 2")
 
 
 def test_nothing_comes_back(source, target, rebecos):
@@ -125,11 +81,8 @@ def test_who_wins(source, target, rebecos, capsys):
     rebeco = rebecos(source, target, config=config(conflict={"default": "abort", "tables": tables}))
     rebeco.start()
     wait_both(rebeco, 120)
-    rebeco.ok("pause")
-    for server, end, which in (source, "source", 1), (target, "target", 2):
-        server.psql("".join(OPS[c[which]].format(t=t, end=end) + ";\n" for t, c in cases.items()))
-    rebeco.ok("resume")
-    wait_both(rebeco)
+    meet(rebeco, source, target, *("".join(OPS[c[which]].format(t=t, end=end) + ";\n" for t, c in cases.items())
+                                   for end, which in (("source", 1), ("target", 2))))
     kinds = {row[0]: row[2:4] for row in conflicts(target)}
     wrong = []
     for t, (policy, a, b) in cases.items():
@@ -152,18 +105,11 @@ def test_abort_pauses_the_table(source, target, rebecos):
     rebeco = rebecos(source, target, config=config(conflict={"default": "abort"}))
     rebeco.start()
     wait_both(rebeco)
-    rebeco.ok("pause")
-    source.run("UPDATE t SET v = 'source'")
-    target.run("UPDATE t SET v = 'target'")
-    rebeco.ok("resume")
-    rebeco.wait("the table is paused", lambda: target.value("SELECT paused FROM rebeco.sync_table WHERE source_name = 't'"))
+    meet_and_pause(rebeco, source, target, "v", 1)
     target.run("INSERT INTO u VALUES (1, 'goes on')")
     rebeco.wait("the other goes on", lambda: source.value("SELECT v FROM u"))
     assert [s.value("SELECT v FROM t") for s in (source, target)] == ["source", "target"]
-    target.run("UPDATE t SET v = 'source'")
-    rebeco.ok("resume", "public.t")
-    wait_both(rebeco)
-    check_equal(source, target)
+    make_equal(rebeco, source, target, "v", 1)
     rebeco.terminate()
 
 
@@ -191,60 +137,8 @@ def test_a_write_in_between_is_not_overwritten(source, target, rebecos):
 # ------------------------------------------------------------------ storms
 
 
-class Storm:
-    """Writers at both ends on the same few rows."""
-
-    def __init__(self, seed, *servers):
-        self.stop = threading.Event()
-        self.done = 0
-        self.threads = [threading.Thread(target=self._write, args=(s, random.Random(f"{seed} {i} {s.name}")))
-                        for s in servers for i in range(3)]
-
-    def _write(self, server, r):
-        own = r.randint(1000, 10**9)
-        connection = None
-        while not self.stop.is_set():
-            try:
-                connection = connection or psycopg2.connect(server.url())
-                with connection, connection.cursor() as c:
-                    for _ in range(r.randint(1, 3)):
-                        own += 1
-                        self._change(c, r, own)
-                self.done += 1
-            except psycopg2.Error:
-                connection = None if connection is None or connection.closed else connection
-            time.sleep(r.random() * 0.04)
-
-    @staticmethod
-    def _change(c, r, own):
-        table, i, v = r.choice("abc"), r.randint(1, 60), str(r.randint(0, 10**9))
-        kind = r.random()
-        if kind < 0.4:
-            c.execute(f"UPDATE {table} SET v = %s WHERE id = %s", (v, i))
-        elif kind < 0.6:
-            c.execute(f"INSERT INTO {table} VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET v = excluded.v", (i, v))
-        elif kind < 0.75:
-            c.execute(f"DELETE FROM {table} WHERE id = %s", (i,))
-        elif kind < 0.85:
-            c.execute(f"INSERT INTO {table} VALUES (%s, %s)", (own, v))
-        elif kind < 0.995:
-            c.execute(f"UPDATE {table} SET id = %s, v = %s WHERE id = %s", (r.randint(1, 60), v, i))
-        else:
-            c.execute(f"TRUNCATE {table}")
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
-
-
 @pytest.mark.limit(240)
-@pytest.mark.parametrize("policy, roles", [("latest", "neither"), ("source", "both"), ("target", "source")][:3 if rig.LONG else 2], indirect=["roles"])
+@pytest.mark.parametrize("policy, roles", [("latest", "neither"), ("source", "both"), ("target", "source"), ("latest", "target")][:4 if rig.LONG else 2], indirect=["roles"])
 def test_writers_on_both_ends(source, target, rebecos, policy):
     """Both ends are equal after writes, kills of the daemon and of its connections; every conflict is known
     at both ends, once."""
@@ -257,14 +151,7 @@ def test_writers_on_both_ends(source, target, rebecos, policy):
     print("seed", seed)
     r = random.Random(seed)
     with Storm(seed, source, target) as storm:
-        end = time.monotonic() + (120 if rig.LONG else 8)
-        while time.monotonic() < end:
-            time.sleep(r.uniform(0.3, 1.5))
-            if r.random() < 0.3:
-                rebeco.kill9()
-                rebeco.start()
-            elif r.random() < 0.5:
-                r.choice([source, target]).terminate_backends()
+        disturb(rebeco, source, target, r, 120 if rig.LONG else 8)
     assert storm.done > 50
     wait_both(rebeco, 120)
     check_equal(source, target)

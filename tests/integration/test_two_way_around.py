@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from test_two_way import check_equal, config, conflicts, wait_both
+from two_way import check_equal, config, conflicts, wait_both
 
 
 def start(source, rebecos, target, tables, **sync):

@@ -8,16 +8,14 @@ import collections
 import contextlib
 import datetime
 import itertools
-import os
 import random
-import threading
 import time
 
 import psycopg2
 import pytest
 import rig
 import yaml
-from test_two_way import wait_both
+from two_way import ROLES, disturb, roles, source, target, wait_both  # noqa: F401
 
 # table: its foreign keys as (column, table, action)
 TABLES = {
@@ -97,17 +95,15 @@ def config(policy):
 # ------------------------------------------------------------------ the writers
 
 
-class Writers:
+class Writers(rig.Writers):
     """Many at each end, until told to stop. What the database refuses is rolled back, as an application does."""
 
     def __init__(self, seed, servers, count, pause_s):
-        self.stop = threading.Event()
         self.done = collections.Counter()
         self.pause_s = pause_s
-        self.threads = [threading.Thread(target=self._write, args=(s, random.Random(f"{seed} {i} {n}"), f"{'stu'[n]}{i}"), daemon=True)
-                        for n, s in enumerate(servers) for i in range(count)]
+        super().__init__((s, random.Random(f"{seed} {i} {n}"), f"{'stu'[n]}{i}") for n, s in enumerate(servers) for i in range(count))
 
-    def _write(self, server, r, name):
+    def write(self, server, r, name):
         c, number = None, 0
         while not self.stop.wait(r.random() * 2 * self.pause_s):
             number += 1
@@ -148,16 +144,6 @@ class Writers:
             c.run(f"UPDATE {table} SET id = %s, v = %s WHERE id = %s", r.randint(1, IDS), v, i)
         else:
             c.run(f"TRUNCATE {r.choice(LEAVES)}")
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
 
 
 # ------------------------------------------------------------------ the model
@@ -393,23 +379,9 @@ def check_no_echo(rebeco, source, target):
         assert applied(here) <= changed + kept
 
 
-def disturb(rebeco, source, target, r, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(r.uniform(0.3, 1.5))
-        if r.random() < 0.3:
-            rebeco.kill9()
-            rebeco.start()
-        elif r.random() < 0.5:
-            r.choice([source, target]).terminate_backends()
-
-
 @pytest.mark.limit(900 if rig.LONG else 240)
-@pytest.mark.parametrize("owners", [("app", "plain"), ("rds", "plain"), ("rds_too", "rds")][:3 if rig.LONG else 1], ids="/".join)
-def test_storm(servers, rebecos, owners):
-    """Owners of the databases: "rds" may set session_replication_role."""
-    source = servers("source", owners[0], os.environ.get("REBECO_PG_SOURCE"))
-    target = servers("target", owners[1], os.environ.get("REBECO_PG_TARGET"))
+@pytest.mark.parametrize("roles", list(ROLES)[:4 if rig.LONG else 1], indirect=True)
+def test_storm(source, target, rebecos):
     skew_s = SKEW_S if target.shift_clock(f"+{SKEW_S:g}s") else 0.0
     source.psql(schema())
     rebeco = rebecos(source, target, config=config("latest"))
