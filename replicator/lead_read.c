@@ -72,6 +72,7 @@ enum job_next lead_take_tables(struct job *j, PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++)
         take_table(j->sync, r, i);
+    j->sync->is_new = PQntuples(r) == 0;
     return JOB_NEXT;
 }
 

@@ -21,6 +21,7 @@
 #include "two_way.h"
 
 #define CAPTURE_RETRY_S 1.
+#define EARLY_BYTES (8 * 1024 * 1024) /* copying them takes longer than a capture */
 
 /* ------------------------------------------------------------------ leaving tables */
 
@@ -442,6 +443,8 @@ enum job_next lead_enter_added(struct job *j)
                   "target, and its copy begins anew when it is broken off. Give it a primary key, "
                   "or name it in tables.whole if it is small.",
                   NULL);
+    if (t->bytes > EARLY_BYTES)
+        sync_start_early(j->sync);
     return job_goto(j, "next copy");
 }
 

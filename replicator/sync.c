@@ -1,8 +1,17 @@
 /* A sync's state in memory, and what is started when.
  *
  * What is always true: jobs other than the leading one run only while is_led, that is while a
- * session of ours holds the sync's lock and the tables in memory were read after it was taken.
- * When the lead is lost, everything stops and is read anew: there is one way to start. */
+ * session of ours holds the sync's lock and the tables in memory were read after it was taken. When
+ * the lead is lost, everything stops and is read anew: there is one way to start.
+ *
+ * The one exception are the streams of a sync that had no tables when this lead began: they may
+ * copy a table that is captured while others still are not. The lock is held then, too, and all
+ * that a stream looks at was made by this lead: the table's row and chunks at the target, recorded
+ * before sync_start_early() is called. What a table's copy needs is its own alone: capture,
+ * position, chunks, key. So whatever dies meanwhile leaves what any copy leaves that is broken off,
+ * and tables that have no capture yet; the next start finds the former among its tables, captures
+ * the latter, and copies nothing before that. No batch runs, so that nothing is applied and the
+ * sync is not taken for consistent before all tables are there. */
 #include "sync.h"
 
 #include <stdlib.h>
@@ -229,6 +238,13 @@ void sync_start_streams(struct sync *s)
     start_streams_for(s, false);
     if (s->config->follower.url)
         start_streams_for(s, true);
+}
+
+void sync_start_early(struct sync *s)
+{
+    if (s->is_new && !s->is_led && !s->is_paused && !s->replaces_rows && s->other == NULL &&
+        s->config->follower.url == NULL)
+        start_streams_for(s, false);
 }
 
 /* A snapshot that nobody reads in keeps the source from cleaning up: it is let go, and the rest of

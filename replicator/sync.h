@@ -163,6 +163,7 @@ struct sync {
     const char *name;
     enum sync_phase phase;
     bool is_paused;           /* by a person */
+    bool is_new;              /* it had no tables when this lead began */
     enum direction direction; /* two-way, of the forward sync: which are open */
     char direction_since[40]; /* empty: always */
     struct direction_change direction_change;
@@ -240,6 +241,10 @@ void sync_lost_lead(struct sync *s);
 void sync_think(struct sync *s);
 /* As many copy jobs as would find something to do. */
 void sync_start_streams(struct sync *s);
+/* The same while the leading job still makes captures, in a sync that had no tables when this lead
+ * began: all that are being copied were taken in by it. Where rows are replaced, or come both ways,
+ * nothing. */
+void sync_start_early(struct sync *s);
 
 /* A table's place among the others, and finding one. */
 struct table *sync_table_new(struct sync *s);

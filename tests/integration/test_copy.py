@@ -55,6 +55,36 @@ def test_streams(source, target, rebecos, streams):
     rig.check_equal(source, target)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_large_table_is_copied_while_others_are_captured(source, target, rebecos, killed):
+    """What is written to it meanwhile arrives, and what was copied stays copied when the daemon dies before all are captured."""
+    rig.need_parts(source)
+    big(source)
+    source.run("CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1)")
+    rebeco = rebecos(source, target, rig.config(lock_timeout="60s", copy={"split_size": "4MB"}))
+    with source.connect() as holder:
+        holder.run("BEGIN")
+        holder.run("INSERT INTO small VALUES (2)")
+        rebeco.start()
+        rebeco.wait("the first chunk is there", lambda: done(target)[0] > 0)
+        source.run("UPDATE big SET body = 'new' WHERE id % 1000 = 0; DELETE FROM big WHERE id % 1000 = 1;"
+                   "UPDATE big SET id = -id WHERE id % 1000 = 2")
+        rebeco.wait("all of it is there", lambda: target.value("SELECT state FROM rebeco.sync_table") == "follow")
+        assert source.value("SELECT count(*) FROM rebeco.capture") == 1, "the small table was captured"
+        assert not rebeco.log_lines("event=leading")
+        chunks = target.run("SELECT number, xmin::text FROM rebeco.chunk ORDER BY 1")
+        if killed:
+            rebeco.kill9()
+        holder.run("COMMIT")
+    if killed:
+        rebeco.start()
+    rebeco.wait_in_sync()
+    assert target.run("SELECT number, xmin::text FROM rebeco.chunk WHERE table_id = (SELECT id FROM rebeco.sync_table WHERE source_name = 'big') "
+                      "ORDER BY 1") == chunks, "what was copied was copied again"
+    rig.check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_max_rate(source, target, rebecos):
     size = big(source)
     rate = size / 8  # bytes a second
