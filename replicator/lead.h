@@ -64,6 +64,8 @@ struct lead_job {
     uint64_t looks;              /* at them, so far */
     char captures[160];          /* what capture_glance said last */
     enum sync_phase recorded_phase;
+    enum sync_phase sent_phase; /* on its way to be recorded */
+    bool sent_finished;
     struct list waits; /* struct upkeep_wait */
     /* The request in hand. */
     int64_t command_id;

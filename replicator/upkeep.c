@@ -372,17 +372,24 @@ void upkeep_bind_answer(struct job *j, struct params *p)
 
 void upkeep_bind_phase(struct job *j, struct params *p)
 {
+    struct lead_job *l = lead_of(j);
+
+    /* What is true when the answer comes may be something else. */
+    l->sent_phase = j->sync->phase;
+    l->sent_finished = j->sync->schema_finished;
     params_text(p, j->sync->name);
     params_int(p, j->sync->owner);
     /* Once the whole schema is there, a later phase than that is not given up again. */
-    params_text(p, sync_phase_name(j->sync->schema_finished ? SYNC_FOLLOW : j->sync->phase));
+    params_text(p, sync_phase_name(l->sent_finished ? SYNC_FOLLOW : l->sent_phase));
 }
 
 enum job_next upkeep_take_phase(struct job *j, PGresult *r)
 {
+    struct lead_job *l = lead_of(j);
+
     (void)r;
-    lead_of(j)->recorded_phase = j->sync->phase;
-    j->sync->replaces_rows &= !j->sync->schema_finished; /* as the statement did */
+    l->recorded_phase = l->sent_phase;
+    j->sync->replaces_rows &= !l->sent_finished; /* as the statement did */
     return job_goto(j, "watch");
 }
 

@@ -207,12 +207,12 @@ exec {loader} --library-path {libraries} {program} "$@"
 
 def _wrap_clients():
     """pg_dump and pg_restore of the versions in REBECO_PG_ROOTS, in front of PATH, newest first: Rebeco needs
-    those of the newer end; newer ones are left out. They run outside of their root file systems, with the libraries
-    in there."""
+    those of the newer end; newer ones are left out, and older ones where this machine has the newer end's itself.
+    They run outside of their root file systems, with the libraries in there."""
     roots = os.environ.get("REBECO_PG_ROOTS", "/nowhere")
     ends = [int(os.environ[name]) for name in ("REBECO_PG_SOURCE", "REBECO_PG_TARGET") if os.environ.get(name)]
     for major in sorted((int(m) for m in os.listdir(roots) if m.isdigit()) if os.path.isdir(roots) else ()):
-        if len(ends) == 2 and major > max(ends):
+        if len(ends) == 2 and (major > max(ends) or (major < max(ends) and not os.path.isdir(f"{roots}/{max(ends)}"))):
             continue
         root = f"{os.path.abspath(roots)}/{major}"
         loaders = glob.glob(f"{root}/usr/lib/*/ld-linux*.so*") + glob.glob(f"{root}/lib/*/ld-linux*.so*")

@@ -85,6 +85,20 @@ def test_a_large_table_is_copied_while_others_are_captured(source, target, rebec
     rebeco.terminate()
 
 
+def test_a_phase_that_passes_while_another_is_recorded(source, target, rebecos):
+    """What the target's server takes long to write down is not what is written down in the end."""
+    big(source, 10000)
+    source.run("CREATE TABLE small (id int PRIMARY KEY, b int REFERENCES big)")
+    rebeco = rebecos(source, target, rig.config(copy={"max_rate": "1MB/s"})).start()
+    rebeco.wait_phase("copy")
+    with target.admin() as t:
+        t.run("""CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF (SELECT phase FROM rebeco.sync) IN ('copy', 'catch-up') THEN PERFORM pg_sleep(4); END IF; RETURN NULL; END $$""")
+        t.run("CREATE TRIGGER slow BEFORE UPDATE OF phase ON rebeco.sync FOR EACH STATEMENT EXECUTE FUNCTION slow()")
+    rebeco.wait_phase("follow")
+    rig.check_equal(source, target)
+
+
 def test_max_rate(source, target, rebecos):
     size = big(source)
     rate = size / 8  # bytes a second
