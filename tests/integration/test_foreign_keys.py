@@ -134,7 +134,8 @@ def test_many_transactions(source, end):
     assert paused(end) == []
     assert end.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'shop'::regnamespace") == \
         source.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'shop'::regnamespace")
-    same = "SELECT conname, condeferrable, condeferred FROM pg_constraint WHERE contype = 'f' ORDER BY conrelid::regclass::text, conname"
+    # The names of the partitions' own are the server's choice, and another one from 18 on.
+    same = "SELECT conname, condeferrable, condeferred FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY conrelid::regclass::text, conname"
     assert [r for r in end.run(same) if "sync" not in r[0] and "chunk" not in r[0]] == \
         [r for r in source.run(same) if "sync" not in r[0] and "chunk" not in r[0]], "constraints stay as they were"
 
