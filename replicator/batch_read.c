@@ -17,6 +17,7 @@
 #include "layout.h"
 #include "shaping.h"
 #include "skip.h"
+#include "sqlstate.h"
 
 enum { MOVES_MAX = 2 };
 
@@ -314,7 +315,7 @@ void batch_pause_failed(struct batch_job *b, struct table *t, const struct error
 
     t->retries++;
     t->searches = 0;
-    t->wants_search = true;
+    t->wants_search = strcmp(e->sqlstate, SQLSTATE_ROWS_MISSING) != 0;
     t->was_truncated = g && g->is_truncated;
     table_pause(t, TABLE_ERROR, is_known ? &t->why : e);
 }
@@ -415,6 +416,7 @@ void batch_clear(struct batch_job *b, struct batch_table *t)
         apply_clear_but(&b->apply, t->table, t->other_id, t->keep, t->survivors);
     else
         apply_clear(&b->apply, t->table);
+    skip_cleared(t->table);
     t->is_cleared = true;
 }
 

@@ -313,14 +313,17 @@ const struct command commands[] = {
      "try tables that stand still for an error again",
      "Asks the running daemon to try tables that stand still for an error again now, all of them "
      "or "
-     "those that are named. It does so by itself too, less and less often.",
+     "those that are named. It does so by itself too, less and less often. A table without a key "
+     "that is named and does not stand still: its rows that were left out are tried again.",
      request_run},
     {"skip", "TABLE KEY...", 2, -1, COMMAND_TARGET, request_options,
      "leave out the row that keeps a table standing",
      "Leaves out the one row that the target refuses and that `status` names, so that its table "
      "goes on: the table, and the values of the row's key in the order of its columns. The row is "
      "recorded with the error in rebeco.skipped at the target, and tried again when it changes at "
-     "the source. Until it is there, the target is not called consistent.",
+     "the source. Until it is there, the target is not called consistent. A row without a key is "
+     "given by the short hash that `status` shows; all rows that look like it are left out and "
+     "counted, until they are removed or changed at the source, or `retry TABLE` is asked for.",
      request_run},
     {"conflicts", "[show ID | replay ID [source|target]]", 0, 3, COMMAND_TARGET, conflicts_options,
      "what was decided where both ends changed a row",

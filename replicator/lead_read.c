@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
+#include "copy_steps.h"
 #include "log.h"
 #include "shaping.h"
 #include "skip.h"
@@ -103,6 +105,8 @@ const char *lead_refuse_skip(const struct table *t, const char *key)
                                : "no single row is known to be refused: see rebeco status";
     if (key == NULL || !is_same_key(key, t->poison->key))
         return "it is another row that is refused: see rebeco status";
+    if (t->records == TABLE_IMAGE && t->poison->is_delete)
+        return "where there is no key, a removal cannot be left out";
     return NULL;
 }
 
@@ -124,6 +128,8 @@ void lead_bind_skip(struct job *j, struct params *p)
     params_text(p, t->poison->key_hash);
     params_text(p, t->poison->row_hash);
     params_int(p, l->command_id);
+    params_text(p, t->poison->image);
+    params_bool(p, t->records == TABLE_IMAGE);
 }
 
 enum job_next lead_take_skip(struct job *j, PGresult *r)
@@ -135,6 +141,44 @@ enum job_next lead_take_skip(struct job *j, PGresult *r)
               "It is in rebeco.skipped at the target, and tried again when it changes.", NULL);
     skip_add(t);
     lead_retry(t);
+    return job_goto(j, "answer");
+}
+
+void lead_bind_skip_retry(struct job *j, struct params *p)
+{
+    const struct table *t = lead_of(j)->table;
+
+    params_text(p, j->sync->name);
+    params_int(p, j->sync->owner);
+    params_int(p, t->id);
+    params_text(p, t->target->schema);
+    params_text(p, t->target->name);
+    params_text(p, copy_column_names(j, t->source));
+    params_bool(p, t->fires);
+}
+
+/* The target is told by a batch, even an empty one, that it is one state of the source again. */
+enum job_next lead_take_skip_retry(struct job *j, PGresult *r)
+{
+    struct lead_job *l = lead_of(j);
+    struct table *t = l->table;
+    int refused, tried = skip_take_retried(t, r, &refused);
+    const char *error = NULL;
+
+    for (int i = 0; i < PQntuples(r); i++)
+        if (!PQgetisnull(r, i, 1))
+            error = PQgetvalue(r, i, 1);
+    log_event(LOG_NOTICE, "rows that were left out were tried again", "sync", j->sync->name,
+              "table", t->label, "tried", log_int(tried), "refused", log_int(refused), NULL);
+    if (error)
+        snprintf(l->answer, sizeof l->answer, "%d of %d that were left out are refused again: %s",
+                 refused, tried, error);
+    else
+        snprintf(l->answer, sizeof l->answer, "what was left out is at the target now");
+    l->command_ok = refused == 0;
+    j->sync->is_consistent = false;
+    sync_table_changed(t);
+    batch_wake(j->sync->batch);
     return job_goto(j, "answer");
 }
 

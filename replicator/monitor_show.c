@@ -242,6 +242,9 @@ static void show_skipped(struct buf *b, const json_t *t)
         if (i == SHOW_SKIPPED)
             break;
         add_line(b, "      key ", text_of(row, "key"));
+        if (json_integer_value(json_object_get(row, "rows")) > 1)
+            buf_printf(b, "        %lld such rows\n",
+                       (long long)json_integer_value(json_object_get(row, "rows")));
         add_line(b, "        ", text_of(row, "error"));
     }
 }

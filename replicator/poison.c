@@ -48,8 +48,10 @@ static void put_down(struct poison_job *p)
         drop_rows(p, p->count);
     PQclear(p->found);
     p->found = NULL;
-    if (p->table)
+    if (p->table) {
+        skip_begin_table(p->table);
         p->table->streams--;
+    }
     p->table = NULL;
 }
 
@@ -58,7 +60,7 @@ static struct table *waiting_table(const struct sync *s)
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
 
-        if (t->wants_search && s->other == NULL && t->records == TABLE_KEY &&
+        if (t->wants_search && s->other == NULL && t->records != TABLE_NOTHING &&
             t->pause == TABLE_ERROR && t->is_recorded && t->streams == 0 &&
             t->state == TABLE_FOLLOW && t->snapshot && t->read_sql && t->upsert_sql)
             return t;
@@ -103,6 +105,7 @@ static enum job_next enter_pick(struct job *j)
         return JOB_DONE;
     }
     p->pass = p->table->delete_first ? APPLY_REMOVE : APPLY_ALL;
+    skip_begin_table(p->table);
     return JOB_NEXT;
 }
 
@@ -118,8 +121,10 @@ static enum job_next enter_target(struct job *j)
     apply_sent_other(&p->apply);
     apply_began(&p->apply);
     apply_take_role(&p->apply, p->table); /* before the first savepoint */
-    if (p->table->was_truncated)
+    if (p->table->was_truncated) {
         apply_clear(&p->apply, p->table);
+        skip_cleared(p->table);
+    }
     conn_sync(target_of(p));
     return JOB_WAIT;
 }
@@ -152,8 +157,6 @@ static void try_part(struct poison_job *p)
     say_target(p, &sql_savepoint);
     apply_open(&p->apply, p->table, p->pass);
     for (int i = p->lower; i < p->upper; i++) {
-        if (p->table->skip_count > 0 && skip_row(p->table, p->rows[i], false))
-            continue;
         apply_row(&p->apply, p->rows[i]);
         apply_send_full(&p->apply);
     }
@@ -224,7 +227,8 @@ static enum job_next enter_read(struct job *j)
     params_clear(&j->params);
     params_int(&j->params, since.xmax);
     params_text(&j->params, since.running);
-    params_bool(&j->params, false); /* not only keys without a row */
+    /* Keys: not only those without a row; images: with what was removed, netted. */
+    params_bool(&j->params, p->table->records == TABLE_IMAGE);
     conn_query(job_conn(j, JOB_SOURCE), p->table->read_sql, &j->params, CONN_ROWS_BINARY, 0);
     p->is_read = false;
     return JOB_WAIT;
@@ -234,7 +238,8 @@ static void keep_row(struct poison_job *p, const PGresult *r)
 {
     PGresult *copy;
 
-    if (p->found || PQresultStatus(r) != PGRES_SINGLE_TUPLE)
+    if (p->found || PQresultStatus(r) != PGRES_SINGLE_TUPLE ||
+        (p->table->skip_count > 0 && skip_row(p->table, r, false)))
         return;
     copy = PQcopyResult(r, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     if (copy == NULL)
@@ -368,17 +373,40 @@ static char *shell_words(struct arena *a, const char *key)
 /* The table's pause names the row from here on. */
 static void say_row(struct poison_job *p, const struct poison *row)
 {
+    bool has_key = p->table->records == TABLE_KEY;
     struct error e = {0};
 
-    error_set(&e, "a row of %s cannot be %s at the target, key %s: %s", p->table->label,
-              row->is_delete ? "deleted" : "written", row->key, row->error);
-    error_detail(&e, "%s", p->said.detail);
-    error_hint(&e,
-               "Mend the row at the source, or what refuses it at the target: it is tried again by "
-               "itself (at once: rebeco retry %s). To leave this row out: rebeco skip -- %s%s",
-               p->table->label, p->table->label, shell_words(p->job.arena, row->key));
+    error_set(&e, "a row of %s cannot be %s at the target, %s %s: %s", p->table->label,
+              row->is_delete ? "deleted" : "written", has_key ? "key" : "named", row->key,
+              row->error);
+    if (has_key)
+        error_detail(&e, "%s", p->said.detail);
+    else
+        error_detail(&e, "the row: %s", row->row);
+    if (has_key || !row->is_delete)
+        error_hint(
+            &e,
+            "Mend the row at the source, or what refuses it at the target: it is tried again by "
+            "itself (at once: rebeco retry %s). To leave this row out: rebeco skip -- %s%s",
+            p->table->label, p->table->label, shell_words(p->job.arena, row->key));
+    else
+        error_hint(&e,
+                   "Mend what refuses that at the target: it is tried again by itself (at once: "
+                   "rebeco retry %s). Where there is no key, a removal cannot be left out.",
+                   p->table->label);
     snprintf(e.sqlstate, sizeof e.sqlstate, "%s", row->sqlstate);
     table_pause(p->table, TABLE_ERROR, &e);
+}
+
+/* A row without a key is named by the first digits of its hash. */
+static void name_image(struct poison *row, const PGresult *r)
+{
+    struct buf key = {0};
+
+    buf_printf(&key, "[\"%.*s\"]", SKIP_SHORT_HASH, row->key_hash);
+    row->key = mem_strdup(key.data);
+    row->image = PQgetisnull(r, 0, 2) ? NULL : mem_strdup(PQgetvalue(r, 0, 2));
+    buf_fini(&key);
 }
 
 static enum job_next take_text(struct job *j, PGresult *r)
@@ -389,7 +417,10 @@ static enum job_next take_text(struct job *j, PGresult *r)
     bool takes_utf8 = encoding && strcmp(encoding, "UTF8") == 0;
 
     skip_hash(p->table, p->found, row->key_hash, row->row_hash);
-    row->key = skip_clean_text(PQgetvalue(r, 0, 0), takes_utf8);
+    if (p->table->records == TABLE_IMAGE)
+        name_image(row, r);
+    else
+        row->key = skip_clean_text(PQgetvalue(r, 0, 0), takes_utf8);
     row->row = skip_clean_text(PQgetvalue(r, 0, 1), takes_utf8);
     row->error = skip_clean_text(p->said.what, takes_utf8);
     row->is_delete = PQgetisnull(p->found, 0, 0);

@@ -1,4 +1,23 @@
-/* Rows left out are few, and kept as an array at their table. */
+/* Rows left out are few, and kept as an array at their table.
+ *
+ * Why rows without a key are counted right. Let S be the multiset of the source's rows in a
+ * table's position, T that of the target, K the rows left out, with their numbers: `copies` in
+ * rebeco.skipped. Always S = T + K.
+ * - A batch is the difference D of two S (schema/060_image.sql), and every row of it goes into T or
+ *   into K: one more of an image that is left out makes K larger, and one less takes from K while
+ *   it has some, then from T. T has it then: S had it, and K no more. So T + K grows by D. Both are
+ *   written by the transaction that moves the position: a crash leaves all three or none, and a
+ *   batch that is made again begins with the numbers of before (skip_begin).
+ * - A TRUNCATE makes D all of the new S: then T and K are emptied first.
+ * - `skip` adds an entry of none: T + K stays. The batch that was refused is made again, and finds
+ *   it. An entry that has come down to none with a batch is settled: it is asked for anew.
+ * - `retry` moves rows from K to T in one transaction of its own, at any time: T + K stays. A batch
+ *   in hand that has counted on these numbers must not write its own: what it writes names the
+ *   numbers that it began with, and fails where they are others. That is why an entry stays in
+ *   memory, void, until that batch is through.
+ * - A row that is to be removed and refused cannot be left out: K would be less than none.
+ * Rows are one when the bytes are the same in which batches read them. Should a type have two such
+ * forms of one text, a removal misses K and fails at T, which says so; nothing is lost silently. */
 #include "skip.h"
 
 #include <stdint.h>
@@ -46,6 +65,16 @@ static void hash_write(const struct hash *h, char *text)
 
 static const struct hash hash_start = {14695981039346656037u, 10953029130811390201u};
 
+/* Whether a row without a key comes or goes is no part of it. */
+static void hash_image(const struct table *t, const PGresult *r, char *text)
+{
+    struct hash h = hash_start;
+
+    for (int i = 1; i <= t->source->column_count; i++)
+        hash_field(&h, r, i);
+    hash_write(&h, text);
+}
+
 static void hash_key(const struct table *t, const PGresult *r, char *text)
 {
     const struct relation *rel = t->source;
@@ -60,6 +89,11 @@ void skip_hash(const struct table *t, const PGresult *r, char *key_hash, char *r
 {
     struct hash h = hash_start;
 
+    if (t->records == TABLE_IMAGE) {
+        hash_image(t, r, key_hash);
+        memcpy(row_hash, key_hash, SKIP_HASH_SIZE);
+        return;
+    }
     hash_key(t, r, key_hash);
     for (int i = 0; i <= t->source->column_count; i++)
         hash_field(&h, r, i);
@@ -68,10 +102,34 @@ void skip_hash(const struct table *t, const PGresult *r, char *key_hash, char *r
 
 /* ------------------------------------------------------------------ while batches run */
 
+static struct skip *find(struct table *t, const char *key_hash)
+{
+    for (int i = 0; i < t->skip_count; i++)
+        if (!t->skips[i].is_void && strcmp(t->skips[i].key_hash, key_hash) == 0)
+            return &t->skips[i];
+    return NULL;
+}
+
+static bool skip_image(struct table *t, const PGresult *r)
+{
+    char hash[SKIP_HASH_SIZE];
+    struct skip *s;
+
+    hash_image(t, r, hash);
+    s = find(t, hash);
+    if (s == NULL || (PQgetisnull(r, 0, 0) && s->copies + s->pending <= 0))
+        return false;
+    s->pending += PQgetisnull(r, 0, 0) ? -1 : 1;
+    s->is_touched = true;
+    return true;
+}
+
 bool skip_row(struct table *t, const PGresult *r, bool settles)
 {
     char key_hash[SKIP_HASH_SIZE], row_hash[SKIP_HASH_SIZE];
 
+    if (t->records == TABLE_IMAGE)
+        return skip_image(t, r);
     hash_key(t, r, key_hash);
     for (int i = 0; i < t->skip_count; i++) {
         struct skip *s = &t->skips[i];
@@ -87,13 +145,11 @@ bool skip_row(struct table *t, const PGresult *r, bool settles)
     return false;
 }
 
-void skip_begin(struct sync *s)
+void skip_cleared(struct table *t)
 {
-    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
-        struct table *t = container_of(l, struct table, in_sync);
-
-        for (int i = 0; i < t->skip_count; i++)
-            t->skips[i].is_settled = false;
+    for (int i = 0; t->records == TABLE_IMAGE && i < t->skip_count; i++) {
+        t->skips[i].pending = -t->skips[i].copies;
+        t->skips[i].is_touched = true;
     }
 }
 
@@ -104,12 +160,12 @@ static void free_skip(struct skip *s)
     free(s->at);
 }
 
-void skip_settled(struct table *t)
+static void forget(struct table *t, bool void_only)
 {
     int kept = 0;
 
     for (int i = 0; i < t->skip_count; i++) {
-        if (t->skips[i].is_settled)
+        if (t->skips[i].is_void || (!void_only && t->skips[i].is_settled))
             free_skip(&t->skips[i]);
         else
             t->skips[kept++] = t->skips[i];
@@ -117,30 +173,83 @@ void skip_settled(struct table *t)
     t->skip_count = kept;
 }
 
+void skip_begin_table(struct table *t)
+{
+    for (int i = 0; i < t->skip_count; i++) {
+        t->skips[i].is_settled = t->skips[i].is_touched = false;
+        t->skips[i].pending = 0;
+    }
+}
+
+void skip_begin(struct sync *s)
+{
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        skip_begin_table(t);
+        forget(t, true);
+    }
+}
+
+void skip_settled(struct table *t)
+{
+    forget(t, false);
+    for (int i = 0; i < t->skip_count; i++)
+        t->skips[i].copies += t->skips[i].pending;
+    skip_begin_table(t);
+}
+
+static void add_number(struct buf *b, int64_t n)
+{
+    buf_printf(b, "%s%lld", b->len ? "," : "{", (long long)n);
+}
+
+/* Without a key, what has come down to none is settled, and so is what was to be left out and did
+ * not come. */
+static bool is_sent(const struct table *t, struct skip *s)
+{
+    if (t->records != TABLE_IMAGE)
+        return s->is_settled;
+    s->is_settled = s->copies + s->pending == 0;
+    return s->is_touched || (s->is_settled && !s->is_void);
+}
+
 static void send_settled(struct batch_job *b, const struct table *t)
 {
     struct params *p = &b->job.params;
-    struct buf hashes = {0};
+    struct buf hashes = {0}, before = {0}, after = {0};
 
-    for (int i = 0; i < t->skip_count; i++)
-        if (t->skips[i].is_settled)
-            buf_printf(&hashes, "%s%s", hashes.len ? "," : "{", t->skips[i].key_hash);
+    for (int i = 0; i < t->skip_count; i++) {
+        struct skip *s = &t->skips[i];
+
+        if (!is_sent(t, s))
+            continue;
+        buf_printf(&hashes, "%s%s", hashes.len ? "," : "{", s->key_hash);
+        add_number(&before, s->copies);
+        add_number(&after, s->copies + s->pending);
+    }
     if (hashes.len > 0) {
         buf_text(&hashes, "}");
+        buf_text(&before, "}");
+        buf_text(&after, "}");
         params_clear(p);
         params_text(p, b->sync->name);
         params_int(p, t->id);
         params_text(p, hashes.data);
+        params_text(p, t->records == TABLE_IMAGE ? before.data : NULL);
+        params_text(p, after.data);
         conn_query(job_conn(&b->job, JOB_TARGET), sql_skip_settle.text, p, CONN_TEXT, 60.);
         apply_sent_other(&b->apply);
     }
     buf_fini(&hashes);
+    buf_fini(&before);
+    buf_fini(&after);
 }
 
 void skip_send_settled(struct batch_job *b)
 {
     for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].table->skip_count > 0)
+        if (b->group[i].changes > 0 && b->group[i].table->skip_count > 0)
             send_settled(b, b->group[i].table);
 }
 
@@ -166,7 +275,21 @@ void skip_take_list(struct sync *s, const PGresult *r)
         snprintf(k->key_hash, sizeof k->key_hash, "%s", PQgetvalue(r, i, 3));
         snprintf(k->row_hash, sizeof k->row_hash, "%s", PQgetvalue(r, i, 4));
         k->at = mem_strdup(PQgetvalue(r, i, 5));
+        k->copies = strtoll(PQgetvalue(r, i, 7), NULL, 10);
     }
+}
+
+int skip_take_retried(struct table *t, const PGresult *r, int *refused)
+{
+    *refused = 0;
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct skip *s = find(t, PQgetvalue(r, i, 0));
+
+        *refused += !PQgetisnull(r, i, 1);
+        if (s && PQgetisnull(r, i, 1))
+            s->is_void = true;
+    }
+    return PQntuples(r);
 }
 
 void skip_add(struct table *t)
@@ -174,10 +297,10 @@ void skip_add(struct table *t)
     const struct poison *p = t->poison;
     struct skip *k;
 
-    for (int i = 0; i < t->skip_count; i++)
-        if (strcmp(t->skips[i].key_hash, p->key_hash) == 0)
-            t->skips[i].is_settled = true; /* another version of the same row */
-    skip_settled(t);
+    for (int i = 0; t->records == TABLE_KEY && i < t->skip_count; i++)
+        t->skips[i].is_settled =
+            strcmp(t->skips[i].key_hash, p->key_hash) == 0; /* another version of the same row */
+    forget(t, false);
     k = add(t);
     memcpy(k->key_hash, p->key_hash, sizeof k->key_hash);
     memcpy(k->row_hash, p->row_hash, sizeof k->row_hash);
@@ -203,6 +326,7 @@ void skip_poison_free(struct poison *p)
         return;
     free(p->key);
     free(p->row);
+    free(p->image);
     free(p->error);
     free(p);
 }
@@ -213,12 +337,21 @@ void skip_set_poison(struct table *t, struct poison *p)
     t->poison = p;
 }
 
+int skip_count_of(const struct table *t)
+{
+    int n = 0;
+
+    for (int i = 0; i < t->skip_count; i++)
+        n += !t->skips[i].is_void;
+    return n;
+}
+
 int skip_count(const struct sync *s)
 {
     int n = 0;
 
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
-        n += container_of(l, struct table, in_sync)->skip_count;
+        n += skip_count_of(container_of(l, struct table, in_sync));
     return n;
 }
 
@@ -230,7 +363,7 @@ int skip_count_left(const struct sync *s)
         const struct table *t = container_of(l, struct table, in_sync);
 
         for (int i = 0; i < t->skip_count; i++)
-            n += !t->skips[i].is_settled;
+            n += !t->skips[i].is_settled && !t->skips[i].is_void;
     }
     return n;
 }
@@ -252,9 +385,16 @@ json_t *skip_tree(const struct table *t)
 {
     json_t *list = json_array();
 
-    for (int i = 0; i < t->skip_count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "key", t->skips[i].key, "error",
-                                              t->skips[i].error, "at", t->skips[i].at));
+    for (int i = 0; i < t->skip_count; i++) {
+        const struct skip *s = &t->skips[i];
+
+        if (!s->is_void)
+            json_array_append_new(
+                list,
+                json_pack("{s:s, s:s, s:s?, s:o}", "key", s->key, "error", s->error, "at", s->at,
+                          "rows",
+                          t->records == TABLE_IMAGE ? json_integer(s->copies) : json_integer(1)));
+    }
     return list;
 }
 

@@ -14,6 +14,8 @@ enum sqlstate_action {
 
 /* Raised by our own functions: another daemon owns the sync. */
 #define SQLSTATE_TAKEN_OVER "RB010"
+/* And: somebody else has taken rows away at the target. */
+#define SQLSTATE_ROWS_MISSING "RB020"
 
 /* A statement of one table that fails so is that table's trouble, not everybody's. */
 bool sqlstate_is_of_table(enum sqlstate_action action);

@@ -359,7 +359,7 @@ static bool only_a_person_can_help(const struct sync *s)
 
         if (!waits && t->state != TABLE_FOLLOW)
             return false;
-        any |= (waits && !t->wants_plan) || t->skip_count > 0;
+        any |= (waits && !t->wants_plan) || skip_count_of(t) > 0;
     }
     return any;
 }

@@ -218,6 +218,18 @@ static int let_go_on(struct table *t, bool by_person_too)
     return n;
 }
 
+/* Nothing stands still: rows that were left out, where only a person can have them tried again. */
+static enum job_next do_retry_skipped(struct job *j, int64_t id, struct table *t)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (t->records != TABLE_IMAGE || !table_is_followed(t) || skip_count_of(t) == 0)
+        return upkeep_answer(j, id, false, "the table does not stand still for an error");
+    l->table = t;
+    l->command_id = id;
+    return job_goto(j, "skip retry");
+}
+
 static enum job_next do_table(struct job *j, int64_t id, const char *verb, struct table *t)
 {
     if (strcmp(verb, "pause") == 0) {
@@ -228,7 +240,7 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
         let_go_on(t, true);
     } else if (strcmp(verb, "retry") == 0) {
         if (let_go_on(t, false) == 0)
-            return upkeep_answer(j, id, false, "the table does not stand still for an error");
+            return do_retry_skipped(j, id, t);
     } else if (strcmp(verb, "resync") == 0) {
         if (direction_is_closed(t->sync))
             return upkeep_answer(j, id, false, direction_no_copy);
