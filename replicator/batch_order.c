@@ -22,8 +22,8 @@
  * table is `early`: everything else is written before it, then its own removals come before its
  * writes. Again nothing that B has refers to what is removed - but by a value that another row has
  * taken over, where a foreign key points to something else than the key. Then rows that foreign
- * keys act on are written once more; and where more would go with them, the table stands still
- * instead.
+ * keys act on are written once more; and where more would go with them, or these rows have no key,
+ * the table stands still instead.
  *
  * A table that stands still and goes on later comes from an older state than the others. By its key
  * nothing of B refers to what it removes even then; by other columns it may, when a value has
@@ -339,13 +339,28 @@ static bool defer(struct batch_job *b, struct table *t)
     return true;
 }
 
+/* Foreign keys act on rows without a key when rows of `t` go. What is lost so cannot be written
+ * once more: their batch says what has changed, and not how they are. */
+static bool rules_keyless(const struct table *t)
+{
+    for (const struct list *l = t->sync->tables.next; l != &t->sync->tables; l = l->next) {
+        const struct table *other = container_of(l, struct table, in_sync);
+        const struct relation *r = other->records != TABLE_KEY ? target_now(other) : NULL;
+
+        for (int i = 0; r && i < r->master_count; i++)
+            if (r->masters[i] == t->target->oid)
+                return true;
+    }
+    return false;
+}
+
 /* Rows want unique values that others have. */
 static bool solve_conflict(struct batch_job *b, struct table *t, const struct relation *now)
 {
     bool is_parent = !is_free(t) && now && now->is_referenced;
 
     if (is_parent && t->records == TABLE_KEY && !now->has_side_cascade &&
-        !(t->removes_early && b->defers)) {
+        !(t->removes_early && b->defers) && !rules_keyless(t)) {
         t->removes_early = true;
         return defer(b, t);
     }

@@ -229,3 +229,25 @@ def test_a_foreign_key_that_cannot_be_put_off(source, plain):
     for name, *_ in paused(plain):
         plain.rebeco.ok("resume", f"shop.{name}")
     rig.wait_converged(source, plain, 60)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_rows_without_a_key_under_a_value_that_has_a_new_owner(source, plain_target, rebecos, whole):
+    """The old owner is removed before the new one can be written, and with it go rows that cannot be written once
+    more: the table of the owners stands still instead."""
+    plain_target.rebeco = rebecos(source, plain_target, rig.config(tables={"whole": ["shop.child"], "whole_every": "100ms"}) if whole else None)
+    go(source, plain_target, """
+        CREATE SCHEMA shop;
+        CREATE TABLE shop.parent (id int PRIMARY KEY, code int UNIQUE);
+        CREATE TABLE shop.child (code int REFERENCES shop.parent (code) ON DELETE CASCADE, v text);
+        INSERT INTO shop.parent VALUES (1, 5);
+        INSERT INTO shop.child VALUES (5, 'a'), (5, 'a');""")
+    source.psql("BEGIN; DELETE FROM shop.parent WHERE id = 1; INSERT INTO shop.parent VALUES (2, 5);"
+                "INSERT INTO shop.child VALUES (5, 'a'), (5, 'a'), (5, 'b'); COMMIT")
+    plain_target.rebeco.wait("it stands still", lambda: any(
+        name == "parent" and "drop those foreign keys" in hint for name, _, _, hint in paused(plain_target)), 60)
+    assert plain_target.value("SELECT count(*) FROM shop.parent WHERE id = 1") == 1
+    plain_target.run("ALTER TABLE shop.child DROP CONSTRAINT child_code_fkey")
+    plain_target.rebeco.ok("retry")
+    rig.wait_converged(source, plain_target, 60)
+    assert plain_target.value("SELECT count(*) FROM shop.child") == 3
