@@ -50,6 +50,7 @@ void copy_put_down(struct copy_job *c)
     c->is_source_open = false;
     c->is_output_done = false;
     c->is_key_only = false;
+    c->is_loading = false;
     c->makes_key = false;
     c->key_sql = NULL;
     c->before = NULL;
@@ -213,6 +214,7 @@ static enum job_next enter_ready(struct job *j)
     struct table *t = c->table;
 
     c->is_staged = copy_wants_staging(t);
+    c->is_parsed = t->records == TABLE_KEY && t->care == COPY_PARSED;
     if (c->sync->copier)
         return copy_ready_to_help(c);
     if (t->records != TABLE_KEY)
@@ -308,6 +310,7 @@ static void bind_statements(struct job *j, struct params *p)
     params_text(p, copy_column_casts(j, t->source));
     params_text(p, t->source->where);
     params_text(p, t->source->name);
+    params_text(p, c->is_parsed ? copy_key_names(j, t->source) : NULL);
 }
 
 static enum job_next take_statements(struct job *j, PGresult *r)
@@ -359,7 +362,7 @@ static enum job_next take_account(struct job *j, PGresult *r)
         take_count(j, r, 0);
     copy_piece_done(t);
     t->failures = 0;
-    t->is_refusing = false;
+    t->care = COPY_PLAIN;
     log_event(LOG_INFO, "chunk copied", "sync", c->sync->name, "table", t->label, "chunk",
               log_int(c->number), "of", log_int(t->chunks), "rows", log_int(c->rows), "bytes",
               log_int(c->bytes), NULL);
@@ -474,9 +477,9 @@ static bool failed(struct job *j, const struct error *e)
         else if (action == SQLSTATE_CONFLICT && c->makes_key)
             copy_anew(t, e);
         else if (copy_may_refuse(c, e))
-            t->is_refusing = true;
+            t->care = copy_more_care(c, e);
         else if (sqlstate_is_of_table(action)) {
-            t->is_refusing = false;
+            t->care = COPY_PLAIN;
             table_pause(t, TABLE_ERROR, e);
         }
     }

@@ -38,6 +38,8 @@ struct copy_job {
     const char *output;
     const char *input;
     bool is_staged;     /* goes through a temporary table: copy_refused.c */
+    bool is_parsed;     /* and its values as bytes */
+    bool is_loading;    /* COPY is under way */
     const char *before; /* and then the statements around it */
     const char *after;
     const char *refused; /* keys of rows that the target refuses, JSON; NULL: none */

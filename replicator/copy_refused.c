@@ -6,6 +6,11 @@
  * why nothing is lost so. The copy goes on, and when the table is followed, the search (poison.c)
  * names these rows one after the other, for `retry` and `skip`.
  *
+ * Some values do not even enter a temporary table: a character that the target's encoding lacks, a
+ * domain or an enum type that is narrower there. A chunk that fails so comes a last time, with each
+ * row's key and values as bytes, which any server stores; they become values of their types at the
+ * target, page by page and, where a page fails, row by row. A chunk is sent three times at most.
+ *
  * Not so where keys cannot be logged: a follower is read, or the sync is two-way, where a logged
  * key is a change that may win. There the table stands still, as it does where too many rows are
  * refused: then it is no matter of single rows. */
@@ -50,7 +55,7 @@ const char *copy_column_names(struct job *j, const struct relation *rel)
     return end_names(j, &b);
 }
 
-static const char *key_names(struct job *j, const struct relation *rel)
+const char *copy_key_names(struct job *j, const struct relation *rel)
 {
     struct buf b = {0};
 
@@ -79,13 +84,22 @@ static bool can_log(const struct sync *s)
 
 bool copy_may_refuse(const struct copy_job *c, const struct error *e)
 {
-    return c->table->records == TABLE_KEY && !c->is_staged && !c->makes_key && can_log(c->sync) &&
-           sqlstate_is_of_row(e->sqlstate);
+    return c->table->records == TABLE_KEY && !c->makes_key && can_log(c->sync) &&
+           (!c->is_staged || (!c->is_parsed && c->is_loading)) && sqlstate_is_of_row(e->sqlstate);
+}
+
+/* What the temporary table does not take, or a value that cannot be read (class 22), needs the
+ * third way at once. */
+enum copy_care copy_more_care(const struct copy_job *c, const struct error *e)
+{
+    bool is_value = c->is_loading && strncmp(e->sqlstate, "22", 2) == 0;
+
+    return c->is_staged || is_value ? COPY_PARSED : COPY_STAGED;
 }
 
 bool copy_wants_staging(const struct table *t)
 {
-    return t->records == TABLE_KEY && (t->tolerant || t->is_refusing);
+    return t->records == TABLE_KEY && (t->tolerant || t->care != COPY_PLAIN);
 }
 
 /* ------------------------------------------------------------------ around the chunk */
@@ -98,8 +112,9 @@ void copy_bind_staging(struct job *j, struct params *p)
     params_text(p, t->target->name);
     params_text(p, copy_column_names(j, t->source));
     params_text(p, copy_column_casts(j, t->source));
-    params_text(p, key_names(j, t->source));
+    params_text(p, copy_key_names(j, t->source));
     params_int(p, can_log(t->sync) ? REFUSED_MOST : 0);
+    params_bool(p, copy_of(j)->is_parsed);
 }
 
 enum job_next copy_take_staging(struct job *j, PGresult *r)

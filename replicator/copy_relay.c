@@ -67,6 +67,7 @@ static void relay(struct copy_job *c, const struct conn_message *m)
 
 enum job_next copy_enter_load(struct job *j)
 {
+    copy_of(j)->is_loading = true;
     conn_query(job_conn(j, JOB_TARGET), copy_of(j)->input, NULL, CONN_TEXT, 0);
     return JOB_WAIT;
 }
@@ -105,6 +106,7 @@ static enum job_next target_event(struct copy_job *c, const struct conn_message 
         c->table->rows_moving += c->rows;
         break;
     case CONN_DONE:
+        c->is_loading = false;
         return JOB_NEXT;
     case CONN_READY:
     case CONN_BETWEEN:

@@ -32,6 +32,8 @@ void copy_piece_done(struct table *t);
  * be loaded again without the rows that are refused? */
 bool copy_wants_staging(const struct table *t);
 bool copy_may_refuse(const struct copy_job *c, const struct error *e);
+/* How it is loaded then. */
+enum copy_care copy_more_care(const struct copy_job *c, const struct error *e);
 void copy_bind_staging(struct job *j, struct params *p);
 enum job_next copy_take_staging(struct job *j, PGresult *r);
 enum job_next copy_enter_before(struct job *j);
@@ -44,6 +46,7 @@ enum job_next copy_take_refused(struct job *j, PGresult *r);
 enum job_next copy_enter_source_end(struct job *j);
 /* A relation's columns, and what each is cast to where text is copied, as arrays' texts (arena). */
 const char *copy_column_names(struct job *j, const struct relation *rel);
+const char *copy_key_names(struct job *j, const struct relation *rel);
 const char *copy_column_casts(struct job *j, const struct relation *rel);
 
 /* What it waits for. */

@@ -25,9 +25,9 @@ enum {
 struct skip {
     char key_hash[SKIP_HASH_SIZE];
     char row_hash[SKIP_HASH_SIZE];
-    char *key;       /* a JSON array of texts (malloc, as the others); of a short hash without one */
-    char *error;     /* the server's words */
-    char *at;        /* when it was left out */
+    char *key;   /* a JSON array of texts (malloc, as the others); of a short hash without one */
+    char *error; /* the server's words */
+    char *at;    /* when it was left out */
     bool is_settled; /* by the batch in hand: it has changed */
     /* Without a key: how many such rows the source has more than the target, and how many more
      * than that with what is being read. */
@@ -41,8 +41,8 @@ struct skip {
 struct poison {
     char key_hash[SKIP_HASH_SIZE];
     char row_hash[SKIP_HASH_SIZE];
-    char *key; /* as above */
-    char *row; /* a JSON object of texts, long ones cut */
+    char *key;   /* as above */
+    char *row;   /* a JSON object of texts, long ones cut */
     char *image; /* without a key: a JSON array of all values' texts, as hexadecimal UTF-8; NULL:
                     it is too long to be kept */
     char *error;

@@ -68,6 +68,13 @@ enum table_pause {
     TABLE_OTHER /* in a two-way sync: because of the other direction */
 };
 
+/* How a chunk is loaded: copy_refused.c. */
+enum copy_care {
+    COPY_PLAIN,
+    COPY_STAGED, /* through a temporary table: rows may be left for later */
+    COPY_PARSED  /* and its values as bytes, which are made values of their types there */
+};
+
 struct table {
     struct list in_sync;
     struct sync *sync;
@@ -116,8 +123,8 @@ struct table {
     bool owes_whole;                /* TABLE_NOTHING: it has changed since it was last read */
     double whole_at;                /* ev_now when that was */
     /* The initial copy. */
-    bool tolerant;    /* rows may come twice */
-    bool is_refusing; /* a chunk failed for a row: rows may be left for later */
+    bool tolerant;       /* rows may come twice */
+    enum copy_care care; /* a chunk failed for a row: how it is loaded again */
     int chunks;
     int chunks_done;
     int streams;     /* copy jobs at work on it */

@@ -8,20 +8,22 @@
 -- refused; then the row is named, and retry and skip do what they always do.
 -- The same holds for a row that only seemed to be refused, because a row of another chunk, read earlier,
 -- had its unique value.
+-- Where values do not enter the temporary table, they come as bytes, with the row's key (COPY_PARSED in
+-- replicator/copy_refused.c). The key may be what the target cannot hold, so it is given back as it came.
 
 -- Moves the rows of pg_temp.rebeco_chunk into a table; of rows with one key the first to come stays. All
 -- at once where that goes, then page by page, and row by row in the pages that have a refused one.
 -- `conflict` are the key's columns, NULL where ON CONFLICT cannot be used; `key` makes a JSON array of the
--- key's texts. Gives the keys of the rows that are refused, NULL for none; fails as the server did when
--- there are more than `most`.
-CREATE FUNCTION rebeco.chunk_merge(relation regclass, columns text, conflict text, key text, most int) RETURNS json
+-- key's texts. Gives the keys of the rows that are refused, with those that were before, NULL for none; fails as
+-- the server did when there are more than `most`.
+CREATE FUNCTION rebeco.chunk_merge(relation regclass, columns text, conflict text, key text, most int, before json[]) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     insertion text := format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.rebeco_chunk c', relation, columns, columns);
     ending text := CASE WHEN conflict IS NOT NULL THEN format(' ON CONFLICT (%s) DO NOTHING', conflict) ELSE '' END;
-    refused json[] := '{}';
+    refused json[] := before;
     page bigint;
     room int := current_setting('block_size')::int / 28; -- no row takes less of a page
     places tid[];
@@ -33,7 +35,7 @@ BEGIN
     IF conflict IS NOT NULL THEN
         BEGIN
             EXECUTE insertion || ending;
-            RETURN NULL;
+            RETURN CASE WHEN cardinality(refused) > 0 THEN array_to_json(refused) END;
         EXCEPTION WHEN integrity_constraint_violation OR data_exception OR raise_exception THEN
             NULL;
         END;
@@ -68,6 +70,58 @@ BEGIN
 END
 $$;
 
+-- Makes rows of pg_temp.rebeco_chunk of those of pg_temp.rebeco_raw, whose columns are the key, a JSON array, and
+-- c1 and so on, all as UTF-8. Literals become values as in a COPY: by the input functions of the columns'
+-- types. Gives the keys of the rows of which that cannot be, in hexadecimal; fails when there are more than `most`.
+CREATE FUNCTION rebeco.chunk_parse(columns text, count int, most int) RETURNS json[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    insertion text := format('INSERT INTO pg_temp.rebeco_chunk (%s) VALUES ', columns);
+    reading text := (SELECT format('SELECT string_agg(concat(''('', array_to_string(ARRAY[%s], '', ''), '')''), '', '') FROM pg_temp.rebeco_raw c WHERE c.ctid = ',
+                                   string_agg(format('quote_nullable(convert_from(c.c%s, ''UTF8''))', i), ', ' ORDER BY i))
+                       FROM generate_series(1, count) i);
+    size text := (SELECT string_agg(format('coalesce(octet_length(c.c%s), 0)', i), ' + ' ORDER BY i) FROM generate_series(1, count) i);
+    refused json[] := '{}';
+    room int := current_setting('block_size')::int / 28;
+    page bigint;
+    places tid[];
+    place tid;
+    is_small boolean;
+    literals text;
+    key bytea;
+BEGIN
+    FOR page IN SELECT generate_series(0, pg_relation_size('pg_temp.rebeco_raw') / current_setting('block_size')::int - 1) LOOP
+        EXECUTE format('SELECT array_agg(ctid ORDER BY ctid), sum(%s) < 4000000 FROM pg_temp.rebeco_raw c WHERE ctid = ANY ($1)', size) INTO places, is_small
+          USING ARRAY(SELECT format('(%s,%s)', page, i)::tid FROM generate_series(1, room) i);
+        CONTINUE WHEN places IS NULL;
+        IF is_small THEN
+            BEGIN
+                EXECUTE reading || 'ANY ($1)' INTO literals USING places;
+                EXECUTE insertion || literals;
+                CONTINUE;
+            EXCEPTION WHEN integrity_constraint_violation OR data_exception OR raise_exception THEN
+                NULL;
+            END;
+        END IF;
+        FOREACH place IN ARRAY places LOOP
+            BEGIN
+                EXECUTE reading || '$1' INTO literals USING place;
+                EXECUTE insertion || literals;
+            EXCEPTION WHEN integrity_constraint_violation OR data_exception OR raise_exception THEN
+                IF cardinality(refused) >= most THEN
+                    RAISE;
+                END IF;
+                SELECT c.key INTO key FROM pg_temp.rebeco_raw c WHERE c.ctid = place;
+                refused := refused || to_json(encode(key, 'hex'));
+            END;
+        END LOOP;
+    END LOOP;
+    RETURN refused;
+END
+$$;
+
 -- The names under which the server speaks of a violated key: of the table's, and of its partitions'.
 CREATE FUNCTION rebeco.chunk_key_indexes(relation regclass) RETURNS SETOF name
     LANGUAGE sql STABLE
@@ -79,7 +133,7 @@ AS $$
       JOIN pg_class c ON c.oid = i.oid
 $$;
 
--- At the source: writes the keys of rows that were refused into the log, as if they had been changed now. The
+-- At the source: writes the keys of rows that were refused, arrays or such in hexadecimal, into the log, as if they had been changed now. The
 -- lock keeps log_rotate from going over to the other segment meanwhile.
 CREATE FUNCTION rebeco.chunk_refused(capture_id int, keys json) RETURNS void
     LANGUAGE plpgsql
@@ -93,7 +147,7 @@ BEGIN
         RAISE EXCEPTION 'rows of % are refused, and cannot be left for later: it is in a two-way sync, too, where they would count as changed',
             c.relid::regclass USING ERRCODE = 'feature_not_supported';
     END IF;
-    EXECUTE (SELECT format('INSERT INTO rebeco.log_%s_%s (%s, xid) SELECT %s, txid_current() FROM json_array_elements($1) e (v)', c.id, c.segment,
+    EXECUTE (SELECT format('INSERT INTO rebeco.log_%s_%s (%s, xid) SELECT %s, txid_current() FROM (SELECT CASE json_typeof(a.v) WHEN ''string'' THEN convert_from(decode(a.v #>> ''{}'', ''hex''), ''UTF8'')::json ELSE a.v END FROM json_array_elements($1) a (v)) e (v)', c.id, c.segment,
                            string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal),
                            string_agg(format('(e.v ->> %s)::%s', k.ordinal - 1, k.type), ', ' ORDER BY k.ordinal))
                FROM unnest(c.key_types) WITH ORDINALITY k (type, ordinal))

@@ -4,14 +4,17 @@
 -- deferrable, or the table has rules.
 -- $1 text, $2 text: schema and name at the target; $3 text[]: columns; $4 text[]: what each is cast to in
 -- text, NULL for nothing; $5 text[]: the key's columns, in the order of the change log; $6 int: how many rows
--- may be refused
+-- may be refused; $7 boolean: keys and values come as bytes, into rebeco_raw (see chunk_parse)
 -- Result: before text, after text, which gives the refused rows' keys: see schema/008_chunk.sql.
 -- Lowest server version: 10.
-SELECT pg_catalog.format('CREATE TEMPORARY TABLE rebeco_chunk ON COMMIT DROP AS SELECT %s FROM %I.%I WITH NO DATA', c.names, $1::text, $2::text) AS before,
-       pg_catalog.format('SELECT rebeco.chunk_merge(%L::pg_catalog.regclass, %L, %L, %L, %s)', pg_catalog.format('%I.%I', $1::text, $2::text), c.names,
+SELECT pg_catalog.format('CREATE TEMPORARY TABLE rebeco_chunk ON COMMIT DROP AS SELECT %s FROM %I.%I WITH NO DATA%s', c.names, $1::text, $2::text,
+                         CASE WHEN $7::boolean THEN '; CREATE TEMPORARY TABLE rebeco_raw (key bytea, ' || c.bytes || ') ON COMMIT DROP' END) AS before,
+       pg_catalog.format('SELECT rebeco.chunk_merge(%L::pg_catalog.regclass, %L, %L, %L, %s, %s)', pg_catalog.format('%I.%I', $1::text, $2::text), c.names,
                          CASE WHEN t.takes_on_conflict THEN k.names END,
-                         pg_catalog.format('pg_catalog.json_build_array(%s)', k.texts), $6::int) AS after
-  FROM (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o) AS names
+                         pg_catalog.format('pg_catalog.json_build_array(%s)', k.texts), $6::int,
+                         CASE WHEN $7::boolean THEN pg_catalog.format('rebeco.chunk_parse(%L, %s, %s)', c.names, c.count, $6::int) ELSE '''{}''' END) AS after
+  FROM (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o) AS names, pg_catalog.count(*) AS count,
+               pg_catalog.string_agg(pg_catalog.format('c%s bytea', o), ', ' ORDER BY o) AS bytes
           FROM pg_catalog.unnest($3::text[]) WITH ORDINALITY u (n, o)) c,
        (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(k.name), ', ' ORDER BY k.ordinal) AS names,
                pg_catalog.string_agg(pg_catalog.format('c.%I%s::text', k.name, '::' || u.cast_to), ', ' ORDER BY k.ordinal) AS texts

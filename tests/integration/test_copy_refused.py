@@ -3,8 +3,9 @@ named one after the other when the table is followed."""
 
 import json
 
+import pytest
 import rig
-from test_poison import check_others_move, in_step, refused, skip, table
+from test_poison import check_others_move, in_step, make_database, refused, skip, table
 
 TABLES = """
 CREATE SCHEMA shop;
@@ -110,6 +111,71 @@ def test_too_many_are_no_matter_of_rows(source, target, rebecos):
     assert target.value("SELECT count(*) FROM shop.item") == 0
     check_others_move(source, target)
     target.psql("ALTER TABLE shop.item DROP CONSTRAINT small")
+    r.ok("retry", "shop.item")
+    in_step(r)
+    rig.check_equal(source, target)
+
+
+MAKE = """
+CREATE SCHEMA shop;
+CREATE TYPE shop.mood AS ENUM ({labels});
+CREATE DOMAIN shop.code AS int CHECK (VALUE <> {never});
+CREATE TYPE shop.pair AS (a int, b text);
+CREATE TABLE shop.item (id text PRIMARY KEY, v text, code shop.code, mood shop.mood, p shop.pair, q shop.pair, c char(5), f float8[]{more});
+CREATE TABLE shop.other (id int PRIMARY KEY, v text);
+"""
+VALUES = r"""
+INSERT INTO shop.item SELECT 'k' || i, E'\\''" \n' || chr(233) || i, i, 'ok', ROW(i, NULL)::shop.pair, CASE WHEN i % 2 = 0 THEN ROW(NULL, NULL)::shop.pair END, 'c',
+    CASE WHEN i % 3 > 0 THEN '{NaN,-0}'::float8[] END FROM generate_series(1, 4000) i;
+UPDATE shop.item SET mood = 'new' WHERE id = 'k14';
+UPDATE shop.item SET v = chr(8364) WHERE id = 'k15';
+UPDATE shop.item SET id = 'k16' || chr(8364) WHERE id = 'k16';
+INSERT INTO shop.other VALUES (1, 'x');
+"""
+EURO = r"k16\xe2\x82\xac"
+
+
+def as_text(server, database, where="true"):
+    return server.run(f"SELECT t::text, p IS NULL, q IS NULL FROM shop.item t WHERE {where} ORDER BY id COLLATE \"C\"", database=database)
+
+
+@pytest.mark.parametrize("form", ["binary", "text"])
+def test_values_that_do_not_enter(source, target, rebecos, form):
+    """A character that the target's encoding lacks, in a value and in a key; a domain and an enum type that are
+    narrower there. Small chunks, and kills."""
+    make_database(target, "latin", "rds", "LATIN1")
+    more = "" if form == "binary" else ", r regclass DEFAULT 'pg_class'"
+    source.psql(MAKE.format(labels="'sad', 'ok', 'new'", never=-1, more=more) + VALUES)
+    target.psql(MAKE.format(labels="'sad', 'ok'", never=13, more=more), database="latin")
+    r = rebecos(source, target.url(database="latin"), rig.config(schema="expect", copy={"split_size": "64kB", "streams": 2}))
+    r._target_admin = lambda: target.admin(database="latin")
+    for _ in range(3):
+        r.start()
+        rig.eventually("something is loaded", lambda: target.value("SELECT to_regclass('rebeco.chunk')", database="latin")
+                       and target.value("SELECT count(*) FROM rebeco.chunk WHERE done_at IS NOT NULL", database="latin"), 60)
+        r.kill9()
+    started(r)
+    leave_out(r, "k13", "k14", "k15", EURO)
+    good = f"id NOT IN ('k13', 'k14', 'k15', 'k16' || chr({8364}))"
+    rig.eventually("the rest is there", lambda: target.value("SELECT count(*) FROM shop.item", database="latin") == 3996, 60)
+    assert as_text(target, "latin") == as_text(source, "app", good)
+    assert r.log_lines("rows are refused by the target")
+    source.psql("UPDATE shop.item SET code = 12, mood = 'sad', v = 'x' WHERE id IN ('k13', 'k14', 'k15')")
+    rig.eventually("what is mended is there", lambda: as_text(target, "latin") == as_text(source, "app", f"id <> 'k16' || chr({8364})"), 60)
+    r.wait("one is left out still", lambda: [json.loads(s["key"]) for s in table(r, "item")["skipped"]] == [[EURO]])
+
+
+def test_values_of_which_none_enters(source, target, rebecos):
+    """The table stands still with the server's words, after three tries of a chunk."""
+    make = "CREATE SCHEMA shop; CREATE DOMAIN shop.code AS int{}; CREATE TABLE shop.item (id int PRIMARY KEY, code shop.code); CREATE TABLE shop.other (id int PRIMARY KEY, v text)"
+    source.psql(make.format("") + "; INSERT INTO shop.item SELECT i, i FROM generate_series(1, 12000) i; INSERT INTO shop.other VALUES (1)")
+    target.psql(make.format(" CHECK (VALUE < 0)"))
+    r = rebecos(source, target, rig.config(schema="expect"))
+    started(r)
+    r.wait("it stands still", lambda: table(r, "item")["paused"] == "error" and "violates check" in table(r, "item")["what"], 60)
+    assert target.value("SELECT count(*) FROM shop.item") == 0
+    check_others_move(source, target)
+    target.psql("ALTER DOMAIN shop.code DROP CONSTRAINT code_check")
     r.ok("retry", "shop.item")
     in_step(r)
     rig.check_equal(source, target)
