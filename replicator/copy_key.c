@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "copy_steps.h"
 #include "log.h"
+#include "statistics.h"
 #include "sync.h"
 
 void copy_bind_key(struct job *j, struct params *p)
@@ -69,6 +70,7 @@ enum job_next copy_enter_followed(struct job *j)
     t->copied_at = ev_now(j->loop);
     log_event(LOG_INFO, "table copied", "sync", c->sync->name, "table", t->label, "rows",
               log_int(t->rows_done), NULL);
+    statistics_table_copied(c->sync->statistics);
     batch_wake(c->sync->batch);
     sync_think(c->sync);
     return job_goto(j, "pick");

@@ -27,6 +27,7 @@
 #include "poison.h"
 #include "skip.h"
 #include "pulse.h"
+#include "statistics.h"
 #include "two_way.h"
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
@@ -338,6 +339,8 @@ static void start_helpers(struct sync *s)
     large_object_think(s->large_objects);
     if (s->phase == SYNC_FOLLOW && !s->matviews->is_on)
         matview_start(s->matviews);
+    if (s->phase == SYNC_FOLLOW)
+        statistics_start(s->statistics);
     if (s->other)
         return; /* no end's sequences are the other's */
     if (s->phase >= SYNC_COPY && !job_is_running(&s->sequences->job))
@@ -472,6 +475,7 @@ void sync_lost_lead(struct sync *s)
     s->sequences_are_read = false;
     s->schema_retried = false;
     matview_stop(s->matviews);
+    statistics_stop(s->statistics);
     large_object_stop(s->large_objects);
     schema_copy_stop(s->schema);
     poison_stop(s->poison);
@@ -505,6 +509,8 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     apart_init(s->apart, s);
     s->matviews = mem_alloc(sizeof *s->matviews);
     matview_init(s->matviews, s);
+    s->statistics = mem_alloc(sizeof *s->statistics);
+    statistics_init(s->statistics, s);
     s->large_objects = large_object_new(s);
     s->schema = schema_copy_new(loop, s, schema_finished, s);
     s->copier = d->is_copier ? copier_new(s) : NULL;
@@ -550,6 +556,8 @@ void sync_free(struct sync *s)
     free(s->apart);
     matview_fini(s->matviews);
     free(s->matviews);
+    statistics_fini(s->statistics);
+    free(s->statistics);
     large_object_free(s->large_objects);
     schema_copy_free(s->schema);
     free(s->consumer);

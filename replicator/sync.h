@@ -194,6 +194,7 @@ struct sync {
     struct sequence_job *sequences;
     struct apart_job *apart; /* in a two-way sync instead of these */
     struct matview_job *matviews;
+    struct statistics_job *statistics;
     struct large_object_job *large_objects;
     struct schema_copy *schema;
     struct poison_job *poison; /* looks for refused rows */
