@@ -1,7 +1,7 @@
 /* Both directions at once, and why both ends converge.
  *
  * Each end captures what its application writes, with the time; what we apply ourselves is not
- * captured (the session says rebeco.applying = on), so nothing comes back as an echo. There are two
+ * captured (schema/010_capture.sql), so nothing comes back as an echo. There are two
  * streams of batches, one for each direction, each with a position that is committed with the rows
  * at its receiving end: A at the source, by which the target is; a at the target, by which the
  * source is. The two go in rounds (batch_two_way.c). A round

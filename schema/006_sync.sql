@@ -123,7 +123,7 @@ DECLARE
     relation regclass := to_regclass(format('%I.%I', table_schema, table_name));
 BEGIN
     IF two_way THEN
-        PERFORM set_config('rebeco.applying', 'on', true), set_config('rebeco.origin', coalesce(origin, ''), true); -- no change to be sent back
+        PERFORM set_config('rebeco.applying', 'on', true), set_config('rebeco.applying_depth', '0', true), set_config('rebeco.origin', coalesce(origin, ''), true); -- no change to be sent back
     ELSE
         PERFORM rebeco.transaction_replica_role(); -- for triggers on TRUNCATE
     END IF;

@@ -23,8 +23,11 @@
 -- * A trigger's WHEN clause ties the trigger to the view rebeco.log_<id>, and by it to all that the
 --   function uses: the segments, rebeco.nap, functions. Who drops one of these needs CASCADE, and that
 --   takes the triggers along, so that no trigger is left that can only fail. That part is always true.
--- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying. What foreign keys do
---   after that is not kept out: it is a change of this end, which the other one may not have had. Such
+-- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying_depth to 0, the depth of a
+--   statement's own rows. What foreign keys do after that is deeper and not kept out: it is a change of this end, which the
+--   other one may not have had. (Only WHEN sees that depth: the trigger's function is called later, by the statement.) The server makes
+--   the clause ready anew for each statement, from text, which costs as much as the rest of a trigger when it is long: so
+--   all of this is one comparison, true as well where nothing or '' is set, and the view is named inside of it. Such
 --   a capture logs the time of each change, and whether it was an INSERT. Where another sync reads the
 --   table too, what we write is logged with its origin (schema/073_chain.sql). Where rows are merged
 --   (schema/092_merge.sql) it also logs which columns an UPDATE has changed, and by how much.
@@ -590,10 +593,11 @@ CREATE FUNCTION rebeco.capture_create_trigger(capture_id int, relation oid, name
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%L::pg_catalog.regclass IS NOT NULL%s) EXECUTE FUNCTION rebeco.capture_%s()',
-                   name, event, relation::regclass, level, 'rebeco.log_' || capture_id,
-                   CASE WHEN (SELECT c.is_two_way AND NOT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id)
-                        THEN $w$ AND (pg_catalog.current_setting('rebeco.applying', true) IS DISTINCT FROM 'on' OR pg_catalog.pg_trigger_depth() > 0)$w$ END, capture_id);
+    EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%s) EXECUTE FUNCTION rebeco.capture_%s()',
+                   name, event, relation::regclass, level,
+                   format(CASE WHEN (SELECT c.is_two_way AND NOT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id)
+                               THEN 'pg_catalog.to_hex(pg_catalog.pg_trigger_depth()) IS DISTINCT FROM pg_catalog.current_setting(''rebeco.applying_depth'', %L::pg_catalog.regclass IS NOT NULL)'
+                               ELSE '%L::pg_catalog.regclass IS NOT NULL' END, 'rebeco.log_' || capture_id), capture_id);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name);
 END
 $$;

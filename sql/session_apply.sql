@@ -6,6 +6,7 @@
 -- Result: has_replica_role boolean. Lowest server version: 10.
 SELECT CASE WHEN $1::boolean THEN false ELSE rebeco.session_replica_role() END AS has_replica_role,
        CASE WHEN $1::boolean THEN pg_catalog.set_config('rebeco.applying', 'on', false) END,
+       CASE WHEN $1::boolean THEN pg_catalog.set_config('rebeco.applying_depth', '0', false) END,
        CASE WHEN $1::boolean THEN pg_catalog.set_config('rebeco.origin', $2, false) END,
        pg_catalog.set_config('enable_seqscan', 'off', false),
        pg_catalog.set_config('enable_hashjoin', 'off', false),

@@ -23,12 +23,12 @@ SELECT k1, origin, is_new FROM rebeco.log_1;
 \echo -- what is applied has its origin, and its reader does not see it
 SELECT txid_current_snapshot() AS since \gset
 SET rebeco.origin = 'pair';
-BEGIN; SET LOCAL rebeco.applying = 'on'; UPDATE t SET v = 'applied' WHERE id IN (1, 2); DELETE FROM t WHERE id = 3;
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; UPDATE t SET v = 'applied' WHERE id IN (1, 2); DELETE FROM t WHERE id = 3;
 SELECT rebeco.chain_stamp(:id, '{"cut": "2001-01-01"}');
 SELECT rebeco.chain_stamp(:id, '{"keys": [["2002-01-01", "1"], ["2003-01-01", "4"]]}');
 COMMIT;
 RESET rebeco.origin;
-BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.origin = 'other'; UPDATE t SET v = 'applied' WHERE id = 5; COMMIT;
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; SET LOCAL rebeco.origin = 'other'; UPDATE t SET v = 'applied' WHERE id = 5; COMMIT;
 UPDATE t SET v = 'here' WHERE id = 6;
 SELECT k1, op, origin, CASE WHEN at < '2010-01-01' THEN at END AS at FROM rebeco.log_1 WHERE at IS NOT NULL AND NOT txid_visible_in_snapshot(xid, :'since') ORDER BY k1;
 SELECT txid_current_snapshot() AS until \gset
@@ -58,7 +58,7 @@ SELECT p, rebeco.chain_winner(p, '2026-01-01', '2026-01-01', '{"a": 1}', '{"a":2
 SELECT rebeco.consumer_leave('way', :id), passes_on FROM rebeco.capture;
 SELECT rebeco.consumer_leave('two', :id);
 SELECT passes_on, rebeco.capture_is_intact(id) FROM rebeco.capture;
-BEGIN; SET LOCAL rebeco.applying = 'on'; INSERT INTO t VALUES (9, 'applied'); COMMIT;
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; INSERT INTO t VALUES (9, 'applied'); COMMIT;
 SELECT count(*) FROM rebeco.log_1 WHERE k1 = 9;
 INSERT INTO t VALUES (10, 'here');
 SELECT origin, at < '2199-01-01' AS by_its_own_clock FROM rebeco.log_1 WHERE k1 = 10;

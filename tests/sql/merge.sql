@@ -27,7 +27,7 @@ UPDATE t SET n = 7 WHERE id = 2;
 UPDATE t SET id = 100, a = 'y' WHERE id = 3;
 INSERT INTO t (id, n) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET n = t.n + 1000000000;
 DELETE FROM t WHERE id = 4;
-BEGIN; SET LOCAL rebeco.applying = 'on'; UPDATE t SET n = n + 1 WHERE id = 1; COMMIT;
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; UPDATE t SET n = n + 1 WHERE id = 1; COMMIT;
 SELECT k1, is_new, cols, adds FROM rebeco.log_1 WHERE txid_visible_in_snapshot(xid, :'since') IS FALSE;
 
 \echo -- an altered table is about whole rows until its capture is mended
@@ -75,7 +75,7 @@ SELECT rebeco.merge_blocks(:k);
 SELECT w, r.* FROM unnest('{source,target}'::text[]) w, rebeco.merge_row('{"a": "1", "b": "1"}', :'one', :'two', w) r;
 
 \echo -- written: what is set, and sums where the value is as known, or not
-BEGIN; SET LOCAL rebeco.applying = 'on';
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0';
 SELECT rebeco.merge_write(:id, '[["7", {"set": {"a": "it''s", "bb": null}, "add": {"m": ["1.50", "3.25", "1.75"]}}], ["8", {"set": {}, "add": {"n": ["9", "11", "2"]}}], ["77", {"set": {}, "add": {}}]]', false);
 SELECT * FROM t WHERE id IN (7, 8) ORDER BY 1;
 SELECT rebeco.merge_write(:id, '[["7", {"set": {"bb": "anew"}, "add": {}}], ["8", {"set": {}, "add": {"n": ["12", "10", "-2"]}}]]', true);

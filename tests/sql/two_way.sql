@@ -17,7 +17,7 @@ SELECT rebeco.conflict_kind('{}', '{}', true), rebeco.conflict_kind('{}', '{}', 
        rebeco.conflict_kind(NULL, '{}', false), rebeco.conflict_kind('{}', NULL, false);
 
 \echo -- what we apply is not captured
-BEGIN; SET LOCAL rebeco.applying = 'on'; UPDATE t SET v = 'applied' WHERE id = 6; COMMIT;
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; UPDATE t SET v = 'applied' WHERE id = 6; COMMIT;
 SELECT count(*) FROM rebeco.log_1;
 UPDATE t SET v = 'here' WHERE id = 1;
 DELETE FROM t WHERE id = 2;
@@ -48,7 +48,7 @@ SELECT key, kind, source_row, target_row, decision FROM rebeco.conflict ORDER BY
 
 \echo -- the other way round, by a person; and what is old goes
 SELECT rebeco.conflict_replay(id) FROM rebeco.conflict WHERE key ->> 0 = '2';
-BEGIN; SET LOCAL rebeco.applying = 'on'; INSERT INTO t VALUES (2, 'there'); COMMIT;
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; INSERT INTO t VALUES (2, 'there'); COMMIT;
 SELECT (rebeco.conflict_look(id, false)).state, key FROM rebeco.conflict ORDER BY key::text;
 SELECT rebeco.conflict_replay(id), key FROM rebeco.conflict ORDER BY key::text;
 SELECT replayed, replayed_by FROM rebeco.conflict ORDER BY key::text;
