@@ -22,6 +22,7 @@
 
 #include "batch_chain.h"
 #include "batch_foreign_key.h"
+#include "batch_hot.h"
 #include "batch_judge.h"
 #include "batch_order.h"
 #include "batch_probe.h"
@@ -80,6 +81,7 @@ static void begin(struct job *j)
     b->confirmed_s = 0;
     b->owes_conflicts = true;
     batch_forget_quiet(b);
+    batch_hot_forget(b);
     skip_begin(b->sync);
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
         container_of(l, struct table, in_sync)->is_recording = false;
@@ -358,6 +360,7 @@ static enum job_next enter_committed(struct job *j)
     b->apply.rows_written = 0;
     b->confirm_due = true;
     batch_count_conflicts(b);
+    batch_hot_forget(b);
     batch_round_done(b);
     j->failures = 0;
     note_tables(b);
@@ -469,6 +472,8 @@ static const struct job_step steps[] = {
     {.name = "kept", .enter = batch_enter_kept, .event = on_event},
     {.name = "decided", .enter = batch_enter_decided, .event = on_event},
     {.name = "open", .enter = batch_enter_open, .event = on_event},
+    {.name = "hot", .enter = batch_enter_hot, .event = on_event},
+    {.name = "hot known", .enter = batch_enter_hot_known},
     {.name = "read", .enter = batch_enter_read, .event = on_event},
     {.name = "check", .enter = enter_check, .event = on_event},
     {.name = "flush", .enter = batch_enter_flush, .event = on_event},
@@ -545,6 +550,7 @@ void batch_free(struct batch_job *b)
     job_fini(&b->job);
     apply_fini(&b->apply);
     arena_free(b->arena);
+    arena_free(b->hot_arena);
     batch_end_slice(b);
     free(b->group);
     arena_free(b->probe_texts);

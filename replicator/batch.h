@@ -42,6 +42,9 @@ struct batch_table {
     const char *merged;       /* rows of which both changes are kept: batch_merge.h; NULL: none */
     const char *merged_pairs; /* of the forward direction: these rows' keys at both ends */
     const char *late_keys;    /* changed at the target after the round's snapshot */
+    bool may_wait;            /* rows of it may arrive later than others */
+    const char *hot;          /* keys that were changed too late lately (hot_arena), NULL: none */
+    const char *hot_known;    /* what becomes of them in this round */
     bool late_lost;           /* and a row was removed by a foreign key that came after it */
     const char *again;        /* keys to be logged at the source once more, NULL: none */
     bool is_placed;           /* in the order */
@@ -119,6 +122,8 @@ struct batch_job {
     double clock_error_s;                     /* how far that may be wrong, 0: not measured */
     struct arena *slice_arena; /* what is asked about one slice of the keys; NULL: nothing */
     int slice, slices;         /* of the keys that both ends may have changed */
+    struct arena *hot_arena;   /* lives until a round gets through */
+    int given_up;              /* rounds in a row, for rows that were changed too late */
     int lost;                  /* rounds in a row that were given up for a row that came too late */
     int64_t conflicts;         /* of the forward one: decided and committed since the start */
     int64_t redone;            /* rounds given up because a row was changed meanwhile */

@@ -1,11 +1,14 @@
 /* What came in between: after the last write of a round, and before its commit, the application's
- * changes at the receiving end since the round's snapshot. One of a key of the round, and the round
- * is given up here; the next one finds that change in the log. */
+ * changes at the receiving end since the round's snapshot. One of a key that the round has written,
+ * and it is given up here; the next one finds that change in the log. What the round leaves out was
+ * not written: it has lost to what was there in the snapshot, and what came later is on its way
+ * back. */
 #include "batch_two_way.h"
 
 #include <jansson.h>
 
 #include "batch_foreign_key.h"
+#include "batch_hot.h"
 #include "batch_merge.h"
 #include "batch_read.h"
 #include "log.h"
@@ -34,7 +37,8 @@ enum job_next batch_enter_late(struct job *j)
     return batch_sync_target(b);
 }
 
-/* A truncation on either side concerns every key of the other. */
+/* A truncation on either side concerns every key of the other. Rows that are merged are left out of
+ * the reading only. */
 static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json_t *late)
 {
     if (t->is_truncated || json_is_true(json_object_get(late, "cut"))) {
@@ -43,11 +47,8 @@ static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json
     }
     batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
     params_text(&b->job.params, batch_text_of(b->arena, json_object_get(late, "keys")));
-    params_bool(&b->job.params, false);
-    params_bool(&b->job.params, false);
-    params_int(&b->job.params, 0);
-    params_int(&b->job.params, 1);
-    batch_ask_text(b, &sql_two_way_keys, t, &t->late_keys);
+    params_text(&b->job.params, batch_has_any(t->merged) ? "[]" : t->left_out);
+    batch_ask_text(b, &sql_two_way_late_keys, t, &t->late_keys);
 }
 
 enum job_next batch_enter_late_keys(struct job *j)
@@ -67,6 +68,7 @@ enum job_next batch_enter_late_keys(struct job *j)
         b->group[i].late_lost =
             json_is_true(json_object_get(late, "lost")) && batch_may_lose(b, &b->group[i]);
         any |= b->group[i].late_lost;
+        b->group[i].may_wait = json_is_true(json_object_get(late, "alone"));
         if (b->group[i].changes == 0)
             continue;
         ask_late_keys(b, &b->group[i], late);
@@ -83,6 +85,14 @@ static bool is_lost(struct batch_job *b, const struct batch_table *t)
     return t->late_lost && ++b->lost <= LOST_MAX;
 }
 
+static void note_hot(struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (batch_has_any(b->group[i].late_keys))
+            batch_hot_note(b, &b->group[i]);
+    b->given_up++;
+}
+
 enum job_next batch_enter_late_judged(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -90,6 +100,7 @@ enum job_next batch_enter_late_judged(struct job *j)
     for (int i = 0; i < b->group_count; i++)
         if (batch_has_any(b->group[i].late_keys) || is_lost(b, &b->group[i])) {
             b->redone++;
+            note_hot(b);
             log_event(LOG_DEBUG, "a row was changed meanwhile: the round is made again", "sync",
                       b->sync->name, "table", b->group[i].table->label, NULL);
             return job_goto(j, "undo");

@@ -99,6 +99,7 @@ static struct batch_table as_before(const struct batch_table *group, int count, 
             now.is_prepared = group[i].is_prepared;
             now.has_probe = group[i].has_probe;
             now.is_filled = group[i].is_filled;
+            now.hot = group[i].hot;
         }
     return now;
 }

@@ -148,7 +148,7 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
         t->left_out = t->keep = t->survivors = "[]";
         t->records = t->late_keys = t->merged = t->merged_pairs = NULL;
         t->conflicts = 0;
-        t->late_lost = false;
+        t->late_lost = t->may_wait = false;
     }
 }
 
@@ -305,7 +305,7 @@ enum job_next batch_enter_decided(struct job *j)
 
 enum job_next batch_enter_open(struct job *j)
 {
-    return job_goto(j, direction_is_closed(batch_of(j)->sync) ? "held" : "read");
+    return job_goto(j, direction_is_closed(batch_of(j)->sync) ? "held" : "hot");
 }
 
 /* What was decided is carried out by the other direction, and known at its end only until then. */

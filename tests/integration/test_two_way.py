@@ -134,6 +134,35 @@ def test_a_write_in_between_is_not_overwritten(source, target, rebecos):
     rebeco.terminate()
 
 
+@pytest.mark.parametrize("policy", ["source", "latest"])
+def test_rows_that_rest_do_not_wait_for_rows_that_never_do(source, target, rebecos, policy):
+    """Three rows of t are changed at both ends all the time, so that each round meets one that was changed too late. What else was
+    changed arrives all the same while that goes on; and the three are equal when it ends."""
+    source.psql("CREATE TABLE t (id numeric PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 100) i;"
+                "CREATE TABLE p (id int PRIMARY KEY, v text UNIQUE); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p)")
+    rebeco = rebecos(source, target, config=config(conflict={"default": policy}))
+    rebeco.start()
+    wait_both(rebeco)
+
+    def work(c, rng, number):
+        c.run("UPDATE t SET v = %s WHERE id = %s", str(rng.random()), number + 1)
+
+    with rig.Crew(source, work, 3), rig.Crew(target, work, 3):
+        time.sleep(0.5)
+        for n in range(3):
+            source.psql(f"UPDATE t SET v = 'source {n}' WHERE id BETWEEN 10 AND 19; INSERT INTO p VALUES ({n}, {n}); INSERT INTO c VALUES ({n}, {n})")
+            target.psql(f"UPDATE t SET v = 'target {n}' WHERE id BETWEEN 20 AND 29; DELETE FROM t WHERE id = {30 + n}; INSERT INTO p VALUES (1{n}, 1{n})")
+            rebeco.wait("the target has them", lambda: target.value(f"SELECT count(*) FROM t WHERE v = 'source {n}'") == 10
+                        and target.value("SELECT count(*) FROM c") == n + 1, 30)
+            rebeco.wait("the source has them", lambda: source.value(f"SELECT count(*) FROM t WHERE v = 'target {n}'") == 10
+                        and source.value("SELECT count(*) FROM p WHERE id > 9") == n + 1, 30)
+        print("rounds given up:", rebeco.status()["back"]["redone"])
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.value("SELECT count(*) FROM t") == 97
+    rebeco.terminate()
+
+
 # ------------------------------------------------------------------ storms
 
 

@@ -31,6 +31,13 @@ SELECT rebeco.two_way_keys(:id, :'since', :'until', '[["1"], ["3"], ["7"], ["9"]
 SELECT rebeco.two_way_keys(:id, :'since', :'until', '[["9"]]', false, true)::jsonb;
 SELECT rebeco.two_way_late(ARRAY[:id], :'until');
 
+\echo -- rows that wait: those in the round that are not left out, where nothing but the key ties them
+SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["1"], ["3"], ["7"]]', '[["7"]]')::jsonb #- '{again,0,at}';
+SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["3"], ["7"]]', '[["7"]]');
+SELECT rebeco.two_way_without(:id, '[["1"], ["02"], ["3"]]', '[["2"], ["03"]]');
+BEGIN; CREATE TABLE child (t int REFERENCES t); SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["1"]]', '[]'); ROLLBACK;
+BEGIN; CREATE UNIQUE INDEX ON t (v, id); SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["1"]]', '[]'); ROLLBACK;
+
 \echo -- what is known of them
 SELECT d -> 'i' AS i, d -> 'k' AS k, d -> 'at' IS NOT NULL AS has_time, d -> 'new' AS new, d -> 'row' AS row
   FROM json_array_elements(rebeco.two_way_details(:id, :'since', :'until', '[["1"], ["2"], ["3"], ["7"]]')) d ORDER BY 1::text;

@@ -1,0 +1,112 @@
+/* A round is given up when the application has changed one of its rows too late (batch_late.c).
+ * Where rows are changed all the time at both ends, each round has such a row, and all other rows
+ * of the sync would wait until that ends.
+ *
+ * So, after some rounds in a row that were given up, the rows for which they were are left out of
+ * the next ones. Each such round either gets through or names another row: there are at most as
+ * many in a row as there are such rows. After one that got through all are tried again.
+ *
+ * Why both ends still converge: a row is left out in one direction, and logged again at the end
+ * that it is read from, with the time of its change, in the transaction that reads; so it is beyond
+ * the position, as batch_foreign_key.c says of rows that wait. What the other direction does with
+ * it is as if this one had not got through. A row that the policies leave out does not wait: it
+ * has lost, or is to stay different; to send it later would be another decision.
+ *
+ * It arrives later than what was changed with it. That does no harm where nothing refers to its
+ * table, nor the other way round, and no other constraint ties its rows; other tables have to wait
+ * until a round gets through. */
+#include "batch_hot.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "batch_read.h"
+#include "batch_two_way.h"
+#include "log.h"
+
+enum { GIVEN_UP_MAX = 2 };
+
+static bool is_in(const json_t *list, const json_t *key)
+{
+    size_t i;
+    json_t *one;
+
+    json_array_foreach(list, i, one)
+    {
+        if (json_equal(one, key))
+            return true;
+    }
+    return false;
+}
+
+void batch_hot_note(struct batch_job *b, struct batch_table *t)
+{
+    json_t *late = json_loads(t->late_keys, 0, NULL);
+    json_t *hot = t->hot ? json_loads(t->hot, 0, NULL) : NULL;
+    size_t i;
+    json_t *key;
+
+    if (hot == NULL)
+        hot = json_array();
+    json_array_foreach(late, i, key)
+    {
+        if (t->may_wait && json_is_array(key) && !is_in(hot, key))
+            json_array_append(hot, key);
+    }
+    if (b->hot_arena == NULL)
+        b->hot_arena = arena_new();
+    t->hot = batch_text_of(b->hot_arena, hot);
+    json_decref(hot);
+    json_decref(late);
+}
+
+void batch_hot_forget(struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++)
+        b->group[i].hot = NULL;
+    arena_free(b->hot_arena);
+    b->hot_arena = NULL;
+    b->given_up = 0;
+}
+
+enum job_next batch_enter_hot(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    bool any = false;
+
+    for (int i = 0; b->given_up >= GIVEN_UP_MAX && i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        t->hot_known = NULL;
+        if (!batch_has_any(t->hot) || t->changes == 0 || t->again || t->is_truncated ||
+            t->other_truncated)
+            continue;
+        batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
+        params_text(&j->params, t->hot);
+        params_text(&j->params, t->left_out);
+        batch_ask_text(b, &sql_two_way_hot, t, &t->hot_known);
+        any = true;
+    }
+    return any ? batch_sync_source(b) : job_goto(j, "read");
+}
+
+enum job_next batch_enter_hot_known(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+        json_t *known = t->hot_known ? json_loads(t->hot_known, 0, NULL) : NULL;
+        json_t *again = json_object_get(known, "again");
+
+        t->hot_known = NULL;
+        if (again) {
+            t->left_out = batch_text_of(b->arena, json_object_get(known, "left_out"));
+            t->again = batch_text_of(b->arena, again);
+            log_event(LOG_DEBUG, "rows that are changed again and again wait", "sync",
+                      b->sync->name, "table", t->table->label, NULL);
+        }
+        json_decref(known);
+    }
+    return JOB_NEXT;
+}
