@@ -78,10 +78,10 @@ class Kinds:
             c.is_bound = True
         match = " AND ".join(f"{q(k)} = OLD.{q(k)}" for k in t.key)
         self.add(f"CREATE VIEW {t.view} AS SELECT {names} FROM {t.sql}", t)
-        self.add(f"CREATE RULE put AS ON INSERT TO {t.view} DO INSTEAD INSERT INTO {t.sql} ({names}) "
+        self.add(f"CREATE RULE put AS ON INSERT TO {t.view} DO INSTEAD INSERT INTO {t.sql} AS r ({names}) "
                  f"VALUES ({', '.join('NEW.' + q(c.name) for c in columns)})", t)
-        self.add(f"CREATE RULE take AS ON DELETE TO {t.view} DO INSTEAD DELETE FROM {t.sql} WHERE {match}", t)
-        self.add(f"CREATE RULE change AS ON UPDATE TO {t.view} DO INSTEAD UPDATE {t.sql} SET "
+        self.add(f"CREATE RULE take AS ON DELETE TO {t.view} DO INSTEAD DELETE FROM {t.sql} AS r WHERE {match}", t)
+        self.add(f"CREATE RULE change AS ON UPDATE TO {t.view} DO INSTEAD UPDATE {t.sql} AS r SET "
                  f"({names}) = ROW({', '.join('NEW.' + q(c.name) for c in columns)}) WHERE {match}", t)
 
     def write_view(self, t):
