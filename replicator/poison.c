@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lead.h"
+#include "lead_steps.h"
 #include "log.h"
 #include "plan.h"
 #include "skip.h"
@@ -409,6 +411,12 @@ static void name_image(struct poison *row, const PGresult *r)
     buf_fini(&key);
 }
 
+/* A key that the target's encoding cannot write is of no row there. */
+static bool removes_nothing(const struct poison_job *p, const struct poison *row)
+{
+    return p->table->records == TABLE_KEY && row->is_delete && strcmp(row->sqlstate, "22P05") == 0;
+}
+
 static enum job_next take_text(struct job *j, PGresult *r)
 {
     struct poison_job *p = poison_of(j);
@@ -425,8 +433,15 @@ static enum job_next take_text(struct job *j, PGresult *r)
     row->error = skip_clean_text(p->said.what, takes_utf8);
     row->is_delete = PQgetisnull(p->found, 0, 0);
     snprintf(row->sqlstate, sizeof row->sqlstate, "%s", p->said.sqlstate);
-    skip_set_poison(p->table, row);
     p->table->wants_search = false;
+    if (removes_nothing(p, row)) {
+        skip_add_nothing(p->table, row);
+        skip_poison_free(row);
+        lead_retry(p->table);
+        lead_wake(p->sync->lead);
+        return JOB_DONE;
+    }
+    skip_set_poison(p->table, row);
     say_row(p, row);
     return JOB_DONE;
 }

@@ -137,8 +137,10 @@ bool skip_row(struct table *t, const PGresult *r, bool settles)
         if (strcmp(s->key_hash, key_hash) != 0)
             continue;
         skip_hash(t, r, key_hash, row_hash);
-        if (strcmp(s->row_hash, row_hash) == 0)
+        if (strcmp(s->row_hash, row_hash) == 0) {
+            s->is_settled |= settles && s->is_nothing;
             return true;
+        }
         s->is_settled |= settles;
         return false;
     }
@@ -292,9 +294,8 @@ int skip_take_retried(struct table *t, const PGresult *r, int *refused)
     return PQntuples(r);
 }
 
-void skip_add(struct table *t)
+static struct skip *add_in_place(struct table *t, const struct poison *p)
 {
-    const struct poison *p = t->poison;
     struct skip *k;
 
     for (int i = 0; t->records == TABLE_KEY && i < t->skip_count; i++)
@@ -306,8 +307,18 @@ void skip_add(struct table *t)
     memcpy(k->row_hash, p->row_hash, sizeof k->row_hash);
     k->key = mem_strdup(p->key);
     k->error = mem_strdup(p->error);
-    k->at = NULL;
+    return k;
+}
+
+void skip_add(struct table *t)
+{
+    add_in_place(t, t->poison);
     skip_set_poison(t, NULL);
+}
+
+void skip_add_nothing(struct table *t, const struct poison *p)
+{
+    add_in_place(t, p)->is_nothing = true;
 }
 
 void skip_clear(struct table *t)
@@ -342,7 +353,7 @@ int skip_count_of(const struct table *t)
     int n = 0;
 
     for (int i = 0; i < t->skip_count; i++)
-        n += !t->skips[i].is_void;
+        n += !t->skips[i].is_void && !t->skips[i].is_nothing;
     return n;
 }
 
@@ -363,7 +374,7 @@ int skip_count_left(const struct sync *s)
         const struct table *t = container_of(l, struct table, in_sync);
 
         for (int i = 0; i < t->skip_count; i++)
-            n += !t->skips[i].is_settled && !t->skips[i].is_void;
+            n += !t->skips[i].is_settled && !t->skips[i].is_void && !t->skips[i].is_nothing;
     }
     return n;
 }
@@ -388,7 +399,7 @@ json_t *skip_tree(const struct table *t)
     for (int i = 0; i < t->skip_count; i++) {
         const struct skip *s = &t->skips[i];
 
-        if (!s->is_void)
+        if (!s->is_void && !s->is_nothing)
             json_array_append_new(
                 list,
                 json_pack("{s:s, s:s, s:s?, s:o}", "key", s->key, "error", s->error, "at", s->at,

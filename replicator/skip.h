@@ -35,6 +35,7 @@ struct skip {
     int64_t pending;
     bool is_touched; /* by what is being read, whatever `pending` is now */
     bool is_void;    /* it is at the target by now: forgotten when no batch is in hand */
+    bool is_nothing; /* a removal of what cannot be there: not shown, and settled by any batch */
 };
 
 /* The row that keeps a table standing. */
@@ -69,6 +70,8 @@ void skip_send_settled(struct batch_job *b);
 void skip_take_list(struct sync *s, const PGresult *r);
 /* The row that the table stands still for is left out from here on. */
 void skip_add(struct table *t);
+/* The removal of a row whose key the target cannot even hold: there is nothing to remove. */
+void skip_add_nothing(struct table *t, const struct poison *p);
 /* Takes the rows of sql/skip_retry.sql; gives how many were left out, and how many of them are
  * refused again. */
 int skip_take_retried(struct table *t, const PGresult *r, int *refused);

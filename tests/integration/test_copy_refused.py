@@ -163,6 +163,11 @@ def test_values_that_do_not_enter(source, target, rebecos, form):
     source.psql("UPDATE shop.item SET code = 12, mood = 'sad', v = 'x' WHERE id IN ('k13', 'k14', 'k15')")
     rig.eventually("what is mended is there", lambda: as_text(target, "latin") == as_text(source, "app", f"id <> 'k16' || chr({8364})"), 60)
     r.wait("one is left out still", lambda: [json.loads(s["key"]) for s in table(r, "item")["skipped"]] == [[EURO]])
+    # There can be no such row to remove.
+    source.psql("UPDATE shop.item SET id = 'k16' WHERE id = 'k16' || chr(8364)")
+    in_step(r)
+    assert as_text(target, "latin") == as_text(source, "app")
+    assert target.value("SELECT count(*) FROM rebeco.skipped WHERE settled_at IS NULL", database="latin") == 0
 
 
 def test_values_of_which_none_enters(source, target, rebecos):
