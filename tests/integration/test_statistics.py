@@ -76,7 +76,7 @@ def test_what_may_not_be_analyzed_is_named(source, target, rebecos):
     source.run("CREATE TABLE theirs (id int PRIMARY KEY); INSERT INTO theirs VALUES (1);"
                "CREATE TABLE ours (id int PRIMARY KEY); INSERT INTO ours VALUES (1)")
     target.run("CREATE TABLE ours (id int PRIMARY KEY)")
-    target.run("CREATE TABLE public.theirs (id int PRIMARY KEY); GRANT ALL ON theirs TO rds;"
+    target.run("CREATE TABLE public.theirs (id int PRIMARY KEY); GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON theirs TO rds;"
                "ALTER DATABASE app OWNER TO postgres; GRANT ALL ON DATABASE app TO rds; GRANT ALL ON SCHEMA public TO rds", user="postgres")
     rebeco = rebecos(source, target).start()
     rebeco.wait_in_sync(60)
