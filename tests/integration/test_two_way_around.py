@@ -136,7 +136,7 @@ def test_materialized_views_at_both_ends(source, target, rebecos):
     rebeco = start(source, rebecos, target, """
         CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1);
         CREATE MATERIALIZED VIEW total AS SELECT sum(v) AS v FROM t; REFRESH MATERIALIZED VIEW total""",
-                   materialized_views={"refresh": ["initial", "on-change"]})
+                   materialized_views={"refresh": ["initial", "on-change", {"every": "2s"}]})
     rebeco.wait("the target's is filled", lambda: target.value("SELECT v FROM total") == 1)
     source.run("INSERT INTO t VALUES (2, 10)")
     rebeco.wait("the target's follows", lambda: target.value("SELECT v FROM total") == 11)
