@@ -228,8 +228,8 @@ def _wrap_clients():
         os.environ["PATH"] = f"{wrapped}:{os.environ['PATH']}"
 
 
-# What pg_dump of some minor releases writes with every column, and only the server that it came from takes.
-SERVERS_OWN = r"ALTER TABLE ONLY .* ALTER COLUMN .* SET \(pg_attver=\d+\);"
+# What pg_dump of some minor releases writes with every column, and only the server that it came from takes. A name may have a line break.
+SERVERS_OWN = r"ALTER TABLE ONLY .*(?:\n(?!ALTER ).*)?? ALTER COLUMN .* SET \(pg_attver=\d+\);"
 
 
 def installed_versions():
