@@ -18,7 +18,7 @@
 #include "batch_hot.h"
 
 #include <jansson.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "batch_read.h"
 #include "batch_two_way.h"
@@ -26,36 +26,38 @@
 
 enum { GIVEN_UP_MAX = 2 };
 
-static bool is_in(const json_t *list, const json_t *key)
+/* A bulk change may come too late with all its keys: no list is searched for each. */
+static bool add_once(json_t *seen, const json_t *key)
 {
-    size_t i;
-    json_t *one;
+    char *text = json_dumps(key, JSON_COMPACT);
+    bool is_new = text && json_object_get(seen, text) == NULL;
 
-    json_array_foreach(list, i, one)
-    {
-        if (json_equal(one, key))
-            return true;
-    }
-    return false;
+    if (is_new)
+        json_object_set_new(seen, text, json_true());
+    free(text);
+    return is_new;
 }
 
 void batch_hot_note(struct batch_job *b, struct batch_table *t)
 {
     json_t *late = json_loads(t->late_keys, 0, NULL);
     json_t *hot = t->hot ? json_loads(t->hot, 0, NULL) : NULL;
+    json_t *seen = json_object();
     size_t i;
     json_t *key;
 
     if (hot == NULL)
         hot = json_array();
+    json_array_foreach(hot, i, key) add_once(seen, key);
     json_array_foreach(late, i, key)
     {
-        if (t->may_wait && json_is_array(key) && !is_in(hot, key))
+        if (t->may_wait && json_is_array(key) && add_once(seen, key))
             json_array_append(hot, key);
     }
     if (b->hot_arena == NULL)
         b->hot_arena = arena_new();
     t->hot = batch_text_of(b->hot_arena, hot);
+    json_decref(seen);
     json_decref(hot);
     json_decref(late);
 }
