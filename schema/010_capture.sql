@@ -185,8 +185,10 @@ DECLARE
     on_renamed text;
     new_column text;
     new_value text;
+    first text;
 BEGIN
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    first := CASE WHEN c.passes_on THEN rebeco.chain_origin() ELSE '' END;
     is_partitioned := c.is_partitioned;
     new_column := CASE WHEN c.is_two_way THEN ', is_new' ELSE '' END;
     new_value := CASE WHEN c.is_two_way THEN ', true' ELSE '' END;
@@ -245,7 +247,7 @@ AS %2$L$f$, c.id, format($f$
 #variable_conflict use_column
 DECLARE
     names text[];
-BEGIN
+BEGIN%12$s
     IF %11$s AND TG_OP = 'UPDATE' THEN
         %7$s
     ELSIF %11$s AND TG_OP = 'INSERT' THEN
@@ -269,7 +271,7 @@ BEGIN
     RETURN NULL;
 END
 $f$, on_truncate, c.relid, c.key_attnums, c.key_typids, c.key_columns, on_insert, on_update, on_delete, on_unknown, on_renamed,
-    format('rebeco.capture_columns(%L::regclass, %L::smallint[], %L::oid[]) = %L::text[]', c.relid, c.key_attnums, c.key_typids, c.key_columns)));
+    format('rebeco.capture_columns(%L::regclass, %L::smallint[], %L::oid[]) = %L::text[]', c.relid, c.key_attnums, c.key_typids, c.key_columns), first));
 
     UPDATE rebeco.capture SET segment = segment_now, function_md5 = rebeco.capture_function_md5(capture_id)
      WHERE id = capture_id;
@@ -588,17 +590,28 @@ BEGIN
 END
 $$;
 
+-- One trigger; where what we apply is passed on, a second one for that, if it is AFTER: rebeco.chain_origin() says why.
 CREATE FUNCTION rebeco.capture_create_trigger(capture_id int, relation oid, name text, event text, level text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    c rebeco.capture;
+    t record;
 BEGIN
-    EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%s) EXECUTE FUNCTION rebeco.capture_%s()',
-                   name, event, relation::regclass, level,
-                   format(CASE WHEN (SELECT c.is_two_way AND NOT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id)
-                               THEN 'pg_catalog.to_hex(pg_catalog.pg_trigger_depth()) IS DISTINCT FROM pg_catalog.current_setting(''rebeco.applying_depth'', %L::pg_catalog.regclass IS NOT NULL)'
-                               ELSE '%L::pg_catalog.regclass IS NOT NULL' END, 'rebeco.log_' || capture_id), capture_id);
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name);
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    FOR t IN SELECT * FROM (VALUES
+            ('', '', CASE WHEN c.is_two_way AND NOT (c.passes_on AND event LIKE 'BEFORE%') THEN 'DISTINCT' END),
+            ('_applied', 'applied', CASE WHEN c.passes_on AND event LIKE 'AFTER%' THEN 'NOT DISTINCT' END)) v (suffix, argument, depth_is)
+        WHERE suffix = '' OR depth_is IS NOT NULL
+    LOOP
+        EXECUTE format('CREATE TRIGGER %I %s ON %s %s WHEN (%s) EXECUTE FUNCTION rebeco.capture_%s(%s)', name || t.suffix, event, relation::regclass, level,
+                       CASE WHEN t.depth_is IS NULL THEN format('%L::pg_catalog.regclass IS NOT NULL', 'rebeco.log_' || capture_id)
+                            ELSE format('pg_catalog.to_hex(pg_catalog.pg_trigger_depth()) IS %s FROM pg_catalog.current_setting(''rebeco.applying_depth'', %L::pg_catalog.regclass IS NOT NULL)',
+                                        t.depth_is, 'rebeco.log_' || capture_id) END,
+                       capture_id, quote_literal(nullif(t.argument, '')));
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name || t.suffix);
+    END LOOP;
 END
 $$;
 
@@ -841,7 +854,8 @@ BEGIN
                       WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = p.oid AND t.tgname = 'rebeco_truncate')
     LOOP
         PERFORM rebeco.capture_create_trigger(capture_id, partition.oid, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER rebeco_row', partition.oid::regclass);
+        EXECUTE (SELECT string_agg(format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname), '; ') FROM pg_trigger t
+                  WHERE t.tgrelid = partition.oid AND t.tgname IN ('rebeco_row', 'rebeco_row_applied'));
         PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
         done := done || format('partition %s is captured', partition.oid::regclass);
     END LOOP;

@@ -99,11 +99,12 @@ BEGIN
     END IF;
     PERFORM rebeco.capture_drop_triggers(c.id);
     PERFORM rebeco.chain_defaults(c);
+    PERFORM rebeco.capture_function(c.id, c.segment);
     PERFORM rebeco.capture_create_triggers(c.id, c.relid);
 END
 $$;
 
--- What the triggers leave out of a log row. Deeper than in the trigger of our own writing there is what foreign keys do after it.
+-- What the triggers leave out of a log row.
 CREATE FUNCTION rebeco.chain_defaults(c rebeco.capture) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -112,10 +113,20 @@ BEGIN
     FOR segment IN 0..1 LOOP
         EXECUTE format('ALTER TABLE rebeco.log_%s_%s ALTER COLUMN at SET DEFAULT %s, ALTER COLUMN origin SET DEFAULT %s', c.id, segment,
                        CASE WHEN c.passes_on THEN 'rebeco.chain_now()' ELSE 'pg_catalog.clock_timestamp()' END,
-                       CASE WHEN c.passes_on THEN $d$CASE pg_catalog.pg_trigger_depth() WHEN 1 THEN nullif(pg_catalog.current_setting('rebeco.origin', true), '') END$d$
-                            ELSE 'NULL' END);
+                       CASE WHEN c.passes_on THEN $d$nullif(pg_catalog.current_setting('rebeco.logged_origin', true), '')$d$ ELSE 'NULL' END);
     END LOOP;
 END
+$$;
+
+-- What the function of such a capture does first: it says whose change it logs. What foreign keys do after our own writing is a
+-- change of this node, and only WHEN can tell it: the function is called when the statement ends, at the depth of that. So there are
+-- two triggers of which one fires, and the one for what we apply has an argument. A truncation's is called at once.
+CREATE FUNCTION rebeco.chain_origin() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT $f$
+    PERFORM set_config('rebeco.logged_origin', coalesce(CASE WHEN TG_NARGS = 1 OR TG_OP = 'TRUNCATE' AND pg_trigger_depth() = 1 THEN current_setting('rebeco.origin', true) END, ''), true);$f$
 $$;
 
 -- A capture for one direction becomes one for both, with the log and the readers that it has.

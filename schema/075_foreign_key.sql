@@ -363,11 +363,11 @@ BEGIN
                                  'AND NOT txid_visible_in_snapshot(xid, $1) AND txid_visible_in_snapshot(xid, $2) AND %2$s '
                                  'AND EXISTS (SELECT 1 FROM json_array_elements($4) WITH ORDINALITY g (v, n) WHERE g.n = f.n AND (g.v ->> ''waits'')::boolean) RETURNING f.n, l.*), ',
                                  capture_id, t.log_match, g), '') ||
-               format('moved AS (INSERT INTO %1$s (%2$s, xid, at, is_new, again, cols, added, adds) SELECT %3$s, txid_current(), l.at, l.is_new, true, l.cols, l.added, l.adds '
+               format('moved AS (INSERT INTO %1$s (%2$s, xid, at, is_new, again, origin, cols, added, adds) SELECT %3$s, txid_current(), l.at, l.is_new, true, NULL, l.cols, l.added, l.adds '
                       'FROM (SELECT * FROM gone_0 UNION ALL SELECT * FROM gone_1) l) ', log, replace(t.keys, 'l.k', 'k'), t.keys)
           INTO moves FROM generate_series(0, 1) g;
     END IF;
-    EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz, (g.v ->> ''new'')::boolean, true '
+    EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again, origin) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz, (g.v ->> ''new'')::boolean, true, NULL '
                    'FROM json_array_elements($4) WITH ORDINALITY g (v, n) JOIN f ON f.n = g.n%6$s',
                    log, replace(t.keys, 'l.k', 'k'), replace(t.keys, 'l.k', 'f.f'), t.given,
                    CASE WHEN moves = '' THEN ' ' ELSE ', ' || moves END,

@@ -43,8 +43,7 @@ CREATE TABLE watch.move (id bigint GENERATED ALWAYS AS IDENTITY, sync text, sinc
                          at timestamptz DEFAULT clock_timestamp());
 CREATE FUNCTION watch.note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-    -- What a foreign key does is a change of this end, whoever has caused it.
-    applied boolean := current_setting('rebeco.applying', true) IS NOT DISTINCT FROM 'on' AND pg_trigger_depth() < 2;
+    applied boolean := TG_NARGS = 0 AND current_setting('rebeco.applying', true) IS NOT DISTINCT FROM 'on';
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         INSERT INTO watch.change (tbl, applied) VALUES (TG_RELNAME, applied);
@@ -69,7 +68,10 @@ CREATE TRIGGER watch AFTER UPDATE OF snapshot ON rebeco.sync FOR EACH ROW WHEN (
     EXECUTE FUNCTION watch.note_move();
 """ + "".join(f"""
 CREATE TRIGGER watch AFTER INSERT OR UPDATE OR DELETE ON {t} FOR EACH ROW
-    WHEN (current_setting('rebeco.applying', true) IS NOT NULL OR true) EXECUTE FUNCTION watch.note_change();
+    WHEN (pg_trigger_depth() = 0 AND (current_setting('rebeco.applying', true) IS NOT NULL OR true)) EXECUTE FUNCTION watch.note_change();
+-- What a foreign key does is a change of this end, whoever has caused it. Only WHEN can tell: the function is called when the statement ends.
+CREATE TRIGGER watch_deeper AFTER INSERT OR UPDATE OR DELETE ON {t} FOR EACH ROW
+    WHEN (pg_trigger_depth() > 0 AND (current_setting('rebeco.applying', true) IS NOT NULL OR true)) EXECUTE FUNCTION watch.note_change('deeper');
 CREATE TRIGGER watch_truncate AFTER TRUNCATE ON {t} FOR EACH STATEMENT
     WHEN (current_setting('rebeco.applying', true) IS NOT NULL OR true) EXECUTE FUNCTION watch.note_change();
 """ for t in TABLES)

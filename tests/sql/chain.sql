@@ -54,6 +54,17 @@ SELECT p, rebeco.chain_winner(p, '2026-01-01', '2026-01-01', '{"a": 1}', '{"a":2
        rebeco.chain_winner(p, '2026-01-01', '2026-01-01', NULL, '{"a":1}'), rebeco.chain_winner(p, '2026-01-02', '2026-01-01', NULL, '{"a":1}')
   FROM unnest('{latest,source,target}'::text[]) p;
 
+\echo -- what a foreign key does after it is a change of this node
+CREATE TABLE p (id int PRIMARY KEY);
+INSERT INTO p VALUES (1), (2);
+ALTER TABLE t ADD p int REFERENCES p ON DELETE CASCADE;
+INSERT INTO t VALUES (20, 'old', NULL), (21, 'goes along', 1), (22, 'goes along here', 2), (23, 'old', NULL);
+SELECT txid_current_snapshot() AS since \gset
+BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; SET LOCAL rebeco.origin = 'pair';
+UPDATE t SET v = 'applied' WHERE id = 20; DELETE FROM p WHERE id = 1; DELETE FROM t WHERE id = 23; COMMIT;
+DELETE FROM p WHERE id = 2;
+SELECT k1, op, origin FROM rebeco.log_1 WHERE NOT txid_visible_in_snapshot(xid, :'since') ORDER BY k1;
+
 \echo -- they leave
 SELECT rebeco.consumer_leave('way', :id), passes_on FROM rebeco.capture;
 SELECT rebeco.consumer_leave('two', :id);
