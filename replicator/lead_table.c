@@ -19,6 +19,7 @@
 #include "skip.h"
 #include "sqlstate.h"
 #include "two_way.h"
+#include "upkeep.h"
 
 #define CAPTURE_RETRY_S 1.
 #define EARLY_BYTES (8 * 1024 * 1024) /* copying them takes longer than a capture */
@@ -201,7 +202,7 @@ enum job_next lead_enter_next_copy(struct job *j)
         return job_goto(j, "resume");
     if (!j->sync->is_led && j->sync->phase < SYNC_CAPTURE)
         j->sync->phase = SYNC_CAPTURE;
-    return JOB_NEXT;
+    return upkeep_tell_early(j);
 }
 
 void lead_bind_rows_there(struct job *j, struct params *p)

@@ -244,8 +244,10 @@ void sync_start_streams(struct sync *s)
 void sync_start_early(struct sync *s)
 {
     if (s->is_new && !s->is_led && !s->is_paused && !s->replaces_rows && s->other == NULL &&
-        s->config->follower.url == NULL)
+        s->config->follower.url == NULL) {
         start_streams_for(s, false);
+        lead_show(s->lead);
+    }
 }
 
 /* A snapshot that nobody reads in keeps the source from cleaning up: it is let go, and the rest of

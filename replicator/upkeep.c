@@ -162,9 +162,23 @@ enum job_next upkeep_watch(struct job *j)
         job_goto(j, "watch"));
 }
 
+/* Where a telling began: at the watch, or between two captures. */
 enum job_next upkeep_watch_again(struct job *j)
 {
-    return job_goto(j, "watch");
+    return job_goto(j, j->sync->is_led ? "watch" : "next copy");
+}
+
+enum job_next upkeep_tell_early(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    if (j->sync->is_led)
+        return JOB_NEXT;
+    if (l->recorded_phase != j->sync->phase && !j->sync->schema_finished)
+        return job_goto(j, "phase");
+    if (ev_now(j->loop) >= l->status_due)
+        return go(j, &l->status_due, STATUS_BUSY_S, "problems");
+    return JOB_NEXT;
 }
 
 /* ------------------------------------------------------------------ requests */
@@ -402,7 +416,7 @@ enum job_next upkeep_take_phase(struct job *j, PGresult *r)
     (void)r;
     l->recorded_phase = l->sent_phase;
     j->sync->replaces_rows &= !l->sent_finished; /* as the statement did */
-    return job_goto(j, "watch");
+    return upkeep_watch_again(j);
 }
 
 static bool any_of_schema(const PGresult *r)
@@ -420,7 +434,7 @@ enum job_next upkeep_take_problems(struct job *j, PGresult *r)
     struct sync *s = j->sync;
 
     status_set_problems(s, r);
-    if (s->schema_finished && !s->schema_retried && any_of_schema(r) &&
+    if (s->is_led && s->schema_finished && !s->schema_retried && any_of_schema(r) &&
         !schema_copy_is_running(s->schema)) {
         s->schema_retried = true;
         schema_copy_start(s->schema, SCHEMA_POST);

@@ -67,6 +67,8 @@ def test_a_large_table_is_copied_while_others_are_captured(source, target, rebec
         holder.run("INSERT INTO small VALUES (2)")
         rebeco.start()
         rebeco.wait("the first chunk is there", lambda: done(target)[0] > 0)
+        rebeco.wait("the status tells", lambda: rebeco.status()["phase"] == "capture")
+        assert {t["name"]: t["state"] for t in rebeco.status()["tables"]} == {"big": "copy", "small": "new"}
         source.run("UPDATE big SET body = 'new' WHERE id % 1000 = 0; DELETE FROM big WHERE id % 1000 = 1;"
                    "UPDATE big SET id = -id WHERE id % 1000 = 2")
         rebeco.wait("all of it is there", lambda: target.value("SELECT state FROM rebeco.sync_table") == "follow")
