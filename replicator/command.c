@@ -312,9 +312,8 @@ const struct command commands[] = {
     {"retry", "[TABLE...]", 0, -1, COMMAND_TARGET, request_options,
      "try tables that stand still for an error again",
      "Asks the running daemon to try tables that stand still for an error again now, all of them "
-     "or "
-     "those that are named. It does so by itself too, less and less often. A table without a key "
-     "that is named and does not stand still: its rows that were left out are tried again.",
+     "or those that are named. It does so by itself too, less and less often. Of tables without a "
+     "key that do not stand still, the rows that were left out are tried again.",
      request_run},
     {"skip", "TABLE KEY...", 2, -1, COMMAND_TARGET, request_options,
      "leave out the row that keeps a table standing",
@@ -323,7 +322,7 @@ const struct command commands[] = {
      "recorded with the error in rebeco.skipped at the target, and tried again when it changes at "
      "the source. Until it is there, the target is not called consistent. A row without a key is "
      "given by the short hash that `status` shows; all rows that look like it are left out and "
-     "counted, until they are removed or changed at the source, or `retry TABLE` is asked for.",
+     "counted, until they are removed or changed at the source, or `retry` is asked for.",
      request_run},
     {"conflicts", "[show ID | replay ID [source|target]]", 0, 3, COMMAND_TARGET, conflicts_options,
      "what was decided where both ends changed a row",

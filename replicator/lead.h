@@ -70,6 +70,12 @@ struct lead_job {
     /* The request in hand. */
     int64_t command_id;
     bool command_ok;
+    struct {
+        bool of_all;       /* the tables after `table`, too */
+        int tried;         /* rows so far */
+        int refused;       /* of them, again */
+        const char *error; /* the last one's (arena) */
+    } retry;               /* of rows without a key that were left out */
     char answer[512];
     char *status; /* the last document (malloc) */
 };

@@ -157,28 +157,46 @@ void lead_bind_skip_retry(struct job *j, struct params *p)
     params_bool(p, t->fires);
 }
 
+bool lead_next_left_out(struct lead_job *l)
+{
+    struct sync *s = l->sync;
+    struct list *from = l->table ? &l->table->in_sync : &s->tables;
+
+    for (struct list *k = from->next; k != &s->tables; k = k->next) {
+        l->table = container_of(k, struct table, in_sync);
+        if (l->table->records == TABLE_IMAGE && table_is_followed(l->table) &&
+            skip_count_of(l->table) > 0)
+            return true;
+    }
+    l->table = NULL;
+    return false;
+}
+
 /* The target is told by a batch, even an empty one, that it is one state of the source again. */
 enum job_next lead_take_skip_retry(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
     struct table *t = l->table;
     int refused, tried = skip_take_retried(t, r, &refused);
-    const char *error = NULL;
 
     for (int i = 0; i < PQntuples(r); i++)
         if (!PQgetisnull(r, i, 1))
-            error = PQgetvalue(r, i, 1);
+            l->retry.error = arena_strdup(j->arena, PQgetvalue(r, i, 1));
+    l->retry.tried += tried;
+    l->retry.refused += refused;
     log_event(LOG_NOTICE, "rows that were left out were tried again", "sync", j->sync->name,
               "table", t->label, "tried", log_int(tried), "refused", log_int(refused), NULL);
-    if (error)
-        snprintf(l->answer, sizeof l->answer, "%d of %d that were left out are refused again: %s",
-                 refused, tried, error);
-    else
-        snprintf(l->answer, sizeof l->answer, "what was left out is at the target now");
-    l->command_ok = refused == 0;
     j->sync->is_consistent = false;
     sync_table_changed(t);
     batch_wake(j->sync->batch);
+    if (l->retry.of_all && lead_next_left_out(l))
+        return job_goto(j, "skip retry");
+    if (l->retry.refused > 0)
+        snprintf(l->answer, sizeof l->answer, "%d of %d that were left out are refused again: %s",
+                 l->retry.refused, l->retry.tried, l->retry.error);
+    else
+        snprintf(l->answer, sizeof l->answer, "what was left out is at the target now");
+    l->command_ok = l->retry.refused == 0;
     return job_goto(j, "answer");
 }
 

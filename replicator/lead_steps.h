@@ -59,7 +59,9 @@ enum job_next lead_take_skips(struct job *j, PGresult *r);
 const char *lead_refuse_skip(const struct table *t, const char *key);
 void lead_bind_skip(struct job *j, struct params *p);
 enum job_next lead_take_skip(struct job *j, PGresult *r);
-/* Tries those of lead->table that are left out, where it has no key. */
+/* Goes on to the next table, from lead->table (NULL: from the first), of which rows without a key
+ * are left out and can be tried again; false, and NULL, for none. Then tries them. */
+bool lead_next_left_out(struct lead_job *l);
 void lead_bind_skip_retry(struct job *j, struct params *p);
 enum job_next lead_take_skip_retry(struct job *j, PGresult *r);
 void lead_retry(struct table *t);

@@ -232,16 +232,23 @@ static int let_go_on(struct table *t, bool by_person_too)
     return n;
 }
 
-/* Nothing stands still: rows that were left out, where only a person can have them tried again. */
-static enum job_next do_retry_skipped(struct job *j, int64_t id, struct table *t)
+static enum job_next retry_skipped(struct job *j, int64_t id, struct table *first, bool of_all)
 {
     struct lead_job *l = lead_of(j);
 
+    l->table = first;
+    l->command_id = id;
+    memset(&l->retry, 0, sizeof l->retry);
+    l->retry.of_all = of_all;
+    return job_goto(j, "skip retry");
+}
+
+/* Nothing stands still: rows that were left out, where only a person can have them tried again. */
+static enum job_next do_retry_skipped(struct job *j, int64_t id, struct table *t)
+{
     if (t->records != TABLE_IMAGE || !table_is_followed(t) || skip_count_of(t) == 0)
         return upkeep_answer(j, id, false, "the table does not stand still for an error");
-    l->table = t;
-    l->command_id = id;
-    return job_goto(j, "skip retry");
+    return retry_skipped(j, id, t, false);
 }
 
 static enum job_next do_table(struct job *j, int64_t id, const char *verb, struct table *t)
@@ -281,13 +288,18 @@ static enum job_next do_skip(struct job *j, int64_t id, struct table *t, const c
     return job_goto(j, "skip");
 }
 
-/* Every table that stands still for an error is tried again. */
+/* Every table that stands still for an error is tried again, and rows without a key that were left
+ * out of the others. */
 static enum job_next retry_all(struct job *j, int64_t id)
 {
+    struct lead_job *l = lead_of(j);
     int n = 0;
 
     for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next)
         n += let_go_on(container_of(k, struct table, in_sync), false);
+    l->table = NULL;
+    if (lead_next_left_out(l))
+        return retry_skipped(j, id, l->table, true);
     return upkeep_answer(j, id, true, n > 0 ? "done" : "no table stands still for an error");
 }
 

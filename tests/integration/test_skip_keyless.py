@@ -93,6 +93,31 @@ def test_they_are_counted(source, target, refusing):
     rig.check_equal(source, target)
 
 
+def test_all_are_tried_again_without_a_name(source, target, rebeco):
+    """`retry` alone tries what was left out of each table, and says when some of it is refused again."""
+    source.psql("CREATE TABLE t (a int, v text); CREATE TABLE u (a int, v text); CREATE TABLE k (a int PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    for name in "tu":
+        target.psql(f"ALTER TABLE {name} ADD CONSTRAINT good CHECK (v NOT LIKE 'bad%')", user="postgres")
+        source.psql(f"INSERT INTO {name} VALUES (1, 'bad'), (2, 'bad'), (2, 'bad'), (3, 'fine')")
+        for n in 1, 2:
+            rebeco.wait("a row is named and left out", lambda: rebeco.command(
+                "skip", name, *json.loads((table(rebeco, name)["refused"] or {"key": '["-"]'})["key"])).code == 0, 60)
+            rebeco.wait("the next", lambda: len(table(rebeco, name)["skipped"]) == n, 60)
+        rebeco.wait("it is followed", lambda: table(rebeco, name)["paused"] is None, 60)
+    target.psql("ALTER TABLE t DROP CONSTRAINT good", user="postgres")
+    answer = rebeco.command("retry")
+    assert answer.code == 1 and "2 of 4" in answer.err and "good" in answer.err, answer
+    assert rows(target) == rows(source)
+    assert target.value("SELECT count(*) FROM rebeco.skipped WHERE settled_at IS NULL") == 2
+    target.psql("ALTER TABLE u DROP CONSTRAINT good", user="postgres")
+    assert "is at the target now" in rebeco.ok("retry")
+    in_step(rebeco)
+    rig.check_equal(source, target)
+    assert "no table stands still" in rebeco.ok("retry")
+
+
 def test_truncated_and_gone(source, target, refusing):
     """What is left out goes with the table's rows; the same row is asked for anew when it comes again."""
     r = refusing
