@@ -145,6 +145,7 @@ CREATE FUNCTION rebeco.two_way_keys(capture_id int, since txid_snapshot, until t
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
+    SET enable_nestloop = off
 AS $$
 DECLARE
     gathered text := CASE WHEN slices > 1 AND NOT with_given THEN rebeco.two_way_gather(capture_id, since, until) END;
@@ -183,6 +184,7 @@ CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, unti
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
+    SET enable_nestloop = off
 AS $$
 DECLARE
     gathered text := format('pg_temp.rebeco_round_%s', capture_id);
@@ -227,6 +229,7 @@ CREATE FUNCTION rebeco.two_way_decide(capture_id int, since txid_snapshot, until
         policy text, target_is_ahead interval) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
 AS $$
 DECLARE
     table_name text;
@@ -360,25 +363,29 @@ AS $$
     ON CONFLICT DO NOTHING
 $$;
 
--- What was decided in the last hour at this end, for the other one: a commit there may have failed, or
--- been rolled back because a row was changed meanwhile.
+-- What was decided in the last round that was carried out at this end, for the other one: its commit there may have failed, or been
+-- rolled back because a row was changed meanwhile. What was decided before is known there: this is asked before each round
+-- that comes after such a half one.
 CREATE FUNCTION rebeco.conflicts_recent(sync_name text) RETURNS json
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(json_agg(row_to_json(c) ORDER BY c.id), '[]')
       FROM (SELECT *, kind = 'insert_exists' AS both_new FROM rebeco.conflict c
-             WHERE c.sync = sync_name AND c.decided_at > clock_timestamp() - interval '1 hour'
-             ORDER BY c.id DESC LIMIT 5000) c
+             WHERE c.sync = sync_name AND c.batch = (SELECT l.batch FROM rebeco.conflict l WHERE l.sync = sync_name ORDER BY l.id DESC LIMIT 1)) c
 $$;
 
--- Takes over from the other end what is not here.
+-- Takes over from the other end what is not here. What is old may have been here, and be forgotten.
 CREATE FUNCTION rebeco.conflicts_share(side text, records json, keep interval) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT rebeco.conflicts_add(r ->> 'sync', side, r ->> 'table_schema', r ->> 'table_name', r ->> 'policy', r ->> 'batch', json_build_array(r), keep)
-      FROM json_array_elements(records) r
+    SELECT rebeco.conflicts_add(r.sync, side, r.table_schema, r.table_name, r.policy, r.batch, r.docs, keep)
+      FROM (SELECT e.r ->> 'sync' AS sync, e.r ->> 'table_schema' AS table_schema, e.r ->> 'table_name' AS table_name,
+                   e.r ->> 'policy' AS policy, e.r ->> 'batch' AS batch, json_agg(e.r ORDER BY e.n) AS docs
+              FROM json_array_elements(records) WITH ORDINALITY e (r, n)
+             WHERE (e.r ->> 'decided_at')::timestamptz > clock_timestamp() - keep / 2
+             GROUP BY 1, 2, 3, 4, 5) r
 $$;
 
 -- What others have changed here after a snapshot and is committed now, for the captures that are asked for and

@@ -46,6 +46,7 @@ CREATE FUNCTION rebeco.two_way_unsent(capture_id int, since txid_snapshot, until
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
+    SET enable_nestloop = off
 AS $$
 DECLARE
     t record;
@@ -350,6 +351,7 @@ CREATE FUNCTION rebeco.two_way_again(capture_id int, since txid_snapshot, until 
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
+    SET enable_nestloop = off
 AS $$
 DECLARE
     t record;

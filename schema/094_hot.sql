@@ -6,6 +6,7 @@ CREATE FUNCTION rebeco.two_way_without(capture_id int, keys json, others json) R
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
+    SET enable_nestloop = off
 AS $$
 DECLARE
     t record;
