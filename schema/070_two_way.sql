@@ -178,7 +178,8 @@ $$;
 
 -- Of the given keys those that were changed here in a round, a truncation counting for all that are not
 -- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the
--- first was an INSERT (new), whether there may be more than two ends (chain), and the row;
+-- first was an INSERT (new), whether there may be more than two ends (chain), the row, and whether it was changed after the
+-- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot;
 -- and where rows are merged, what rebeco.merge_details() says. In a round with slices there was no truncation.
 CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1) RETURNS json
     LANGUAGE plpgsql
@@ -197,12 +198,14 @@ BEGIN
         gathered := NULL;
     END IF;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('WITH f AS MATERIALIZED %1$s, %2$s '
-                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''merge'', m.doc)) '
+    EXECUTE format('WITH f AS MATERIALIZED %1$s, after AS MATERIALIZED (SELECT * FROM %13$s l WHERE again IS NULL), %2$s '
+                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''later'', a.is_later, ''merge'', m.doc)) '
                    'FROM cut CROSS JOIN f LEFT JOIN LATERAL (SELECT l.* FROM %5$s l WHERE %6$s%7$s) l ON true '
                    'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
                    'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
-                   'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND r.doc IS NULL)',
+                   'LEFT JOIN (SELECT DISTINCT %11$s FROM after l WHERE op IS NULL) h ON %12$s '
+                   'CROSS JOIN LATERAL (SELECT h.k1 IS NOT NULL OR (SELECT count(*) FROM after WHERE op = ''T'') > 0 AS is_later) a '
+                   'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND (r.doc IS NULL OR a.is_later))',
                    t.given,
                    CASE WHEN gathered IS NOT NULL THEN 'cut AS (SELECT NULL::timestamptz AS at)'
                         ELSE format('c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l '
@@ -210,14 +213,16 @@ BEGIN
                                     'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T'')', t.keys, t.log, t.log_match) END,
                    t.given_texts, (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id),
                    coalesce(gathered, 'c'), t.log_match,
-                   CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id)
+                   CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id,
+                   t.keys, replace(t.log_match, 'l.k', 'h.k'), replace(replace(t.log, '$2', 'NULL::txid_snapshot'), '$1', '$2'))
        INTO answer USING since, until, given;
     RETURN coalesce(answer, '[]');
 END
 $$;
 
 -- Decides, at the target, every key that both ends have changed. `source` is what two_way_details says
--- there. A policy with a dot in it is a function of the user's: (table text, key json, source_row json,
+-- there. Rows that are equal are no conflict; where the target's has become so after the round, neither goes to the other end, since
+-- what would come from there is how it was in the round. A policy with a dot in it is a function of the user's: (table text, key json, source_row json,
 -- target_row json, source_at timestamptz, target_at timestamptz), which answers source, target or skip.
 -- Result: read, keep: keys that are not sent to the target, as the source and as the target write them;
 -- back_read, back_keep: those not sent to the source, as the target and as the source write them;
@@ -268,6 +273,7 @@ BEGIN
                (s.doc ->> 'at')::timestamptz AS source_at, (t.doc ->> 'at')::timestamptz AS target_at,
                coalesce((s.doc ->> 'new')::boolean AND (t.doc ->> 'new')::boolean, false) AS both_new,
                (s.doc ->> 'chain')::boolean OR (t.doc ->> 'chain')::boolean AS in_chain,
+               (t.doc ->> 'later')::boolean AS is_later,
                s.doc -> 'merge' AS source_merge, t.doc -> 'merge' AS target_merge,
                NOT coalesce((s.doc -> 'merge' ->> 'whole')::boolean OR (t.doc -> 'merge' ->> 'whole')::boolean, true) AS is_merged
           FROM json_array_elements(source) WITH ORDINALITY s (doc, n)
@@ -276,7 +282,14 @@ BEGIN
             ON (t.doc ->> 'i')::bigint = s.n
     LOOP
         is_merged := merges IS NOT NULL AND pair.is_merged;
-        CONTINUE WHEN NOT is_merged AND pair.source_row::text IS NOT DISTINCT FROM pair.target_row::text;
+        IF NOT is_merged AND pair.source_row::text IS NOT DISTINCT FROM pair.target_row::text THEN
+            CONTINUE WHEN NOT pair.is_later;
+            to_target := to_target || pair.source_key;
+            kept_at_target := kept_at_target || pair.target_key;
+            to_source := to_source || pair.target_key;
+            kept_at_source := kept_at_source || pair.source_key;
+            CONTINUE;
+        END IF;
         IF is_merged THEN
             is_unsure := is_unsure OR (pair.source_merge ->> 'unsure')::boolean OR (pair.target_merge ->> 'unsure')::boolean;
             SELECT r.* INTO is_clash, clash_source_at, clash_target_at, merged_at_source, merged_at_target

@@ -4,12 +4,52 @@ the other one does not."""
 import pytest
 from two_way import check_equal, config, conflicts, roles, source, target, wait_both  # noqa: F401
 
-def start(source, target, rebecos, tables, **conflict):
-    source.psql(tables)
-    rebeco = rebecos(source, target, config=config(conflict=conflict))
+# The resolver waits for a lock: so a round stands still between two tables, and the test may write.
+GATE = """
+    CREATE SCHEMA rules; CREATE TABLE gate (id int PRIMARY KEY, v text); INSERT INTO gate SELECT i, repeat('x', 500) FROM generate_series(1, 500) i;
+    CREATE FUNCTION rules.wait(text, json, json, json, timestamptz, timestamptz) RETURNS text LANGUAGE plpgsql
+        AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN 'source'; END$$;
+    CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i;"""
+
+
+def start(source, target, rebecos, made, **conflict):
+    source.psql(made)
+    rebeco = rebecos(source, target, config=config(conflict=conflict, lock_timeout="30s"))
     rebeco.start()
     wait_both(rebeco)
     return rebeco
+
+
+def while_deciding(rebeco, source, target, at_source, at_target, then_at_target):
+    """Both ends write; when the snapshots are taken, and before t is decided, the target writes again."""
+    rebeco.ok("pause")
+    source.run("UPDATE gate SET v = 'source' WHERE id = 1;" + at_source)
+    target.run("UPDATE gate SET v = 'target' WHERE id = 1;" + at_target)
+    with target.connect() as app:
+        app.run("SELECT pg_advisory_lock(1)")
+        rebeco.ok("resume")
+        rebeco.wait("the round waits", lambda: target.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"))
+        target.run(then_at_target)
+        app.run("SELECT pg_advisory_unlock(1)")
+    wait_both(rebeco)
+    check_equal(source, target)
+
+
+def test_rows_that_become_equal_while_they_are_compared(source, target, rebecos):
+    """Both applications have the same row in the end; what the target had in between is not sent as if it were the outcome."""
+    rebeco = start(source, target, rebecos, GATE, default="source", tables={"public.gate": "rules.wait"})
+    while_deciding(rebeco, source, target, "UPDATE t SET v = 'same' WHERE id = 1; DELETE FROM t WHERE id = 2",
+                   "UPDATE t SET v = 'between' WHERE id < 3", "UPDATE t SET v = 'same' WHERE id = 1; DELETE FROM t WHERE id = 2")
+    assert source.run("SELECT id, v FROM t WHERE id < 3") == [(1, "same")]
+    rebeco.terminate()
+
+
+def test_a_row_that_comes_after_a_truncation_while_it_is_decided(source, target, rebecos):
+    """The source's change is not removed by the target's truncation because the row is there again."""
+    rebeco = start(source, target, rebecos, GATE, default="source", tables={"public.gate": "rules.wait"})
+    while_deciding(rebeco, source, target, "UPDATE t SET v = 'source' WHERE id = 1", "TRUNCATE t", "INSERT INTO t VALUES (1, 'late')")
+    assert source.run("SELECT id, v FROM t") == [(1, "source")]
+    rebeco.terminate()
 
 
 # ------------------------------------------------------------------ half rounds
