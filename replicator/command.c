@@ -355,9 +355,10 @@ const struct command commands[] = {
     {"uninstall", "", 0, 0, COMMAND_TARGET, uninstall_options,
      "remove everything of Rebeco from both ends",
      "Removes triggers, change logs and the schema rebeco from source and target, also when some "
-     "of "
-     "it is lost already. Your tables and their rows stay. Refused while a daemon runs. Takes one "
-     "table per transaction and waits for locks without making others wait; it may be interrupted "
+     "of it is lost already. Your tables and their rows stay. Refused while a daemon runs, and "
+     "while a closed direction of a two-way sync keeps changes that were not sent. Names rows that "
+     "were left out with `skip`: the record of them goes. Takes one table per transaction and "
+     "waits for locks without making others wait; it may be interrupted "
      "and repeated. With --sync, and when other syncs use the same database, only what belongs to "
      "that sync is removed.",
      uninstall_run},

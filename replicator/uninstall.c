@@ -15,6 +15,8 @@ struct guard {
     const struct command_context *x;
     bool is_held; /* by somebody else */
     char *consumer;
+    bool keeps_source; /* one direction is closed: what the source changes is kept there */
+    const char *kept;  /* the statement that counts what the target keeps (the job's arena) */
 };
 
 static struct guard *guard_of(struct job *j)
@@ -50,9 +52,69 @@ static enum job_next result_look(struct job *j, PGresult *r)
 
 static enum job_next result_consumer(struct job *j, PGresult *r)
 {
+    struct guard *g = guard_of(j);
+    const char *direction = PQntuples(r) > 0 ? client_text(r, 0, "direction") : NULL;
+
     if (PQntuples(r) > 0)
-        guard_of(j)->consumer = mem_strdup(client_text(r, 0, "consumer"));
-    return JOB_NEXT;
+        g->consumer = mem_strdup(client_text(r, 0, "consumer"));
+    g->keeps_source = direction && strcmp(direction, "target-to-source") == 0;
+    if (direction && strcmp(direction, "source-to-target") == 0 && client_bool(r, 0, "has_logs"))
+        return JOB_NEXT;
+    return job_goto(j, "hold");
+}
+
+/* ---------------------------------------------------------------- what the target keeps */
+
+/* It is looked at before the source is cleaned, whose part of the sync it needs. */
+static void bind_kept(struct job *j, struct params *p)
+{
+    const struct guard *g = guard_of(j);
+
+    params_text(p, arena_printf(j->arena, "%s back", g->x->sync->name));
+    params_text(p, NULL);
+    params_text(p, g->consumer);
+}
+
+static enum job_next result_kept(struct job *j, PGresult *r)
+{
+    const char *statement = client_text(r, 0, "statement");
+
+    guard_of(j)->kept = arena_strdup(j->arena, statement ? statement : "");
+    return statement ? JOB_NEXT : job_goto(j, "hold");
+}
+
+static enum job_next enter_count_kept(struct job *j)
+{
+    conn_query(job_conn(j, JOB_TARGET), guard_of(j)->kept, NULL, CONN_TEXT, 0);
+    return JOB_WAIT;
+}
+
+static enum job_next result_count_kept(struct job *j, PGresult *r)
+{
+    struct error e;
+
+    error_clear(&e);
+    if (uninstall_may_give_up(guard_of(j)->x, "target", PQgetvalue(r, 0, 0), &e))
+        return JOB_NEXT;
+    return job_fail(j, &e);
+}
+
+bool uninstall_may_give_up(const struct command_context *x, const char *side, const char *changes,
+                           struct error *e)
+{
+    if (strcmp(changes, "0") == 0)
+        return true;
+    if (x->force) {
+        printf("%s: %s changes that were kept for the other end are given up, because of --force\n",
+               side, changes);
+        fflush(stdout);
+        return true;
+    }
+    error_set(e, "%s: one direction is closed, and %s changes are kept for the other end", side,
+              changes);
+    error_hint(e, "A running daemon sends them after `rebeco direction both`. --force gives them "
+                  "up.");
+    return false;
 }
 
 /* Leaves the loop with the session open, and the lock held. */
@@ -80,6 +142,12 @@ static const struct job_step guard_steps[] = {
      .side = JOB_TARGET,
      .bind = bind_sync,
      .result = result_consumer},
+    {.name = "kept",
+     .sql = &sql_uninstall_kept,
+     .side = JOB_TARGET,
+     .bind = bind_kept,
+     .result = result_kept},
+    {.name = "count kept", .enter = enter_count_kept, .result = result_count_kept},
     {.name = "hold", .enter = enter_hold},
     {.name = NULL},
 };
@@ -122,6 +190,7 @@ static int guard_and_clean(struct guard *g, bool source, bool target)
         fputs("rebeco: going on all the same, because of --force\n", stderr);
     }
     w.consumer = g->consumer;
+    w.keeps_source = g->keeps_source;
     return clean(&w, source, target);
 }
 

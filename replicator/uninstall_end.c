@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "monitor.h"
 #include "sqlstate.h"
 #include "uninstall.h"
 
@@ -27,7 +28,9 @@ struct end {
     bool has_schema;
     bool is_ours;
     bool is_partial;
-    int released; /* tables that have no triggers of ours any more */
+    bool has_told;    /* what was left out */
+    const char *kept; /* the statement that counts what is kept (the job's arena) */
+    int released;     /* tables that have no triggers of ours any more */
 };
 
 static struct end *end_of(struct job *j)
@@ -98,7 +101,82 @@ static enum job_next result_survey(struct job *j, PGresult *r)
         error_hint(&e, "Drop or change them; --force drops them too.");
         return job_fail(j, &e);
     }
-    return client_bool(r, 0, "has_state") ? JOB_NEXT : job_goto(j, "triggers");
+    if (!client_bool(r, 0, "has_state"))
+        return job_goto(j, "triggers");
+    return client_bool(r, 0, "has_skips") && !d->has_told ? JOB_NEXT : job_goto(j, "kept here");
+}
+
+/* ---------------------------------------------------------------- what is only kept in our tables
+ */
+
+/* A two-way sync's way back has the source for its target. */
+static void bind_left_out(struct job *j, struct params *p)
+{
+    const struct end *d = end_of(j);
+    bool is_source = strcmp(d->side, "source") == 0;
+
+    params_text(p, is_source ? arena_printf(j->arena, "%s back", sync_name(d)) : sync_name(d));
+}
+
+static enum job_next result_left_out(struct job *j, PGresult *r)
+{
+    struct end *d = end_of(j);
+    struct buf b = {0};
+
+    for (int i = 0; i < PQntuples(r); i++) {
+        buf_printf(&b, "%s: rows were left out and are missing there, of ", d->side);
+        monitor_add_clean(&b, client_text(r, i, "label"));
+        buf_printf(&b, ": %s, with keys ", client_text(r, i, "rows"));
+        monitor_add_clean(&b, client_text(r, i, "keys"));
+        buf_text(&b, "\n");
+    }
+    fputs(b.len > 0 ? b.data : "", stdout);
+    fflush(stdout);
+    buf_fini(&b);
+    d->has_told = true;
+    return JOB_NEXT;
+}
+
+static enum job_next enter_kept_here(struct job *j)
+{
+    const struct end *d = end_of(j);
+
+    return d->wish->keeps_source && strcmp(d->side, "source") == 0 ? JOB_NEXT
+                                                                   : job_goto(j, "others");
+}
+
+static void bind_kept(struct job *j, struct params *p)
+{
+    const struct end *d = end_of(j);
+
+    params_text(p, sync_name(d));
+    params_text(p, d->wish->consumer);
+    params_text(p, d->wish->consumer);
+}
+
+static enum job_next result_kept(struct job *j, PGresult *r)
+{
+    const char *statement = client_text(r, 0, "statement");
+
+    end_of(j)->kept = arena_strdup(j->arena, statement ? statement : "");
+    return statement ? JOB_NEXT : job_goto(j, "others");
+}
+
+static enum job_next enter_count_kept(struct job *j)
+{
+    conn_query(job_conn(j, JOB_TARGET), end_of(j)->kept, NULL, CONN_TEXT, 0);
+    return JOB_WAIT;
+}
+
+static enum job_next result_count_kept(struct job *j, PGresult *r)
+{
+    const struct end *d = end_of(j);
+    struct error e;
+
+    error_clear(&e);
+    if (uninstall_may_give_up(d->wish->x, d->side, PQgetvalue(r, 0, 0), &e))
+        return JOB_NEXT;
+    return job_fail(j, &e);
 }
 
 static void bind_others(struct job *j, struct params *p)
@@ -207,6 +285,18 @@ static const struct job_step steps[] = {
      .bind = bind_holders,
      .result = result_holders},
     {.name = "survey", .sql = &sql_uninstall_survey, .side = JOB_TARGET, .result = result_survey},
+    {.name = "left out",
+     .sql = &sql_uninstall_left_out,
+     .side = JOB_TARGET,
+     .bind = bind_left_out,
+     .result = result_left_out},
+    {.name = "kept here", .enter = enter_kept_here},
+    {.name = "kept",
+     .sql = &sql_uninstall_kept,
+     .side = JOB_TARGET,
+     .bind = bind_kept,
+     .result = result_kept},
+    {.name = "count kept", .enter = enter_count_kept, .result = result_count_kept},
     {.name = "others",
      .sql = &sql_uninstall_others,
      .side = JOB_TARGET,

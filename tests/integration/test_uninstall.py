@@ -1,10 +1,12 @@
 """Taking Rebeco away leaves the source's catalogs as they were, whatever state its own things are in,
 and does not disturb an application that goes on writing."""
 
+import json
 import time
 
 import pytest
 import rig
+import two_way
 
 # With things of the user's own that look like ours, and privileges that must stay as they are.
 TABLES = r'''
@@ -198,3 +200,71 @@ def test_uninstall_waits_for_a_lock_without_harm(source, installed, before):
     assert result and result[0].code == 0, result
     check_as_before(source, before)
     assert longest[0] < 1.5, f"a transaction of the application waited {longest[0]:.2f} s"
+
+
+def test_rows_that_were_left_out_are_named(source, target, rebeco):
+    """The record of them goes with everything else."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE k (v text)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    for name in "tk":
+        target.psql(f"ALTER TABLE {name} ADD CHECK (v <> 'bad')", user="postgres")
+    source.run("INSERT INTO t SELECT i, 'bad' FROM generate_series(1, 2) i; INSERT INTO k VALUES ('bad'), ('bad')")
+    left = "SELECT count(*) FROM rebeco.skipped WHERE settled_at IS NULL"
+    for table, rows in ("t", 2), ("k", 1):
+        for n in range(rows):
+            before = target.value(left)
+            rebeco.wait("a row is named and left out", lambda: rebeco.command("skip", table, *json.loads(next(
+                (t["refused"] or {"key": '["-"]'})["key"] for t in rebeco.status()["tables"] if t["name"] == table))).code == 0, 60)
+            rebeco.wait("it is recorded", lambda: target.value(left) == before + 1)
+    rebeco.wait("both are counted", lambda: target.value("SELECT copies FROM rebeco.skipped WHERE table_name = 'k'") == 2, 60)
+    rebeco.terminate()
+    said = rebeco.ok("uninstall")
+    assert "target: rows were left out and are missing there, of public.k: 2, with keys [\"" in said
+    assert "target: rows were left out and are missing there, of public.t: 2, with keys [\"1\"], [\"2\"]\n" in said
+    assert target.value("SELECT to_regnamespace('rebeco')") is None
+
+
+@pytest.mark.parametrize("closed", ["source", "target"])
+def test_changes_of_a_closed_direction_are_not_given_up_unseen(source, target, rebecos, closed):
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 20) i")
+    rebeco = rebecos(source, target, config=two_way.config())
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    x, y = (source, target) if closed == "source" else (target, source)
+    x.run("UPDATE t SET v = 'sent' WHERE id = 1")
+    y.run("UPDATE t SET v = 'sent' WHERE id = 2")
+    rebeco.ok("direction", {"source": "target-to-source", "target": "source-to-target"}[closed])
+    y.run("UPDATE t SET v = 'sent' WHERE id = 3")
+    rebeco.wait("the open direction works", lambda: x.value("SELECT v FROM t WHERE id = 3") == "sent")
+    x.run("UPDATE t SET v = 'kept' WHERE id IN (4, 5)")
+    two_way.wait_both(rebeco)
+    rebeco.terminate()
+    schemas = [end.dump_schema() for end in (source, target)]
+    r = rebeco.command("uninstall")
+    assert r.code == 1 and f"{closed}: one direction is closed, and 2 changes" in r.err and "direction both" in r.err, r
+    assert [end.dump_schema() for end in (source, target)] == schemas
+    rebeco.start()
+    rebeco.ok("direction", "both")
+    two_way.wait_both(rebeco)
+    rebeco.ok("direction", {"source": "target-to-source", "target": "source-to-target"}[closed])
+    rebeco.terminate()
+    rebeco.ok("uninstall")  # nothing is kept now
+    assert y.value("SELECT count(*) FROM t WHERE v = 'kept'") == 2
+    for end in source, target:
+        assert end.value("SELECT to_regnamespace('rebeco')") is None
+
+
+def test_changes_of_a_closed_direction_may_be_given_up(source, target, rebecos):
+    source.psql("CREATE TABLE t (id int PRIMARY KEY)")
+    rebeco = rebecos(source, target, config=two_way.config())
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    rebeco.ok("direction", "target-to-source")
+    source.run("INSERT INTO t VALUES (1)")
+    rebeco.terminate()
+    assert rebeco.command("uninstall").code == 1
+    assert "source: 1 changes that were kept" in rebeco.ok("uninstall", "--force")
+    assert target.value("SELECT count(*) FROM t") == 0
+    for end in source, target:
+        assert end.value("SELECT to_regnamespace('rebeco')") is None
