@@ -168,15 +168,12 @@ enum job_next upkeep_watch_again(struct job *j)
     return job_goto(j, j->sync->is_led ? "watch" : "next copy");
 }
 
+/* The phase stays as it is recorded: a sync that is not new any more has all its tables. */
 enum job_next upkeep_tell_early(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
-    if (j->sync->is_led)
-        return JOB_NEXT;
-    if (l->recorded_phase != j->sync->phase && !j->sync->schema_finished)
-        return job_goto(j, "phase");
-    if (ev_now(j->loop) >= l->status_due)
+    if (!j->sync->is_led && ev_now(j->loop) >= l->status_due)
         return go(j, &l->status_due, STATUS_BUSY_S, "problems");
     return JOB_NEXT;
 }
@@ -428,7 +425,7 @@ enum job_next upkeep_take_phase(struct job *j, PGresult *r)
     (void)r;
     l->recorded_phase = l->sent_phase;
     j->sync->replaces_rows &= !l->sent_finished; /* as the statement did */
-    return upkeep_watch_again(j);
+    return job_goto(j, "watch");
 }
 
 static bool any_of_schema(const PGresult *r)

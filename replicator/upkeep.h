@@ -11,7 +11,7 @@ void upkeep_begin(struct lead_job *l);
 enum job_next upkeep_watch(struct job *j);
 /* A duty is done. */
 enum job_next upkeep_watch_again(struct job *j);
-/* Before a start's next capture: goes to the steps that tell phase and status, once a second.
+/* Before a start's next capture: goes to the steps that write the status, once a second.
  * JOB_NEXT: nothing is due. */
 enum job_next upkeep_tell_early(struct job *j);
 

@@ -61,7 +61,7 @@ def test_a_large_table_is_copied_while_others_are_captured(source, target, rebec
     rig.need_parts(source)
     big(source)
     source.run("CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1)")
-    rebeco = rebecos(source, target, rig.config(lock_timeout="60s", copy={"split_size": "4MB"}))
+    rebeco = rebecos(source, target, rig.config(lock_timeout="60s", new_tables=False, copy={"split_size": "4MB"}))
     with source.connect() as holder:
         holder.run("BEGIN")
         holder.run("INSERT INTO small VALUES (2)")
