@@ -343,7 +343,7 @@ def test_a_ring_comes_to_rest(net):
     n.wait_equal(90)
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(480)
 @pytest.mark.parametrize("shape", ["chain", "ring"])
 def test_a_storm_with_foreign_keys(net, shape):
     """Ten tables with every ON DELETE, written at three nodes. What foreign keys do at one of them goes on to the others, and comes to rest."""
@@ -355,7 +355,7 @@ def test_a_storm_with_foreign_keys(net, shape):
         n.sync("C", "A", copy={"adopt": True})
     weather(n, random.randrange(10**6), 120 if rig.LONG else 8,
             writers=lambda seed, *servers: test_two_way_storm.Writers(seed, servers, 5, 0.1))
-    n.wait_equal(90)
+    n.wait_equal(240)  # a change goes round three pairs, and what foreign keys make of it too: on a busy machine each round takes seconds
     assert n.nodes["B"].value("SELECT count(*) FROM rebeco.conflict") > 0
 
 
