@@ -22,6 +22,7 @@
 
 #include "batch_chain.h"
 #include "batch_foreign_key.h"
+#include "batch_half.h"
 #include "batch_hot.h"
 #include "batch_judge.h"
 #include "batch_order.h"
@@ -79,7 +80,7 @@ static void begin(struct job *j)
     b->has_napped = false;
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
-    b->owes_conflicts = true;
+    b->owes_conflicts = b->is_half_done = true;
     batch_forget_quiet(b);
     batch_hot_forget(b);
     skip_begin(b->sync);
@@ -360,6 +361,7 @@ static enum job_next enter_committed(struct job *j)
     b->apply.rows_written = 0;
     b->confirm_due = true;
     batch_count_conflicts(b);
+    b->is_half_done = false;
     batch_hot_forget(b);
     batch_round_done(b);
     j->failures = 0;
@@ -472,6 +474,8 @@ static const struct job_step steps[] = {
     {.name = "kept", .enter = batch_enter_kept, .event = on_event},
     {.name = "decided", .enter = batch_enter_decided, .event = on_event},
     {.name = "open", .enter = batch_enter_open, .event = on_event},
+    {.name = "half", .enter = batch_enter_half, .event = on_event},
+    {.name = "half known", .enter = batch_enter_half_known},
     {.name = "hot", .enter = batch_enter_hot, .event = on_event},
     {.name = "hot known", .enter = batch_enter_hot_known},
     {.name = "read", .enter = batch_enter_read, .event = on_event},

@@ -47,6 +47,7 @@ struct batch_table {
     const char *hot_known;    /* what becomes of them in this round */
     bool late_lost;           /* and a row was removed by a foreign key that came after it */
     const char *again;        /* keys to be logged at the source once more, NULL: none */
+    const char *skipped;      /* keys that an earlier round has left different, NULL: none */
     bool is_placed;           /* in the order */
     bool is_parent;           /* foreign keys that cannot be switched off point to it */
     bool is_whole;            /* and from its own rows */
@@ -110,6 +111,7 @@ struct batch_job {
     /* In a two-way sync. */
     int waits_at;          /* for the other direction, and where: batch_two_way.c */
     bool owes_conflicts;   /* what was decided may be known at one end only */
+    bool is_half_done;     /* the last round may have gone through in the other direction alone */
     const char *at_source; /* what was decided lately, as each end knows it (arena) */
     const char *at_target;
     bool both_idle;                 /* neither has anything to do in this round */

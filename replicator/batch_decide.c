@@ -174,13 +174,7 @@ enum job_next batch_enter_decide(struct job *j)
 static const char *joined(struct arena *a, const char *before, const json_t *verdict,
                           const char *name)
 {
-    const char *more = batch_text_of(a, json_object_get(verdict, name));
-
-    if (!batch_has_any(before))
-        return more;
-    return batch_has_any(more)
-               ? arena_printf(a, "%.*s,%s", (int)strlen(before) - 1, before, more + 1)
-               : before;
+    return batch_join(a, before, batch_text_of(a, json_object_get(verdict, name)));
 }
 
 static void pause_undecided(struct table *t, int64_t count)

@@ -276,6 +276,15 @@ const char *batch_text_of(struct arena *a, const json_t *tree)
     return kept;
 }
 
+const char *batch_join(struct arena *a, const char *before, const char *more)
+{
+    if (!batch_has_any(more))
+        return before;
+    return batch_has_any(before)
+               ? arena_printf(a, "%.*s,%s", (int)strlen(before) - 1, before, more + 1)
+               : more;
+}
+
 /* ------------------------------------------------------------------ the two halves */
 
 enum job_next batch_enter_survivors(struct job *j)
@@ -305,7 +314,7 @@ enum job_next batch_enter_decided(struct job *j)
 
 enum job_next batch_enter_open(struct job *j)
 {
-    return job_goto(j, direction_is_closed(batch_of(j)->sync) ? "held" : "hot");
+    return job_goto(j, direction_is_closed(batch_of(j)->sync) ? "held" : "half");
 }
 
 /* What was decided is carried out by the other direction, and known at its end only until then. */
@@ -315,6 +324,7 @@ enum job_next batch_enter_held(struct job *j)
 
     for (int i = 0; i < b->group_count; i++)
         b->owes_conflicts |= b->group[i].records != NULL;
+    b->is_half_done = true;
     batch_say(b, &sql_commit);
     batch_round_done(b);
     b->sync->is_consistent = batch_is_everything(b);
@@ -330,7 +340,7 @@ enum job_next batch_enter_undo(struct job *j)
     struct batch_job *b = batch_of(j);
 
     b->waits_at = NOWHERE;
-    b->owes_conflicts = true;
+    b->owes_conflicts = b->is_half_done = true;
     batch_say(b, &sql_commit);
     batch_sync_source(b);
     conn_query(job_conn(j, JOB_TARGET), sql_rollback.text, NULL, CONN_TEXT, 0);

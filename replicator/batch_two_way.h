@@ -32,6 +32,8 @@ void batch_bind_round(struct params *p, int id, const char *since, const char *u
 const char *batch_text_of(struct arena *a, const json_t *tree);
 /* A JSON list that is there and not empty. */
 bool batch_has_any(const char *list);
+/* Two such lists as one, which lives in the arena or is one of the two. */
+const char *batch_join(struct arena *a, const char *before, const char *more);
 /* Asks the target in the pipeline; parameters are in job.params, the answer lives with the batch.
  */
 void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql,

@@ -20,14 +20,15 @@
  * and whoever waits for our lock changes our row, later. A row that we delete and that is not there
  * is not locked; an insert of it that commits later is a later change, and travels back.
  *
- * Always true, for every key: when neither log has a change of it that is not in A or in a, its row
- * is the same at both ends (unless `skip` was the decision). The application's writes add to a
- * log. A commit at the target moves A over changes whose rows it has just written there, or that
- * lost: for those the target's log has a change beyond a, because only a commit at the source moves
- * that, and that commit writes the target's row. So the order of the two commits does not matter,
- * and either may be missing: after a crash, or a round that one end has rolled back, the other's
- * change is read again in the state that it has by then. That may be the row that had won: nothing
- * is written. So when writes stop, the rounds end with both logs empty, and with equal ends.
+ * Always true, for every key: when neither log has a change of it that is not in A or in a, its
+ * row is the same at both ends (unless `skip` was the decision: batch_half.c). The application's
+ * writes add to a log. A commit at the target moves A over changes whose rows it has just written
+ * there, or that lost: for those the target's log has a change beyond a, because only a commit at
+ * the source moves that, and that commit writes the target's row. So the order of the two commits
+ * does not matter, and either may be missing: after a crash, or a round that one end has rolled
+ * back, the other's change is read again in the state that it has by then. That may be the row
+ * that had won: nothing is written. So when writes stop, the rounds end with both logs empty, and
+ * with equal ends.
  *
  * A truncation is a change of every key that was there, and of no other: rows that came from the
  * other end after it are not removed there, though nothing in the log says so; the table itself

@@ -220,6 +220,15 @@ BEGIN
 END
 $$;
 
+-- Whether two rows are the same, to the letter; the tables' columns may have another order at the other end.
+CREATE FUNCTION rebeco.two_way_is_same(one json, other json) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT one::text IS NOT DISTINCT FROM other::text
+        OR coalesce((SELECT json_agg(c ORDER BY c.key)::text FROM json_each(one) c) = (SELECT json_agg(c ORDER BY c.key)::text FROM json_each(other) c), false)
+$$;
+
 -- Decides, at the target, every key that both ends have changed. `source` is what two_way_details says
 -- there. Rows that are equal are no conflict; where the target's has become so after the round, neither goes to the other end, since
 -- what would come from there is how it was in the round. A policy with a dot in it is a function of the user's: (table text, key json, source_row json,
@@ -282,7 +291,7 @@ BEGIN
             ON (t.doc ->> 'i')::bigint = s.n
     LOOP
         is_merged := merges IS NOT NULL AND pair.is_merged;
-        IF NOT is_merged AND pair.source_row::text IS NOT DISTINCT FROM pair.target_row::text THEN
+        IF NOT is_merged AND rebeco.two_way_is_same(pair.source_row, pair.target_row) THEN
             CONTINUE WHEN NOT pair.is_later;
             to_target := to_target || pair.source_key;
             kept_at_target := kept_at_target || pair.target_key;

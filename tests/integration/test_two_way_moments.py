@@ -2,7 +2,7 @@
 the other one does not."""
 
 import pytest
-from two_way import check_equal, config, conflicts, roles, source, target, wait_both  # noqa: F401
+from two_way import check_equal, config, conflicts, meet, roles, source, target, wait_both  # noqa: F401
 
 # The resolver waits for a lock: so a round stands still between two tables, and the test may write.
 GATE = """
@@ -81,6 +81,34 @@ HELD = "CREATE TABLE held (id int PRIMARY KEY, v text); INSERT INTO held VALUES 
 
 
 @pytest.mark.parametrize("first", ["target", "source"])
+def test_skipped_rows_stay_different_after_half_a_round(source, target, rebecos, first):
+    rebeco = start(source, target, rebecos, HELD + "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i", default="skip")
+    there, late = (target, source) if first == "target" else (source, target)
+    half_round(rebeco, there, late, "UPDATE t SET v = 'first' WHERE id < 4", "UPDATE t SET v = 'second' WHERE id < 3; DELETE FROM t WHERE id = 3")
+    assert there.run("SELECT id, v FROM t WHERE id < 4 ORDER BY id") == [(1, "first"), (2, "first"), (3, "first")]
+    assert late.run("SELECT id, v FROM t WHERE id < 4 ORDER BY id") == [(1, "second"), (2, "second")]
+    assert len(conflicts(source)) == len(conflicts(target)) == 3
+    rebeco.terminate()
+
+
+@pytest.mark.parametrize("closed", ["source", "target"])
+def test_skipped_rows_stay_different_after_a_direction_was_closed(source, target, rebecos, closed):
+    """One half of each round is not made then; and a row that its end changes once more is sent when it is open again."""
+    rebeco = start(source, target, rebecos, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i", default="skip")
+    x, y = (source, target) if closed == "source" else (target, source)
+    rebeco.ok("direction", "target-to-source" if closed == "source" else "source-to-target")
+    x.run("UPDATE t SET v = 'x' WHERE id < 5")
+    y.run("UPDATE t SET v = 'y' WHERE id < 4")
+    rebeco.wait("it was decided", lambda: x.value("SELECT count(*) FROM rebeco.conflict") == 3)
+    x.run("UPDATE t SET v = 'x again' WHERE id = 1")
+    rebeco.ok("direction", "both")
+    wait_both(rebeco)
+    assert x.run("SELECT v FROM t WHERE id < 5 ORDER BY id") == [("x again",), ("x",), ("x",), ("x",)]
+    assert y.run("SELECT v FROM t WHERE id < 5 ORDER BY id") == [("x again",), ("y",), ("y",), ("x",)]
+    rebeco.terminate()
+
+
+@pytest.mark.parametrize("first", ["target", "source"])
 def test_many_conflicts_of_half_a_round_are_known_at_both_ends(source, target, rebecos, first):
     rebeco = start(source, target, rebecos, HELD + "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 6000) i", default="source")
     there, late = (target, source) if first == "target" else (source, target)
@@ -88,4 +116,18 @@ def test_many_conflicts_of_half_a_round_are_known_at_both_ends(source, target, r
     check_equal(source, target)
     for server in (source, target):
         assert server.value("SELECT count(*) FROM rebeco.conflict") == server.value("SELECT count(DISTINCT key::text) FROM rebeco.conflict") == 6000
+    rebeco.terminate()
+
+
+def test_columns_in_another_order_are_no_conflict(source, target, rebecos):
+    """The same row is the same: a policy that stops the table would never let it go on."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text, n numeric, doc json); INSERT INTO t SELECT i, 'old', 1.5, '{}' FROM generate_series(1, 3) i")
+    target.psql("CREATE TABLE t (n numeric, doc json, id int PRIMARY KEY, v text)")
+    rebeco = rebecos(source, target, config=config(schema="expect", conflict={"default": "source"}))
+    rebeco.start()
+    wait_both(rebeco)
+    meet(rebeco, source, target, "UPDATE t SET v = 'same', n = 2.50, doc = '{\"a\": 1}'", "UPDATE t SET v = 'same', n = 2.50, doc = CASE id WHEN 3 THEN '{\"a\":1}' ELSE '{\"a\": 1}' END::json")
+    assert [(c[1], c[3]) for c in conflicts(source)] == [("3", "source")]
+    for server in (source, target):
+        assert server.run("SELECT id, v, n::text, doc::text FROM t ORDER BY id") == [(i, "same", "2.50", '{"a": 1}') for i in (1, 2, 3)]
     rebeco.terminate()

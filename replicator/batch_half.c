@@ -1,0 +1,69 @@
+/* `skip` leaves a row as it is at either end until somebody changes it again: neither change is
+ * sent, and both positions go past them. Where only one of the two directions gets through with
+ * that round, the other one finds its change again in the next, and nothing at the other end that
+ * it would be in conflict with: it would go over what that end was to keep.
+ *
+ * But the direction that got through has written down the decision, in the same transaction, at the
+ * end where it writes: the one from which the other direction reads. So whoever is not through with
+ * its last round asks there for the rows of which `skip` was decided, and of which the time is that
+ * of their last change in this round. It leaves them out, unless the other end has changed them
+ * again, which is a conflict of its own. A row that was changed since has another time, and is
+ * sent, as it would be after a whole round. (A direction that was closed for longer than
+ * conflict.keep finds no record any more, and sends the row.)
+ *
+ * Rows that are merged are not asked for: what did not clash in them is to be sent. */
+#include "batch_half.h"
+
+#include <string.h>
+
+#include "batch_read.h"
+#include "batch_two_way.h"
+#include "two_way.h"
+
+/* Skips, or may do so: a function of the user's. */
+static bool may_skip(const struct batch_job *b, const struct batch_table *t)
+{
+    const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
+    const char *policy = two_way_policy(forward, t->table);
+
+    return strcmp(policy, "skip") == 0 || strchr(policy, '.') != NULL;
+}
+
+enum job_next batch_enter_half(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
+    bool any = false;
+
+    for (int i = 0; b->is_half_done && i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+        const struct batch_table *there = batch_find_other(batch_other(b), t->table);
+
+        t->skipped = NULL;
+        if (t->changes == 0 || !may_skip(b, t))
+            continue;
+        batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
+        params_text(&j->params, forward->name);
+        params_text(&j->params, b->sync->is_back ? "target" : "source");
+        params_text(&j->params, t->table->source->schema);
+        params_text(&j->params, t->table->source->name);
+        params_text(&j->params, there ? there->keep : "[]");
+        batch_ask_text(b, &sql_two_way_skipped, t, &t->skipped);
+        any = true;
+    }
+    return any ? batch_sync_source(b) : job_goto(j, "hot");
+}
+
+enum job_next batch_enter_half_known(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        t->left_out = batch_join(b->arena, t->left_out, t->skipped);
+        t->keep = batch_join(b->arena, t->keep, t->skipped);
+        t->skipped = NULL;
+    }
+    return JOB_NEXT;
+}
