@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "buf.h"
 #include "daemon.h"
 #include "lead_steps.h"
 #include "log.h"
@@ -116,7 +117,7 @@ static enum job_next enter_reconcile(struct job *j)
                         !schema_copy_is_running(s->schema);
     plan_reconcile(s);
     if (!s->expects_schema || !(l->schema_is_half || plan_lacks_target(s)))
-        return job_goto(j, "forget");
+        return job_goto(j, "known");
     l->schema_tried = true;
     s->phase = SYNC_SCHEMA;
     schema_copy_start(s->schema, SCHEMA_PRE);
@@ -127,6 +128,27 @@ void lead_schema_done(struct lead_job *l)
 {
     if (job_is_at(&l->job, "reconcile"))
         job_continue(&l->job, job_goto(&l->job, "catalogs"));
+}
+
+/* Before the first capture: which tables are no new ones, later. */
+static enum job_next enter_known(struct job *j)
+{
+    struct sync *s = j->sync;
+    struct buf b = {0};
+
+    if (s->had_tables || s->is_back)
+        return JOB_NEXT;
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        buf_printf(&b, "%s%u", b.len ? "," : "{",
+                   container_of(l, struct table, in_sync)->source_oid);
+    buf_text(&b, b.len ? "}" : "{}");
+    params_clear(&j->params);
+    params_text(&j->params, s->name);
+    params_int(&j->params, s->owner);
+    params_text(&j->params, arena_strdup(j->arena, b.data));
+    buf_fini(&b);
+    conn_execute(job_conn(j, JOB_TARGET), &sql_tables_known, &j->params, CONN_TEXT, 60.);
+    return JOB_WAIT;
 }
 
 /* ------------------------------------------------------------------ leading */
@@ -232,6 +254,7 @@ static const struct job_step steps[] = {
      .result = take_schema},
     {.name = "catalogs", .enter = lead_enter_catalogs, .event = lead_catalogs_event},
     {.name = "reconcile", .enter = enter_reconcile},
+    {.name = "known", .enter = enter_known},
     {.name = "forget", .enter = lead_enter_forget},
     {.name = "forget at target",
      .sql = &sql_table_forget,

@@ -125,7 +125,9 @@ static void take_over(struct sync *s, const PGresult *r)
     s->owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
     s->schema_finished = s->is_back || strcmp(PQgetvalue(r, 0, 1), "follow") == 0;
     s->schema_retried = s->sequences_are_read = s->is_back;
-    s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0;
+    s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0 || !PQgetisnull(r, 0, 17);
+    free(s->known_tables);
+    s->known_tables = PQgetisnull(r, 0, 17) ? NULL : mem_strdup(PQgetvalue(r, 0, 17));
     s->is_paused = PQgetvalue(r, 0, 2)[0] == 't';
     direction_note(s, PQgetvalue(r, 0, 15), PQgetvalue(r, 0, 16));
     s->replaces_rows = PQgetvalue(r, 0, 13)[0] == 't';

@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,16 +33,30 @@ enum table_records plan_records(const struct sync *s, const struct relation *sou
     return source->key_count > 0 ? TABLE_KEY : TABLE_IMAGE;
 }
 
+/* It was asked for when the sync was new, and could not be taken in yet. */
+static bool is_known(const struct sync *s, Oid oid)
+{
+    char number[16];
+    size_t len = (size_t)snprintf(number, sizeof number, "%u", oid);
+    const char *at = s->known_tables;
+
+    while (at && (at = strstr(at, number)) != NULL) {
+        if ((at[-1] == '{' || at[-1] == ',') && (at[len] == ',' || at[len] == '}'))
+            return true;
+        at += len;
+    }
+    return false;
+}
+
 static void add_new_tables(struct sync *s)
 {
-
     for (int i = 0; i < s->catalogs->source->count; i++) {
         const struct relation *r = &s->catalogs->source->relations[i];
         struct table *t;
 
         if (!is_wanted(s->config, r) || sync_table_find_oid(s, r->oid) ||
             (s->is_back && !two_way_may_take_in(s, r->oid)) ||
-            (s->had_tables && !s->config->new_tables))
+            (s->had_tables && !s->config->new_tables && !is_known(s, r->oid)))
             continue;
         t = sync_table_new(s);
         t->source_oid = r->oid;
@@ -49,7 +64,7 @@ static void add_new_tables(struct sync *s)
         t->rows = r->rows;
         table_set_relations(t, s->catalogs, r, catalog_find_mate(s->catalogs->target, r));
         s->is_consistent = false;
-        if (s->had_tables)
+        if (s->had_tables && !is_known(s, r->oid))
             log_event(LOG_NOTICE, "new table", "sync", s->name, "table", t->label, NULL);
     }
 }

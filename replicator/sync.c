@@ -565,6 +565,7 @@ void sync_free(struct sync *s)
     free(s->consumer);
     free(s->snapshot);
     free(s->capture_lsn);
+    free(s->known_tables);
     free(s->log_held_by);
     free(s->log_slowest);
     json_decref(s->problems);

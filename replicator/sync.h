@@ -214,6 +214,7 @@ struct sync {
     struct conflict_news conflict_news;
     bool wants_catalog;  /* a catalog has changed, or is to be read again */
     bool had_tables;     /* the tables were taken in before: others are new ones */
+    char *known_tables;  /* those asked for at that time: oids, an array's text (malloc) */
     bool expects_schema; /* tables missing at the target are about to be created */
     bool replaces_rows;  /* the source was accepted anew: a first copy may replace rows */
     bool schema_finished;

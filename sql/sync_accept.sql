@@ -9,7 +9,7 @@ WITH answered AS (
 )
 UPDATE rebeco.sync s
    SET source_system = $2, source_timeline = $3::bigint, source_database = $4::bigint::oid,
-       former_consumer = s.consumer, replaces = true, phase = 'new',
+       former_consumer = s.consumer, replaces = true, phase = 'new', known_tables = NULL,
        consumer = pg_catalog.md5($1 || pg_catalog.clock_timestamp()::text || pg_catalog.random()::text || $5 || $6),
        snapshot = NULL, snapshot_at = NULL, consistent_since = NULL
  WHERE s.name = $1 AND EXISTS (SELECT 1 FROM answered)

@@ -258,3 +258,28 @@ def test_an_existing_schema_at_the_target(source, target, rebecos):
         time.sleep(2)
     rebeco.wait_in_sync()
     rig.check_equal(source, target)
+
+
+def test_tables_that_wait_are_no_new_ones(source, target, rebecos):
+    """With new_tables: false, what could not be taken in at first is taken in later, whatever dies; what came later is not."""
+    source.psql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE busy (id int PRIMARY KEY); CREATE TABLE missing (id int PRIMARY KEY);"
+                "INSERT INTO a VALUES (1); INSERT INTO busy VALUES (1); INSERT INTO missing VALUES (1)")
+    target.psql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE busy (id int PRIMARY KEY); CREATE TABLE late (id int PRIMARY KEY)")
+    rebeco = rebecos(source, target, rig.config(schema="expect", new_tables=False, lock_timeout="100ms"))
+    with source.connect() as holder:
+        holder.run("BEGIN")
+        holder.run("INSERT INTO busy VALUES (2)")
+        rebeco.start()
+        rig.eventually("the others are copied", lambda: target.value("SELECT count(*) FROM a") == 1)
+        rebeco.wait("the phase is recorded", lambda: target.value("SELECT phase FROM rebeco.sync") != "new")
+        rebeco.kill9()
+        holder.run("COMMIT")
+    source.psql("CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)")
+    rebeco.start()
+    rig.eventually("the one that was busy comes", lambda: target.value("SELECT count(*) FROM busy") == 2)
+    target.run("CREATE TABLE missing (id int PRIMARY KEY)")
+    rig.eventually("the one that was missing, too", lambda: target.value("SELECT count(*) FROM missing") == 1)
+    rebeco.wait_in_sync()
+    assert target.value("SELECT count(*) FROM late") == 0
+    assert {t["name"] for t in rebeco.status()["tables"]} == {"a", "busy", "missing"}
+    rebeco.terminate()
