@@ -631,7 +631,7 @@ def test_what_cannot_be(source, target, rebecos):
         assert r.code == 2 and "public.none" in r.err
     rebeco.configure(config(counters={"public.t": ["f"]}))
     rebeco.start()
-    rebeco.wait("it stands still", lambda: "double precision" in str([t["what"] for t in (rebeco.status() or {}).get("tables", []) if t["name"] == "t"]))
+    rebeco.wait("it stands still", lambda: "double precision" in str([t.get("what") for t in (rebeco.status() or {}).get("tables", []) if t["name"] == "t"]))
     target.run("SELECT 1")
     rebeco.wait("the other goes on", lambda: [t["state"] for t in rebeco.status()["tables"] if t["name"] == "u"] == ["follow"])
     rebeco.terminate()
