@@ -419,8 +419,10 @@ static const char *changed_list(struct arena *a, const char *text, const json_t 
     return text_of(a, list);
 }
 
-/* What is to be logged at one end: {k, at, new, waits}. */
-static void add_again(struct arena *a, struct batch_table *t, const json_t *rows, bool waits)
+/* What is to be logged at one end: {k, at, new, waits, ahead: by how many seconds the clock of `at`
+ * is before that end's}. */
+static void add_again(struct arena *a, struct batch_table *t, const json_t *rows, bool waits,
+                      double ahead_s)
 {
     json_t *list = list_of(t->again);
     size_t i;
@@ -429,9 +431,9 @@ static void add_again(struct arena *a, struct batch_table *t, const json_t *rows
     if (json_array_size(rows) > 0) {
         json_array_foreach(rows, i, row)
         {
-            json_t *one = json_pack("{s:O, s:O?, s:O?, s:b}", "k", json_object_get(row, "k"), "at",
-                                    json_object_get(row, "at"), "new", json_object_get(row, "new"),
-                                    "waits", waits);
+            json_t *one = json_pack("{s:O, s:O?, s:O?, s:b, s:f}", "k", json_object_get(row, "k"),
+                                    "at", json_object_get(row, "at"), "new",
+                                    json_object_get(row, "new"), "waits", waits, "ahead", ahead_s);
 
             json_array_append_new(list, one);
         }
@@ -500,9 +502,10 @@ static void settle(struct part *p)
     p->in->left_out = changed_list(in, p->in->left_out, p->kept, NULL);
     p->in->keep = changed_list(in, p->in->keep, p->kept, NULL);
     batch_merge_wait(out, p->out, p->pairs, p->waits);
-    add_again(out, p->out, p->kept, false);
-    add_again(out, p->out, p->waits, true);
-    add_again(in, p->in, p->kept, false);
+    /* A kept row's time is that of its removal, by the clock there. */
+    add_again(out, p->out, p->kept, false, p->in_job->clock_ahead_s - p->out_job->clock_ahead_s);
+    add_again(out, p->out, p->waits, true, 0.);
+    add_again(in, p->in, p->kept, false, 0.);
     record_all(p);
 }
 

@@ -344,7 +344,8 @@ BEGIN
 END
 $$;
 
--- Writes keys into the log again: {k, at, new, waits}. Whoever leaves a key out of a round for a foreign key's sake does that, before the
+-- Writes keys into the log again: {k, at, new, waits, ahead}; ahead: by how many seconds the clock that `at` was read from is before
+-- ours (times that are passed on are not corrected, schema/073_chain.sql). Whoever leaves a key out of a round for a foreign key's sake does that, before the
 -- position goes past it. It is no change, so the late look at the log (two_way_late) does not count it. Where rows are merged, what
 -- the round's log says of a row that waits is moved, not copied: a difference that stood there twice would be added twice.
 CREATE FUNCTION rebeco.two_way_again(capture_id int, since txid_snapshot, until txid_snapshot, given json) RETURNS void
@@ -356,10 +357,12 @@ AS $$
 DECLARE
     t record;
     log text;
+    seconds text;
     moves text := '';
 BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    SELECT format('rebeco.log_%s_%s', c.id, c.segment) INTO log FROM rebeco.capture c WHERE c.id = two_way_again.capture_id;
+    SELECT format('rebeco.log_%s_%s', c.id, c.segment), CASE WHEN c.passes_on THEN '0' ELSE 'coalesce((g.v ->> ''ahead'')::float8, 0)' END
+      INTO log, seconds FROM rebeco.capture c WHERE c.id = two_way_again.capture_id;
     IF EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = two_way_again.capture_id) THEN
         SELECT string_agg(format('gone_%3$s AS (DELETE FROM rebeco.log_%1$s_%3$s l USING f WHERE op IS NULL AND xid >= txid_snapshot_xmin($1) '
                                  'AND NOT txid_visible_in_snapshot(xid, $1) AND txid_visible_in_snapshot(xid, $2) AND %2$s '
@@ -369,11 +372,11 @@ BEGIN
                       'FROM (SELECT * FROM gone_0 UNION ALL SELECT * FROM gone_1) l) ', log, replace(t.keys, 'l.k', 'k'), t.keys)
           INTO moves FROM generate_series(0, 1) g;
     END IF;
-    EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again, origin) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz, (g.v ->> ''new'')::boolean, true, NULL '
+    EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again, origin) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz - %7$s * interval ''1 second'', (g.v ->> ''new'')::boolean, true, NULL '
                    'FROM json_array_elements($4) WITH ORDINALITY g (v, n) JOIN f ON f.n = g.n%6$s',
                    log, replace(t.keys, 'l.k', 'k'), replace(t.keys, 'l.k', 'f.f'), t.given,
                    CASE WHEN moves = '' THEN ' ' ELSE ', ' || moves END,
-                   CASE WHEN moves = '' THEN '' ELSE ' WHERE f.n NOT IN (SELECT n FROM gone_0 UNION ALL SELECT n FROM gone_1)' END)
+                   CASE WHEN moves = '' THEN '' ELSE ' WHERE f.n NOT IN (SELECT n FROM gone_0 UNION ALL SELECT n FROM gone_1)' END, seconds)
       USING since, until, (SELECT json_agg(e.v -> 'k' ORDER BY e.n) FROM json_array_elements(given) WITH ORDINALITY e (v, n)), given;
 END
 $$;

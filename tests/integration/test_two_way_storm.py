@@ -361,6 +361,33 @@ def test_numbers_of_rows_that_come_back(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_a_kept_row_has_the_time_of_its_removal(source, target, rebecos):
+    """By the clock of the end that logs it again, and not by that of the end where it was removed: it would win against what is written there later."""
+    if not target.shift_clock(f"+{SKEW_S:g}s"):
+        pytest.skip("no other clock can be given to a server here")
+    source.psql("CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p)")
+    rebeco = rebecos(source, target, config=config("latest"))
+    rebeco.start()
+    wait_both(rebeco)
+    rebeco.wait("the skew is known", lambda: abs(rebeco.status()["back"]["clock_ahead_s"] - SKEW_S) < 0.2)
+    rebeco.ok("pause")
+    began = {e: e.value("SELECT clock_timestamp()") for e in (source, target)}
+    for here, there, row in (source, target, 1), (target, source, 2):
+        here.run(f"INSERT INTO c VALUES ({row}, {row})")
+        there.run(f"DELETE FROM p WHERE id = {row}")
+    ended = {e: e.value("SELECT clock_timestamp()") for e in (source, target)}
+    rebeco.ok("resume")
+    wait_both(rebeco)
+    assert rig.compare(source, target, sequences=False) == [] and source.value("SELECT count(*) FROM p") == 2
+    for end in source, target:
+        log = end.value("SELECT 'rebeco.log_' || id FROM rebeco.capture WHERE table_name = 'p'", user="postgres")
+        times = [r[0] for r in end.run(f"SELECT at FROM {log} WHERE again", user="postgres")]
+        assert len(times) >= 2
+        for at in times:
+            assert began[end] - datetime.timedelta(seconds=0.5) < at < ended[end] + datetime.timedelta(seconds=0.5)
+    rebeco.terminate()
+
+
 # ------------------------------------------------------------------ the storm
 
 
