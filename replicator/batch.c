@@ -36,6 +36,7 @@
 #include "log.h"
 #include "skip.h"
 #include "sqlstate.h"
+#include "steady.h"
 #include "two_way.h"
 
 #define CONFIRM_EVERY_S 1.
@@ -162,7 +163,7 @@ static enum job_next enter_snapshot(struct job *j)
     b->has_moved = false;
     b->is_flushed = true;
     b->until = NULL;
-    b->taken_s = ev_time();
+    b->taken_s = steady_now();
     b->rounds_begun++;
     if (!batch_find_positions(b))
         return JOB_FAILED;
@@ -285,7 +286,7 @@ static enum job_next enter_check(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
-    b->read_s = ev_time();
+    b->read_s = steady_now();
     if (b->has_moved)
         return again(b, "a table was rewritten, truncated or altered while it was read");
     return b->is_flushed ? job_goto(j, "late") : JOB_NEXT;
@@ -356,7 +357,7 @@ static enum job_next enter_committed(struct job *j)
     s->caught_up_at = b->taken_s;
     s->batches++;
     s->batch_rows += b->apply.rows_written;
-    s->last_batch_s = ev_time() - b->taken_s;
+    s->last_batch_s = steady_now() - b->taken_s;
     histogram_add(&s->batch_times, s->last_batch_s);
     b->apply.rows_written = 0;
     b->confirm_due = true;
@@ -367,7 +368,7 @@ static enum job_next enter_committed(struct job *j)
     j->failures = 0;
     note_tables(b);
     sync_think(s);
-    return ev_time() - b->confirmed_s < CONFIRM_EVERY_S ? job_goto(j, "rest") : JOB_NEXT;
+    return steady_now() - b->confirmed_s < CONFIRM_EVERY_S ? job_goto(j, "rest") : JOB_NEXT;
 }
 
 /* The source gets as much rest as it had work with the batch, unless much is waiting. While the
@@ -381,7 +382,7 @@ static enum job_next enter_rest(struct job *j)
         rest_s = b->sync->config->poll_s;
     if (rest_s > REST_MAX_S)
         rest_s = REST_MAX_S;
-    rest_s -= ev_time() - b->read_s;
+    rest_s -= steady_now() - b->read_s;
     return job_sleep(j, rest_s > 0 ? rest_s : 0, job_goto(j, "record"));
 }
 

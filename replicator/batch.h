@@ -96,8 +96,8 @@ struct batch_job {
     char *until;
     char *taken_at;
     char *insert_lsn;
-    double taken_s; /* ev_now when the snapshot was asked for */
-    double read_s;  /* ev_time when the source had answered all */
+    double taken_s; /* steady_now when the snapshot was asked for */
+    double read_s;  /* steady_now when the source had answered all */
     double found_s; /* when changes were last found */
     bool has_running;
     int64_t changes;
@@ -136,9 +136,9 @@ struct batch_job {
     int quiet_rounds;      /* probes in a row that found nothing */
     char *quiet_at;        /* the snapshot in which the last of them did (malloc); NULL: none */
     bool is_unmoved;       /* it still is the source's */
-    double glanced_s;      /* ev_now when that was asked */
+    double glanced_s;      /* steady_now when that was asked */
     double running_wait_s; /* how long to wait for writers from before the nap */
-    double confirmed_s;    /* ev_now of the last confirmation to the source */
+    double confirmed_s;    /* steady_now of the last confirmation to the source */
     bool confirm_due;
     bool is_in_round;      /* it takes part in a round, or waits for it: that goes on to its end */
     uint64_t gathers;      /* how often the tables of a round were looked for */

@@ -8,6 +8,7 @@
 #include "batch_foreign_key.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
+#include "steady.h"
 
 /* ------------------------------------------------------------------ tables read as a whole */
 
@@ -27,7 +28,7 @@ bool batch_owes_whole(const struct batch_job *b)
 void batch_whole_read(struct table *t)
 {
     t->owes_whole = false;
-    t->whole_at = ev_now(t->sync->loop);
+    t->whole_at = steady_now();
 }
 
 void batch_owe_whole(struct batch_job *b)
@@ -50,7 +51,7 @@ double batch_whole_due_s(const struct batch_job *b)
 
     for (int i = 0; i < b->group_count; i++) {
         const struct table *t = b->group[i].table;
-        double left_s = turn_of(t) - ev_now(b->sync->loop);
+        double left_s = turn_of(t) - steady_now();
 
         if (t->owes_whole && left_s < due_s)
             due_s = left_s;
@@ -61,7 +62,7 @@ double batch_whole_due_s(const struct batch_job *b)
 /* Whether it is read in this batch, all of it in the place of what is there. */
 static void weigh_whole(struct batch_job *b, struct batch_table *t)
 {
-    bool is_its_turn = ev_now(b->sync->loop) >= turn_of(t->table);
+    bool is_its_turn = steady_now() >= turn_of(t->table);
 
     t->table->owes_whole |= t->changes > 0;
     b->changes -= t->changes;

@@ -11,6 +11,7 @@
 #include "batch_judge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
+#include "steady.h"
 
 #define QUIET_S 0.015  /* between two looks while there might be more at once */
 #define QUIET_ROUNDS 8 /* empty looks before a nap */
@@ -57,7 +58,7 @@ enum job_next batch_enter_glance(struct job *j)
     b->is_unmoved = false;
     if (b->quiet_at == NULL || b->quiet_rounds < QUIET_ROUNDS || j->sync->other)
         return JOB_NEXT;
-    b->glanced_s = ev_time();
+    b->glanced_s = steady_now();
     params_clear(&j->params);
     batch_ask(b, &sql_batch_snapshot, BATCH_GLANCE);
     return batch_sync_source(b);
@@ -93,7 +94,8 @@ enum job_next batch_enter_quiet(struct job *j)
         return job_goto(j, "record");
     if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
         return job_goto(j, "nap");
-    if (b->has_napped && !b->writers_notify && !b->has_running && ev_time() - b->taken_s < SLOW_S)
+    if (b->has_napped && !b->writers_notify && !b->has_running &&
+        steady_now() - b->taken_s < SLOW_S)
         return job_goto(j, "disturbed");
     wait_s = quiet_s(b);
     return job_sleep(j, wait_s < owed_s ? wait_s : owed_s, job_goto(j, "record"));
@@ -102,7 +104,7 @@ enum job_next batch_enter_quiet(struct job *j)
 /* The longer nobody has written, the less often it is looked. */
 static int await_ms(const struct batch_job *b)
 {
-    double ms = (ev_time() - b->found_s) * 5;
+    double ms = (steady_now() - b->found_s) * 5;
 
     return ms < AWAIT_MS ? AWAIT_MS : ms > AWAIT_MOST_MS ? AWAIT_MOST_MS : (int)ms;
 }

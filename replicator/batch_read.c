@@ -18,6 +18,7 @@
 #include "shaping.h"
 #include "skip.h"
 #include "sqlstate.h"
+#include "steady.h"
 
 enum { MOVES_MAX = 2 };
 
@@ -170,7 +171,7 @@ bool batch_find_positions(struct batch_job *b)
  * measurements counts, and ages, since clocks drift. */
 static void measure_clock(struct batch_job *b, double server_s)
 {
-    double now = ev_time();
+    double now = steady_now();
     double error_s = (now - b->taken_s) / 2;
 
     if (b->clock_error_s > 0 && error_s > b->clock_error_s) {

@@ -4,6 +4,7 @@
 
 #include "batch_read.h"
 #include "lead.h"
+#include "steady.h"
 
 /* A table that was taken out of step keeps its position, and the target must know it before the
  * next batch goes on without it: otherwise it would seem to be where the others are. */
@@ -77,7 +78,7 @@ static enum job_next send_confirmation(struct batch_job *b)
     params_text(&b->job.params, ids.data);
     params_text(&b->job.params, positions.data);
     batch_ask(b, &sql_confirm, BATCH_NOTHING);
-    b->confirmed_s = ev_time();
+    b->confirmed_s = steady_now();
     b->confirm_due = false;
     buf_fini(&ids);
     buf_fini(&positions);

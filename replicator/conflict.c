@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "steady.h"
 #include "sync.h"
 
 #define TELL_EVERY_S 30.
@@ -20,7 +21,7 @@ void conflict_decided(struct table *t, int64_t count)
 void conflict_tell(struct sync *s)
 {
     struct conflict_news *n = &s->conflict_news;
-    double now = ev_now(s->loop);
+    double now = steady_now();
 
     if (n->count == 0 || (n->told_at > 0 && now - n->told_at < TELL_EVERY_S))
         return;

@@ -10,7 +10,7 @@ struct table;
 /* What was decided and is not told yet. */
 struct conflict_news {
     int64_t count;
-    double told_at;  /* ev_now, 0: never */
+    double told_at;  /* steady_now, 0: never */
     char table[160]; /* the last one */
 };
 

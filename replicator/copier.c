@@ -23,6 +23,7 @@
 #include "daemon.h"
 #include "lead_steps.h"
 #include "log.h"
+#include "steady.h"
 #include "sync.h"
 
 #define LOOK_S 1.
@@ -148,7 +149,7 @@ static enum job_next take_target_catalog(struct job *j, PGresult *r)
     lead_pair_catalogs(j->sync, c->catalogs);
     lead_attach_relations(j->sync);
     c->has_read = true;
-    c->read_at = ev_now(j->loop);
+    c->read_at = steady_now();
     return JOB_NEXT;
 }
 
@@ -172,7 +173,7 @@ static void note_table(struct copier *c, struct table *t, const PGresult *r, int
         }
     }
     if (t->tolerant && !t->target_has_key && t->chunks_done < t->chunks &&
-        ev_now(c->job.loop) - c->read_at > REREAD_S)
+        steady_now() - c->read_at > REREAD_S)
         c->is_stale = true;
 }
 

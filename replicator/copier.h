@@ -16,7 +16,7 @@ struct copier {
     const char *known_source;            /* arena: the leader's, as system/database */
     const char *snapshot_ids;            /* arena: arrays for the statement that makes statements */
     const char *snapshot_names;
-    double read_at;      /* ev_now when tables and catalogs were read */
+    double read_at;      /* steady_now when tables and catalogs were read */
     bool has_read;       /* they are known */
     bool is_stale;       /* they must be read again, when no chunk is in hand */
     bool is_over;        /* there is nothing left to copy */

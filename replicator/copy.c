@@ -24,6 +24,7 @@
 #include "lead.h"
 #include "log.h"
 #include "sqlstate.h"
+#include "steady.h"
 #include "sync.h"
 #include "two_way.h"
 
@@ -157,7 +158,7 @@ static enum job_next take_claim(struct job *j, PGresult *r)
     c->planned_bytes = strtoll(PQgetvalue(r, 0, 5), NULL, 10);
     c->filenode = copy_value(j, r, 6);
     if (t->copy_started_at <= 0)
-        t->copy_started_at = ev_now(j->loop);
+        t->copy_started_at = steady_now();
     return JOB_NEXT;
 }
 

@@ -6,6 +6,7 @@
 #include "copy_steps.h"
 #include "log.h"
 #include "statistics.h"
+#include "steady.h"
 #include "sync.h"
 
 void copy_bind_key(struct job *j, struct params *p)
@@ -67,7 +68,7 @@ enum job_next copy_enter_followed(struct job *j)
     struct table *t = c->table;
 
     t->state = TABLE_FOLLOW;
-    t->copied_at = ev_now(j->loop);
+    t->copied_at = steady_now();
     log_event(LOG_INFO, "table copied", "sync", c->sync->name, "table", t->label, "rows",
               log_int(t->rows_done), NULL);
     statistics_table_copied(c->sync->statistics);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "steady.h"
 #include "sync.h"
 
 void copy_on_throttle(struct ev_loop *loop, struct ev_timer *w, int events)
@@ -34,7 +35,7 @@ double copy_rate_wait_s(struct sync *s, int64_t bytes, double now)
 
 static void spend(struct copy_job *c, int bytes)
 {
-    double wait_s = copy_rate_wait_s(c->sync, bytes, ev_now(c->job.loop));
+    double wait_s = copy_rate_wait_s(c->sync, bytes, steady_now());
 
     if (wait_s <= 0 || ev_is_active(&c->throttle))
         return;

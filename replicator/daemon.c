@@ -14,6 +14,7 @@
 #include "http.h"
 #include "lead.h"
 #include "log.h"
+#include "steady.h"
 #include "sync.h"
 #include "two_way.h"
 
@@ -58,8 +59,9 @@ static void on_grace(struct ev_loop *loop, struct ev_timer *w, int events)
 {
     struct daemon *d = container_of(w, struct daemon, grace);
 
+    (void)loop;
     (void)events;
-    if (!is_committing(d) || ev_now(loop) > d->leave_by)
+    if (!is_committing(d) || steady_now() > d->leave_by)
         leave_stopped(d);
 }
 
@@ -77,7 +79,7 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
         return;
     }
     log_event(LOG_NOTICE, "stopping: the batch in hand is ended first", NULL);
-    d->leave_by = ev_now(d->loop) + GRACE_S;
+    d->leave_by = steady_now() + GRACE_S;
     ev_timer_set(&d->grace, 0., GRACE_LOOK_S);
     ev_timer_start(d->loop, &d->grace);
 }
@@ -265,7 +267,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments,
     notify_init(&d.notify, &d);
     start_syncs(&d);
     hooks_start(&d.hooks);
-    d.started_at = ev_time();
+    d.started_at = steady_now();
     d.http = http_new(&d);
     notify_ready(&d.notify);
     ev_run(d.loop, 0);

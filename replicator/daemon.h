@@ -27,7 +27,7 @@ struct daemon {
     const char *only; /* the only sync to run, NULL: all */
     struct list syncs;
     struct http *http; /* what it shows of itself */
-    double started_at; /* ev_time */
+    double started_at; /* steady_now */
     enum config_until until;
     bool is_standby;
     bool is_copier;
@@ -36,7 +36,7 @@ struct daemon {
     struct ev_signal term;
     struct ev_signal interrupt;
     struct ev_signal hangup;
-    double leave_by;       /* ev_now when the last batch is not waited for any longer */
+    double leave_by;       /* steady_now when the last batch is not waited for any longer */
     struct ev_timer grace; /* ends the last batch */
     struct hooks hooks;
     struct notify notify;

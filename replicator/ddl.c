@@ -26,6 +26,7 @@
 #include "buf.h"
 #include "client.h"
 #include "request.h"
+#include "steady.h"
 
 #define RETRY_FOR_S 300. /* how long locks are waited for in all */
 #define UP_TO_DATE_S 60. /* and the target, unless --timeout says otherwise */
@@ -142,7 +143,7 @@ static enum job_next enter_before(struct job *j)
     if (d->has_waited || is_begun || d->patience_s <= 0)
         return job_goto(j, "source session");
     d->has_waited = true;
-    d->patient_until = ev_time() + d->patience_s;
+    d->patient_until = steady_now() + d->patience_s;
     if (d->is_held)
         return JOB_NEXT;
     fputs("rebeco: no daemon runs on this sync; what was written before the migration follows when "
@@ -176,7 +177,7 @@ static enum job_next result_answers(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
     if (PQntuples(r) == 1 && !client_bool(r, 0, "is_done")) {
-        if (ev_time() < d->patient_until)
+        if (steady_now() < d->patient_until)
             return job_sleep(j, LOOK_S, job_goto(j, "answers"));
         return client_refuse(j, "the target does not have yet what was written before",
                              "`rebeco status` says how far it is. Wait, or give --timeout 1h to "
@@ -390,7 +391,8 @@ static bool failed(struct job *j, const struct error *e)
         d->is_outside = true;
         return true;
     }
-    if (strcmp(e->sqlstate, CANNOT_IN_TRANSACTION) == 0 || !is_locked || ev_time() > d->give_up_at)
+    if (strcmp(e->sqlstate, CANNOT_IN_TRANSACTION) == 0 || !is_locked ||
+        steady_now() > d->give_up_at)
         return false;
     if (!d->says_waiting)
         fprintf(stderr, "rebeco: %s; nothing was changed, trying again and again\n", e->what);
@@ -505,7 +507,7 @@ static int migrate(struct ddl *d)
     error_clear(&e);
     client_init(&d->client, d->x, &ddl_type, "target", d->x->sync->target);
     d->client.job.databases[JOB_SOURCE] = d->x->sync->source;
-    d->give_up_at = ev_time() + RETRY_FOR_S;
+    d->give_up_at = steady_now() + RETRY_FOR_S;
     int code = EXIT_DONE;
     if (client_run(&d->client, 0, &e))
         puts("both ends have it; the tables go on by themselves");

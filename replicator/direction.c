@@ -45,6 +45,7 @@
 #include "batch.h"
 #include "lead_steps.h"
 #include "log.h"
+#include "steady.h"
 #include "sync.h"
 #include "two_way.h"
 #include "upkeep.h"
@@ -211,7 +212,7 @@ static const struct table *find_standing(const struct sync *s)
         const struct table *t = container_of(l, struct table, in_sync);
 
         if (t->pause != TABLE_RUNS && !table_is_left_out(t) &&
-            (t->pause == TABLE_USER || ev_now(s->loop) - t->paused_at > STANDING_S))
+            (t->pause == TABLE_USER || steady_now() - t->paused_at > STANDING_S))
             return t;
     }
     return NULL;

@@ -11,6 +11,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "status.h"
+#include "steady.h"
 #include "sync.h"
 #include "words.h"
 
@@ -186,14 +187,14 @@ static void tell_conflicts(struct hooks *h, struct sync *s)
         t->conflicts_told = t->conflicts;
     }
     s->marks.conflicts_told = s->batch->conflicts;
-    s->marks.conflicts_at = ev_time();
+    s->marks.conflicts_at = steady_now();
     note(h, HOOK_CONFLICT, s,
          json_pack("{s:I, s:o}", "conflicts", (json_int_t)all, "tables", tables));
 }
 
 static void look_at_conflicts(struct hooks *h, struct sync *s)
 {
-    if (ev_time() - s->marks.conflicts_at >= LOOK_S)
+    if (steady_now() - s->marks.conflicts_at >= LOOK_S)
         tell_conflicts(h, s);
 }
 
@@ -222,7 +223,7 @@ void hooks_look(struct sync *s)
 static void look_at_lag(struct hooks *h, struct sync *s)
 {
     double limit = h->daemon->config->hooks_lag_limit_s;
-    double lag_s = status_lag_s(s, ev_time());
+    double lag_s = status_lag_s(s, steady_now());
 
     if (lag_s < 0)
         return;

@@ -34,7 +34,7 @@ struct hook_marks {
     bool is_lagging;
     bool is_stopped;
     int64_t conflicts_told;
-    double conflicts_at; /* ev_time when conflicts were last told */
+    double conflicts_at; /* steady_now when conflicts were last told */
 };
 
 struct hooks {

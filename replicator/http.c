@@ -14,6 +14,7 @@
 #include "log.h"
 #include "mem.h"
 #include "status.h"
+#include "steady.h"
 
 enum { CLIENTS_MAX = 128, ACCEPTS_MAX = 4, MEMORY_MAX = 16 * 1024, BACKLOG = 512 };
 
@@ -47,7 +48,7 @@ static void on_client(void *cls, struct MHD_Connection *c, void **context,
     }
     client = mem_alloc(sizeof *client);
     client->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    client->since = ev_time();
+    client->since = steady_now();
     list_append(&h->clients, &client->in_http);
     h->client_count++;
     *context = client;
@@ -94,7 +95,7 @@ static void drop_longest_waiting(struct http *h)
 
 static void drop_late_clients(struct http *h)
 {
-    double limit = ev_time() - CLIENT_MAX_S;
+    double limit = steady_now() - CLIENT_MAX_S;
 
     for (struct list *l = h->clients.next; l != &h->clients; l = l->next) {
         struct http_client *c = container_of(l, struct http_client, in_http);
@@ -165,7 +166,7 @@ static bool holds_back(const struct http *h, double now)
 
 static void turn(struct http *h)
 {
-    double began = ev_time(), rest_s;
+    double began = steady_now(), rest_s;
     bool is_full;
 
     if (holds_back(h, began)) {
@@ -174,7 +175,7 @@ static void turn(struct http *h)
     }
     is_full = h->fd >= 0 && accept_some(h);
     MHD_run(h->mhd);
-    h->turned_at = ev_time();
+    h->turned_at = steady_now();
     rest_s = is_full ? REST_MOST_S : REST_TIMES * (h->turned_at - began);
     rest(h, rest_s < REST_LEAST_S ? REST_LEAST_S : rest_s < REST_MOST_S ? rest_s : REST_MOST_S);
 }
@@ -275,14 +276,14 @@ static struct history *history_of(struct http *h, const struct sync *s)
 static void on_note(struct ev_loop *loop, struct ev_timer *w, int events)
 {
     struct http *h = w->data;
-    double now = ev_time();
+    double now = steady_now();
 
     (void)loop;
     (void)events;
     for (struct list *l = h->daemon->syncs.next; l != &h->daemon->syncs; l = l->next) {
         const struct sync *s = container_of(l, struct sync, in_daemon);
 
-        history_add(history_of(h, s), (struct history_point){.at = now,
+        history_add(history_of(h, s), (struct history_point){.at = ev_time(),
                                                              .lag_s = status_lag_s(s, now),
                                                              .rows = status_add_up(s).pending});
     }

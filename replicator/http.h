@@ -27,7 +27,7 @@ struct http_client {
     struct list in_http; /* oldest first */
     struct http *http;
     int fd;           /* libmicrohttpd's, to shut it down with */
-    double since;     /* ev_time */
+    double since;     /* steady_now */
     bool is_answered; /* what is left is to send it */
     bool is_shut;     /* about to be closed */
 };
@@ -43,7 +43,7 @@ struct http {
     struct ev_timer watch; /* every second: deadlines, the next try to listen */
     struct ev_timer note;  /* adds to the histories */
     bool is_resting;
-    double turned_at;    /* ev_time at the end of the last turn */
+    double turned_at;    /* steady_now at the end of the last turn */
     bool has_complained; /* that it cannot listen */
     struct list clients; /* struct http_client */
     int client_count;

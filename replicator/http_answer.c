@@ -18,6 +18,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "status.h"
+#include "steady.h"
 
 #define KEPT_FOR 20. /* times what it took to make */
 #define KEPT_MAX_S 5.0
@@ -49,7 +50,7 @@ static unsigned make_alive(const struct http *h, struct buf *b)
 
 static bool is_ready(const struct http *h, const struct sync *s)
 {
-    double lag_s = status_lag_s(s, ev_time());
+    double lag_s = status_lag_s(s, steady_now());
 
     if (direction_is_closed(s))
         return sync_is_in_sync(s) && !s->is_paused;
@@ -244,7 +245,7 @@ static bool say(struct MHD_Connection *c, unsigned status, const char *text, con
 
 static void make_kept(struct http *h, const struct route *route, struct http_kept *k)
 {
-    double began = ev_time(), took;
+    double began = steady_now(), took;
     struct buf b;
 
     if (k->response)
@@ -253,7 +254,7 @@ static void make_kept(struct http *h, const struct route *route, struct http_kep
     k->status = route->make(h, &b);
     k->response = new_response(route->type, &b);
     buf_fini(&b);
-    took = ev_time() - began;
+    took = steady_now() - began;
     k->good_until = began + (took * KEPT_FOR < KEPT_MAX_S ? took * KEPT_FOR : KEPT_MAX_S);
 }
 
@@ -261,7 +262,7 @@ static bool answer_route(struct http *h, struct MHD_Connection *c, const struct 
 {
     struct http_kept *k = &h->kept[route - routes];
 
-    if (k->response == NULL || ev_time() >= k->good_until)
+    if (k->response == NULL || steady_now() >= k->good_until)
         make_kept(h, route, k);
     return k->response && MHD_queue_response(c, k->status, k->response) == MHD_YES;
 }

@@ -13,7 +13,7 @@ enum { HTTP_ROUTES_MAX = 8 };
 struct http_kept {
     struct MHD_Response *response; /* NULL: none */
     unsigned status;
-    double good_until; /* ev_time */
+    double good_until; /* steady_now */
 };
 
 /* The page, from replicator/page.html. */

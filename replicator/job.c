@@ -13,6 +13,7 @@
 #include "config.h"
 #include "log.h"
 #include "sqlstate.h"
+#include "steady.h"
 #include "sync.h"
 
 #define STATEMENT_TIMEOUT_S 60.
@@ -176,7 +177,7 @@ static void begin_run(struct job *j)
 {
     j->is_connecting = false;
     j->arena = arena_new();
-    j->started_at = ev_now(j->loop);
+    j->started_at = steady_now();
     if (j->type->begin)
         j->type->begin(j);
     j->step = j->type->steps;

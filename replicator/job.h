@@ -81,7 +81,7 @@ struct job {
     struct ev_timer timer;                              /* back-off, and job_sleep() */
     struct error error;                                 /* the last failure */
     int failures;                                       /* in a row */
-    double started_at;                                  /* ev_now of this run */
+    double started_at;                                  /* steady_now of this run */
     double backoff_max_s;                               /* 0: the default of 1 s */
     bool is_running;
     bool is_connecting;

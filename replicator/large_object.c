@@ -16,6 +16,7 @@
 #include "log.h"
 #include "mem.h"
 #include "sqlstate.h"
+#include "steady.h"
 #include "sync.h"
 
 #define PIECE_BYTES (4 * 1024 * 1024)
@@ -236,7 +237,7 @@ static enum job_next take_written(struct job *j, PGresult *r)
 
 static enum job_next enter_throttle(struct job *j)
 {
-    double wait_s = copy_rate_wait_s(j->sync, of(j)->piece_bytes, ev_now(j->loop));
+    double wait_s = copy_rate_wait_s(j->sync, of(j)->piece_bytes, steady_now());
 
     return wait_s > 0 ? job_sleep(j, wait_s, JOB_NEXT) : JOB_NEXT;
 }

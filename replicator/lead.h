@@ -23,7 +23,7 @@ struct upkeep_wait {
     int64_t id;
     bool is_pause;
     int table_id;         /* pause: of this table; 0: of the sync */
-    double asked_at;      /* ev_now */
+    double asked_at;      /* steady_now */
     uint64_t round;       /* kick: a round of batches begun after this number answers it; pause: */
     uint64_t other_round; /* the gathering after it knows of it. And in the other direction */
     uint64_t look;        /* and a look at the catalogs after this number */
@@ -45,15 +45,15 @@ struct lead_job {
     bool adopts;                 /* the rows of the table in hand are at both ends */
     int waits_for;               /* the server process that holds the lock, 0: none */
     char pulse[64];              /* its sign of life, as it was seen last */
-    double heard_at;             /* ev_now when that changed */
-    double refused_since;        /* ev_now since when logins are refused, 0: they are not */
+    double heard_at;             /* steady_now when that changed */
+    double refused_since;        /* steady_now since when logins are refused, 0: they are not */
     /* The table in hand. */
     struct table *table;
     struct catalog *catalogs[JOB_SIDES]; /* read, until both are */
     int catalogs_due;                    /* answers */
     const char *chunks;                  /* arena */
     bool is_blocked;                     /* a lock could not be had */
-    /* Keeping watch: ev_now when each is due. */
+    /* Keeping watch: steady_now when each is due. */
     double status_due;
     double rotate_due;
     double stamp_due;

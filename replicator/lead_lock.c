@@ -25,6 +25,7 @@
 #include "log.h"
 #include "pulse.h"
 #include "sqlstate.h"
+#include "steady.h"
 
 #define LOCK_RETRY_S 0.5
 #define SILENT_LEAST_S 6. /* of a holder: some beats of its pulse */
@@ -94,7 +95,7 @@ static double patience_s(const struct lead_job *l)
 enum job_next lead_take_holder(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
-    double now = ev_now(j->loop);
+    double now = steady_now();
     int pid = PQntuples(r) > 0 ? atoi(PQgetvalue(r, 0, 0)) : 0;
 
     if (pid == 0) /* it went at this moment */
@@ -133,7 +134,7 @@ enum job_next lead_take_evicted(struct job *j, PGresult *r)
  * that. A password may be on its way here, so that takes longer. Everything else may pass. */
 bool lead_needs_person(struct lead_job *l, const struct error *e)
 {
-    double now = ev_now(l->job.loop);
+    double now = steady_now();
 
     if (sqlstate_action(e->sqlstate) != SQLSTATE_STOP) {
         l->refused_since = 0;

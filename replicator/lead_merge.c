@@ -8,6 +8,7 @@
 
 #include "config_rules.h"
 #include "log.h"
+#include "steady.h"
 
 static json_t *counters_of(const struct table *t)
 {
@@ -79,7 +80,7 @@ static struct table *next_table(const struct job *j)
 
         if (!t->wants_merge || t->source == NULL || t->id == 0)
             continue;
-        if (ev_now(j->loop) >= t->next_try)
+        if (steady_now() >= t->next_try)
             return t;
         if (t->pause == TABLE_RUNS)
             j->sync->wants_catalog = true; /* comes by here again */

@@ -18,6 +18,7 @@
 #include "shaping.h"
 #include "skip.h"
 #include "sqlstate.h"
+#include "steady.h"
 #include "two_way.h"
 #include "upkeep.h"
 
@@ -197,7 +198,7 @@ enum job_next lead_enter_next_copy(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
-    l->table = plan_next_copy(j->sync, ev_now(j->loop));
+    l->table = plan_next_copy(j->sync, steady_now());
     if (l->table == NULL)
         return job_goto(j, "resume");
     if (!j->sync->is_led && j->sync->phase < SYNC_CAPTURE)
@@ -227,7 +228,7 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced.",
                l->table->label);
     table_pause(l->table, TABLE_DRIFT, &e);
-    l->table->next_try = ev_now(j->loop) + 10;
+    l->table->next_try = steady_now() + 10;
     return job_goto(j, "next copy");
 }
 
@@ -258,7 +259,7 @@ static void try_later(struct lead_job *l)
     double wait_s = CAPTURE_RETRY_S * (double)(1 << (t->tries < 6 ? t->tries : 6));
 
     t->tries++;
-    t->next_try = ev_now(l->job.loop) + wait_s;
+    t->next_try = steady_now() + wait_s;
 }
 
 /* A table that cannot be captured or emptied is that table's trouble: it is paused with the
@@ -292,7 +293,7 @@ enum job_next lead_table_event(struct job *j, enum job_side side, const struct c
         l->job.step->result(j, m->result);
     if (m->event != CONN_DONE)
         return JOB_WAIT;
-    if (l->table->next_try <= ev_now(j->loop))
+    if (l->table->next_try <= steady_now())
         return JOB_NEXT;
     return job_goto(j, l->is_blocked ? "blockers" : "next copy");
 }

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "log.h"
 #include "sqlstate.h"
+#include "steady.h"
 #include "sync.h"
 
 #define ON_CHANGE_LEAST_S                                                                          \
@@ -109,7 +110,7 @@ static void arm(struct matview_job *m)
 {
     struct ev_loop *loop = m->job.loop;
     double at = next_due_at(m);
-    double now = ev_now(loop);
+    double now = steady_now();
 
     ev_timer_stop(loop, &m->due);
     if (job_is_running(&m->job) || at >= NEVER)
@@ -201,7 +202,7 @@ static void set_string(char **place, const char *text)
 static struct matview *view_new(struct matview_job *m, const PGresult *r, int row)
 {
     struct matview *v = mem_alloc(sizeof *v);
-    double now = ev_now(m->job.loop);
+    double now = steady_now();
 
     list_init(&v->in_job);
     v->relid = mem_strdup(PQgetvalue(r, row, 0));
@@ -258,7 +259,7 @@ static enum job_next take_list(struct job *j, PGresult *r)
     drop_unlisted(m);
     count_views(m);
     m->has_taken = false;
-    m->listed_at = ev_now(j->loop);
+    m->listed_at = steady_now();
     for (struct list *l = m->views.next; l != &m->views; l = l->next)
         view_at(l)->is_due =
             m->serves_request || (m->is_on && view_due_at(m, view_at(l)) <= m->listed_at + SLACK_S);
@@ -293,8 +294,7 @@ static enum job_next begin_refresh(struct job *j)
     v->is_due = false;
     v->has_changed = false;
     error_clear(&m->failure);
-    ev_now_update(j->loop);
-    m->began_at = ev_now(j->loop);
+    m->began_at = steady_now();
     conn_query(job_conn(j, JOB_TARGET), v->refresh, NULL, CONN_TEXT, 0);
     return JOB_WAIT;
 }
@@ -320,7 +320,7 @@ static void bind_record(struct job *j, struct params *p)
     struct error *e = &m->failure;
     char seconds[32];
 
-    snprintf(seconds, sizeof seconds, "%.3f", ev_now(j->loop) - m->began_at);
+    snprintf(seconds, sizeof seconds, "%.3f", steady_now() - m->began_at);
     params_text(p, j->sync->name);
     params_text(p, m->current->relid);
     params_text(p, m->current->label);
@@ -337,7 +337,7 @@ static void note_failure(struct matview_job *m, struct matview *v)
     double pause_s = retry_s(m->job.sync->config, ++v->failures);
 
     v->has_changed = true;
-    v->retry_at = ev_now(m->job.loop) + pause_s;
+    v->retry_at = steady_now() + pause_s;
     log_error(LOG_WARNING, "materialized view not refreshed", &m->failure, "sync", name, "object",
               v->label, "again_in_s", log_seconds(pause_s), NULL);
 }
@@ -357,7 +357,7 @@ static void note_success(struct matview_job *m, struct matview *v)
     v->failures = 0;
     v->is_refreshed = true;
     v->refreshed_at = m->began_at;
-    v->took_s = ev_now(m->job.loop) - m->began_at;
+    v->took_s = steady_now() - m->began_at;
     m->refreshed++;
     m->job.failures = 0;
     log_event(was_failing ? LOG_INFO : LOG_DEBUG, "materialized view refreshed", "sync",
@@ -455,7 +455,7 @@ void matview_start(struct matview_job *m)
     if (m->is_on)
         return;
     m->is_on = true;
-    m->started_at = ev_now(m->job.loop);
+    m->started_at = steady_now();
     arm(m);
 }
 

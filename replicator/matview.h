@@ -29,10 +29,10 @@ struct matview {
     bool has_changed;    /* a table below has changed since */
     bool is_due;         /* in this run */
     bool is_listed;      /* in the reading that is taken in */
-    double refreshed_at; /* ev_now when the last refresh began */
+    double refreshed_at; /* steady_now when the last refresh began */
     double took_s;       /* that refresh; 0: not known */
     int failures;        /* in a row */
-    double retry_at;     /* ev_now; counts while failures > 0 */
+    double retry_at;     /* steady_now; counts while failures > 0 */
 };
 
 struct matview_job {
@@ -40,8 +40,8 @@ struct matview_job {
     struct list views;   /* struct matview, in the order of their dependencies */
     bool is_on;          /* between start and stop */
     struct ev_timer due; /* starts the next run */
-    double started_at;   /* ev_now of matview_start() */
-    double listed_at;    /* ev_now of the last reading; 0: none yet */
+    double started_at;   /* steady_now of matview_start() */
+    double listed_at;    /* steady_now of the last reading; 0: none yet */
     /* For status. */
     int count;
     int failing;

@@ -17,6 +17,7 @@
 #include "sqlstate.h"
 #include "skip.h"
 #include "status.h"
+#include "steady.h"
 
 /* ------------------------------------------------------------------ pieces of text */
 
@@ -463,7 +464,7 @@ static void print_of_tables(struct buf *b, const struct metric *m, const struct 
 
 static void print_metric(struct buf *b, const struct metric *m, const struct daemon *d)
 {
-    double now = ev_time();
+    double now = steady_now();
 
     buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->type);
     if (m->of_daemon)

@@ -15,6 +15,7 @@
 #include "drift.h"
 #include "layout.h"
 #include "log.h"
+#include "steady.h"
 #include "two_way.h"
 
 /* ------------------------------------------------------------------ which tables */
@@ -180,7 +181,7 @@ static void mend(struct table *t, const struct relation *source, const struct re
                    takes_on_conflict(source, target) != takes_on_conflict(t->source, t->target);
     bool keeps = layout_keeps_values(t->layout, source->layout, t->target_layout, target->layout) &&
                  layout_keeps_names(t->target_layout, target->layout, source->layout);
-    double now = ev_now(t->sync->loop);
+    double now = steady_now();
 
     keeps &= t->id == 0 || table_is_captured(t, plan_records(t->sync, source));
     switch (t->pause) {
@@ -259,7 +260,7 @@ static void reconcile_table(struct table *t)
         return;
     }
     if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT &&
-        (t->wants_copy || ev_now(t->sync->loop) >= t->next_try))
+        (t->wants_copy || steady_now() >= t->next_try))
         t->pause = TABLE_RUNS;
     mend(t, source, target);
 }

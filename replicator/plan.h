@@ -13,7 +13,7 @@ void plan_reconcile(struct sync *s);
 enum table_records plan_records(const struct sync *s, const struct relation *source);
 /* A table of the configuration is missing at the target. */
 bool plan_lacks_target(const struct sync *s);
-/* The next table that is to be captured and copied, NULL for none; `now` is ev_now. */
+/* The next table that is to be captured and copied, NULL for none; `now` is steady_now. */
 struct table *plan_next_copy(struct sync *s, double now);
 /* The next paused table whose ends fit again, NULL for none. */
 struct table *plan_next_resume(struct sync *s);

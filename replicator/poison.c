@@ -13,6 +13,7 @@
 #include "plan.h"
 #include "skip.h"
 #include "snapshot.h"
+#include "steady.h"
 #include "sync.h"
 #include "two_way.h"
 
@@ -307,7 +308,7 @@ static enum job_next on_event(struct job *j, enum job_side side, const struct co
 static enum job_next enter_judge(struct job *j)
 {
     struct poison_job *p = poison_of(j);
-    bool is_late = ev_time() - j->started_at > SEARCH_LIMIT_S;
+    bool is_late = steady_now() - j->started_at > SEARCH_LIMIT_S;
 
     if (p->found)
         return job_goto(j, "statement");

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "list.h"
 #include "log.h"
+#include "steady.h"
 #include "sync.h"
 
 /* What no glance sees - a sequence mended at the target, a new table of the sync - is found by a
@@ -38,7 +39,7 @@ static enum job_next ask_glance(struct job *j)
 
     s->serves_request = s->done != NULL;
     s->is_exact = s->serves_request && s->done_exact;
-    s->began_at = ev_now(j->loop);
+    s->began_at = steady_now();
     if (j->sync->is_paused && !s->serves_request)
         return job_goto(j, "wait");
     conn_execute(job_conn(j, JOB_SOURCE), &sql_sequence_glance, NULL, CONN_TEXT, 60.);
@@ -110,7 +111,7 @@ static enum job_next take_set(struct job *j, PGresult *r)
     s->seen = atoi(PQgetvalue(r, 0, 0));
     s->moved = atoi(PQgetvalue(r, 0, 1));
     s->troubled = atoi(PQgetvalue(r, 0, 2));
-    s->synced_at = ev_now(j->loop);
+    s->synced_at = steady_now();
     memcpy(s->known_glance, s->glance, sizeof s->known_glance);
     j->failures = 0;
     log_event(LOG_DEBUG, "sequences in step", "sync", j->sync->name, "seen", log_int(s->seen),
@@ -139,7 +140,7 @@ static void answer_request(struct sequence_job *s)
 static enum job_next wait_for_next(struct job *j)
 {
     struct sequence_job *s = of(j);
-    double now = ev_now(j->loop);
+    double now = steady_now();
     double next = s->began_at + j->sync->config->sequence_interval_s;
     bool is_served = s->serves_request;
     enum job_next glance = job_goto(j, "glance");

@@ -23,7 +23,7 @@ struct sequence_job {
     int seen;         /* sequences of the sync */
     int moved;        /* of these at the target */
     int troubled;     /* rows of rebeco.problem */
-    double synced_at; /* ev_now when it ended; 0: there was none yet */
+    double synced_at; /* steady_now when it ended; 0: there was none yet */
     /* The round that runs. */
     bool is_exact;
     bool serves_request;

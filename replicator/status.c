@@ -11,6 +11,7 @@
 #include "lead.h"
 #include "log_watch.h"
 #include "skip.h"
+#include "steady.h"
 
 static json_t *real_or_null(bool known, double value)
 {
@@ -231,7 +232,7 @@ static json_t *direction_tree(const struct sync *s)
 
 json_t *status_tree(const struct sync *s)
 {
-    double now = ev_time();
+    double now = steady_now();
     struct status_totals sum = status_add_up(s);
     json_t *o = json_object();
 

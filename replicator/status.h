@@ -18,11 +18,11 @@ struct status_totals {
     int64_t bytes_done; /* of these */
     int64_t rows_done;
     int64_t pending; /* changed rows that the target does not have yet */
-    double ended_at; /* ev_now when the last table was copied */
+    double ended_at; /* steady_now when the last table was copied */
 };
 struct status_totals status_add_up(const struct sync *s);
 int64_t status_bytes_done(const struct table *t);
-/* How far the target is behind, in seconds; negative: not known. `now` is ev_time(). */
+/* How far the target is behind, in seconds; negative: not known. `now` is steady_now. */
 double status_lag_s(const struct sync *s, double now);
 
 /* Remembers what waits for a person, from the rows of sql/problems_list.sql. */

@@ -28,6 +28,7 @@
 #include "skip.h"
 #include "pulse.h"
 #include "statistics.h"
+#include "steady.h"
 #include "two_way.h"
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
@@ -162,13 +163,12 @@ void table_pause(struct table *t, enum table_pause why, const struct error *e)
     t->pause = why;
     t->why = *e;
     if (why == TABLE_ERROR)
-        t->retry_at =
-            ev_now(t->sync->loop) + (t->sync->other ? two_way_retry_s(t, e) : skip_retry_s(t));
+        t->retry_at = steady_now() + (t->sync->other ? two_way_retry_s(t, e) : skip_retry_s(t));
     if (!is_news)
         return;
     t->sync->is_consistent &= table_is_left_out(t);
     t->sync->wants_catalog = true;
-    t->paused_at = ev_now(t->sync->loop);
+    t->paused_at = steady_now();
     t->is_recorded = false;
     t->is_recording = false;
     log_error(LOG_WARNING, "table paused", e, "sync", t->sync->name, "table", t->label, "reason",
@@ -229,7 +229,7 @@ static void start_streams_for(struct sync *s, bool for_pieces)
     int wanted = streams_wanted(s, for_pieces);
 
     if (wanted > 0 && s->copy_started_at <= 0)
-        s->copy_started_at = ev_now(s->loop);
+        s->copy_started_at = steady_now();
     while (streams_running(s, for_pieces) < wanted)
         job_start(&copy_new(s, for_pieces)->job);
 }
@@ -374,12 +374,12 @@ static void note_waiting(struct sync *s)
     if (!only_a_person_can_help(s))
         s->waiting_since = 0;
     else if (s->waiting_since <= 0)
-        s->waiting_since = ev_now(s->loop);
+        s->waiting_since = steady_now();
 }
 
 bool sync_waits_for_person(const struct sync *s)
 {
-    return s->waiting_since > 0 && ev_now(s->loop) - s->waiting_since > PERSON_S;
+    return s->waiting_since > 0 && steady_now() - s->waiting_since > PERSON_S;
 }
 
 void sync_think(struct sync *s)
@@ -522,7 +522,7 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
 
 void sync_start(struct sync *s)
 {
-    s->started_at = ev_now(s->loop);
+    s->started_at = steady_now();
     if (s->copier) {
         copier_start(s->copier);
         return;

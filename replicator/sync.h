@@ -85,7 +85,7 @@ struct table {
     struct error why;            /* of the pause: what, detail, hint */
     enum table_records records;  /* what its relations and the configuration ask for */
     enum table_records captured; /* what its capture does; of meaning while id is not 0 */
-    double paused_at;            /* ev_now */
+    double paused_at;            /* steady_now */
     bool is_recording;           /* the pause is being written at the target */
     bool is_recorded;            /* it is written */
     bool is_lossy;               /* TABLE_CAPTURE: changes may be missing, so it is copied again */
@@ -96,7 +96,7 @@ struct table {
     bool knows_merge;            /* its capture was asked whether it merges as is configured */
     bool wants_merge;            /* it does not yet */
     int tries;                   /* of its capture, in a row */
-    double next_try;             /* ev_now; when its capture may be tried again */
+    double next_try;             /* steady_now; when its capture may be tried again */
     Oid source_oid;
     const struct relation *source; /* NULL when it is gone */
     const struct relation *target; /* NULL when it is not there */
@@ -121,7 +121,7 @@ struct table {
     bool fires;                     /* its triggers at the target are to fire for what arrives */
     bool has_changed_since_refresh; /* for materialized views */
     bool owes_whole;                /* TABLE_NOTHING: it has changed since it was last read */
-    double whole_at;                /* ev_now when that was */
+    double whole_at;                /* steady_now when that was */
     /* The initial copy. */
     bool tolerant;       /* rows may come twice */
     enum copy_care care; /* a chunk failed for a row: how it is loaded again */
@@ -202,9 +202,9 @@ struct sync {
     /* For status. */
     double started_at;
     double copy_started_at;
-    double waiting_since;   /* ev_now since when only a person can help, 0: not so */
-    double caught_up_at;    /* ev_now when the last probe found nothing, or the last batch's */
-    double snapshot_age_at; /* ev_now when the position was taken at the source */
+    double waiting_since;   /* steady_now since when only a person can help, 0: not so */
+    double caught_up_at;    /* steady_now when the last probe found nothing, or the last batch's */
+    double snapshot_age_at; /* steady_now when the position was taken at the source */
     int64_t batches;
     int64_t batch_rows;
     double last_batch_s;

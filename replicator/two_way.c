@@ -60,6 +60,7 @@
 
 #include "batch.h"
 #include "lead.h"
+#include "steady.h"
 
 #define FOREIGN_KEY_VIOLATION "23503"
 #define RETRY_S 30.
@@ -198,7 +199,7 @@ static bool is_about_to_run(const struct sync *s, const struct table *o)
 {
     const struct sync *back = s->other;
 
-    if (s->is_back || ev_now(s->loop) - back->started_at > ABOUT_TO_S)
+    if (s->is_back || steady_now() - back->started_at > ABOUT_TO_S)
         return false;
     return o == NULL || (o->pause == TABLE_RUNS && o->state != TABLE_FOLLOW);
 }

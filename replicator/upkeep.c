@@ -14,6 +14,7 @@
 #include "plan.h"
 #include "skip.h"
 #include "status.h"
+#include "steady.h"
 #include "two_way.h"
 
 #define COMMANDS_S 5. /* covers a lost notification */
@@ -71,7 +72,7 @@ bool upkeep_is_anything_standing(const struct sync *s)
         const struct table *t = container_of(l, struct table, in_sync);
 
         if (t->pause == TABLE_USER ||
-            (t->pause != TABLE_RUNS && ev_now(s->loop) - t->paused_at > STANDING_S))
+            (t->pause != TABLE_RUNS && steady_now() - t->paused_at > STANDING_S))
             return true;
     }
     return false;
@@ -109,7 +110,7 @@ static double soonest(const struct lead_job *l, double now)
 
 static enum job_next go(struct job *j, double *due, double every_s, const char *step)
 {
-    *due = ev_now(j->loop) + every_s;
+    *due = steady_now() + every_s;
     return job_goto(j, step);
 }
 
@@ -132,7 +133,7 @@ enum job_next upkeep_watch(struct job *j)
 {
     struct lead_job *l = lead_of(j);
     struct sync *s = l->sync;
-    double now = ev_now(j->loop);
+    double now = steady_now();
     enum job_next next;
     bool busy = is_busy(s);
 
@@ -173,7 +174,7 @@ enum job_next upkeep_tell_early(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
-    if (!j->sync->is_led && ev_now(j->loop) >= l->status_due)
+    if (!j->sync->is_led && steady_now() >= l->status_due)
         return go(j, &l->status_due, STATUS_BUSY_S, "problems");
     return JOB_NEXT;
 }

@@ -18,6 +18,7 @@
 #include "lead_steps.h"
 #include "mem.h"
 #include "skip.h"
+#include "steady.h"
 #include "two_way.h"
 
 #define REST_S 20.
@@ -59,7 +60,7 @@ void upkeep_add_wait(struct lead_job *l, int64_t id, bool is_pause, const struct
     w->id = id;
     w->is_pause = is_pause;
     w->table_id = t ? t->id : 0;
-    w->asked_at = ev_now(l->job.loop);
+    w->asked_at = steady_now();
     w->round = number_of(l->sync->batch, is_pause);
     if (l->sync->other)
         w->other_round = number_of(l->sync->other->batch, is_pause);
@@ -176,7 +177,7 @@ static bool is_due(struct lead_job *l, const struct upkeep_wait *w)
 {
     if (!w->is_pause)
         return is_kick_due(l->sync, w);
-    return is_at_rest(l->sync, w) || ev_now(l->job.loop) - w->asked_at > REST_S;
+    return is_at_rest(l->sync, w) || steady_now() - w->asked_at > REST_S;
 }
 
 enum job_next upkeep_answer_wait(struct job *j)
