@@ -50,7 +50,9 @@ void batch_forget_quiet(struct batch_job *b)
     b->quiet_at = NULL;
 }
 
-/* The same snapshot sees the same rows: a look at each change log would find nothing, again. */
+/* The same snapshot sees the same rows: a look at each change log would find nothing, again.
+ * It counts as a round from here on: what is committed while the answer is on its way is not in it,
+ * and who asks for that with `kick --wait` must not take it for one that began later. */
 enum job_next batch_enter_glance(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -59,6 +61,7 @@ enum job_next batch_enter_glance(struct job *j)
     if (b->quiet_at == NULL || b->quiet_rounds < QUIET_ROUNDS || j->sync->other)
         return JOB_NEXT;
     b->glanced_s = steady_now();
+    b->rounds_begun++;
     params_clear(&j->params);
     batch_ask(b, &sql_batch_snapshot, BATCH_GLANCE);
     return batch_sync_source(b);
@@ -71,7 +74,6 @@ enum job_next batch_enter_glanced(struct job *j)
     if (!b->is_unmoved)
         return JOB_NEXT;
     b->taken_s = b->glanced_s;
-    b->rounds_begun++;
     return job_goto(j, "quiet");
 }
 

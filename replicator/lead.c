@@ -446,5 +446,6 @@ void lead_free(struct lead_job *l)
     drop_catalogs(l);
     job_fini(&l->job);
     free(l->status);
+    buf_fini(&l->waiting);
     free(l);
 }

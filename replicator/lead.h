@@ -3,6 +3,7 @@
 #ifndef LEAD_H
 #define LEAD_H
 
+#include "buf.h"
 #include "job.h"
 #include "sync.h"
 
@@ -17,16 +18,20 @@ struct lead_identity {
 };
 
 /* A request that waits: `kick` until everything committed before it is at the target, `pause`
- * until nothing that was begun before it is written any more. */
+ * until nothing that was begun before it is written any more, `resync` until the target knows that
+ * the tables are to be copied again, `resume` until it knows that the table goes on. */
+enum upkeep_waits { UPKEEP_KICK, UPKEEP_PAUSE, UPKEEP_RESYNC, UPKEEP_RESUME };
+
 struct upkeep_wait {
     struct list in_lead;
     int64_t id;
-    bool is_pause;
-    int table_id;         /* pause: of this table; 0: of the sync */
+    enum upkeep_waits what;
+    int table_id;         /* pause and resync: of this table; 0: of the sync */
     double asked_at;      /* steady_now */
     uint64_t round;       /* kick: a round of batches begun after this number answers it; pause: */
     uint64_t other_round; /* the gathering after it knows of it. And in the other direction */
-    uint64_t look;        /* and a look at the catalogs after this number */
+    uint64_t look;        /* and a look at the catalogs after this number, */
+    uint64_t sequences;   /* and a reading of the sequences */
 };
 
 struct lead_job {
@@ -66,7 +71,8 @@ struct lead_job {
     enum sync_phase recorded_phase;
     enum sync_phase sent_phase; /* on its way to be recorded */
     bool sent_finished;
-    struct list waits; /* struct upkeep_wait */
+    struct list waits;  /* struct upkeep_wait */
+    struct buf waiting; /* their ids */
     /* The request in hand. */
     int64_t command_id;
     bool command_ok;

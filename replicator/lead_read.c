@@ -11,6 +11,7 @@
 #include "log.h"
 #include "shaping.h"
 #include "skip.h"
+#include "upkeep.h"
 
 #define CATALOG_TIMEOUT_S 60.
 
@@ -55,6 +56,7 @@ static void take_table(struct sync *s, const PGresult *r, int row)
         error_set(&t->why, "%s", PQgetvalue(r, row, 9));
         error_detail(&t->why, "%s", PQgetvalue(r, row, 10));
         error_hint(&t->why, "%s", PQgetvalue(r, row, 11));
+        t->wants_copy = upkeep_was_asked_to_copy(t);
     }
     t->bytes = strtoll(PQgetvalue(r, row, 13), NULL, 10);
     t->rows = strtoll(PQgetvalue(r, row, 14), NULL, 10);

@@ -55,6 +55,8 @@ static enum job_next result_known(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
     const char *names = client_text(r, 0, "names");
+    if (strcmp(q->verb, "kick") == 0 && q->x->wait && client_bool(r, 0, "is_paused"))
+        fputs("rebeco: the sync is paused: this waits until `rebeco resume`\n", stderr);
     if (client_bool(r, 0, "is_known"))
         return q->x->operand_count > 0 && !q->is_of_sync ? JOB_NEXT : job_goto(j, "send");
     struct error e;

@@ -42,6 +42,9 @@ static enum job_next ask_glance(struct job *j)
     s->began_at = steady_now();
     if (j->sync->is_paused && !s->serves_request)
         return job_goto(j, "wait");
+    s->is_whole = s->wants_whole;
+    s->wants_whole = false;
+    s->rounds_begun++;
     conn_execute(job_conn(j, JOB_SOURCE), &sql_sequence_glance, NULL, CONN_TEXT, 60.);
     return JOB_WAIT;
 }
@@ -50,7 +53,8 @@ static bool is_whole_due(const struct sequence_job *s)
 {
     double every_s = s->job.sync->config->sequence_interval_s * WHOLE_EVERY;
 
-    return s->serves_request || s->synced_at == 0 || s->began_at - s->synced_at >= every_s;
+    return s->serves_request || s->is_whole || s->synced_at == 0 ||
+           s->began_at - s->synced_at >= every_s;
 }
 
 static enum job_next take_glance(struct job *j, PGresult *r)
@@ -61,6 +65,7 @@ static enum job_next take_glance(struct job *j, PGresult *r)
     if (is_whole_due(s) || s->glance[0] == '\0' || strcmp(s->glance, s->known_glance) != 0)
         return JOB_NEXT;
     j->failures = 0;
+    s->rounds_done = s->rounds_begun;
     return job_goto(j, "wait");
 }
 
@@ -113,6 +118,7 @@ static enum job_next take_set(struct job *j, PGresult *r)
     s->troubled = atoi(PQgetvalue(r, 0, 2));
     s->synced_at = steady_now();
     memcpy(s->known_glance, s->glance, sizeof s->known_glance);
+    s->rounds_done = s->rounds_begun;
     j->failures = 0;
     log_event(LOG_DEBUG, "sequences in step", "sync", j->sync->name, "seen", log_int(s->seen),
               "moved", log_int(s->moved), "troubled", log_int(s->troubled), NULL);
@@ -143,11 +149,12 @@ static enum job_next wait_for_next(struct job *j)
     double now = steady_now();
     double next = s->began_at + j->sync->config->sequence_interval_s;
     bool is_served = s->serves_request;
+    bool is_due = next <= now || (s->wants_whole && !j->sync->is_paused);
     enum job_next glance = job_goto(j, "glance");
 
     if (s->done && !is_served)
         return glance;
-    job_sleep(j, next > now ? next - now : 0, glance);
+    job_sleep(j, is_due ? 0 : next - now, glance);
     if (is_served)
         answer_request(s);
     return JOB_WAIT;
@@ -203,6 +210,13 @@ void sequence_start(struct sequence_job *s)
 {
     if (!job_is_running(&s->job))
         job_start(&s->job);
+}
+
+void sequence_wake(struct sequence_job *s)
+{
+    s->wants_whole = true;
+    if (job_is_at(&s->job, "wait"))
+        job_continue(&s->job, job_goto(&s->job, "glance"));
 }
 
 void sequence_stop(struct sequence_job *s)

@@ -10,6 +10,7 @@
 #define SEQUENCE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "buf.h"
 #include "job.h"
@@ -24,9 +25,14 @@ struct sequence_job {
     int moved;        /* of these at the target */
     int troubled;     /* rows of rebeco.problem */
     double synced_at; /* steady_now when it ended; 0: there was none yet */
+    /* For who waits: rounds so far, and the last of them that has ended well. */
+    uint64_t rounds_begun;
+    uint64_t rounds_done;
     /* The round that runs. */
     bool is_exact;
     bool serves_request;
+    bool wants_whole; /* the next one is due now, and reads everything */
+    bool is_whole;
     double began_at;
     char glance[64];       /* what the source answered now, */
     char known_glance[64]; /* and when the target was last brought in step; empty: never */
@@ -42,6 +48,9 @@ struct sequence_job {
 void sequence_init(struct sequence_job *s, struct sync *sync);
 /* From now on, and first at once. Needs the sync's row and its tables' rows at the target. */
 void sequence_start(struct sequence_job *s);
+/* A round is due now, and reads everything at the source after this call: the one with the number
+ * rounds_begun + 1. Without effect while the job does not run. */
+void sequence_wake(struct sequence_job *s);
 /* Ends it at once; what was asked of it is forgotten, and `done` is not called. */
 void sequence_stop(struct sequence_job *s);
 /* Stops it and frees what it owns (not the struct itself). */

@@ -183,7 +183,11 @@ enum job_next upkeep_tell_early(struct job *j)
 
 void upkeep_bind_commands(struct job *j, struct params *p)
 {
+    struct lead_job *l = lead_of(j);
+
     params_text(p, j->sync->name);
+    upkeep_name_waits(l, &l->waiting);
+    params_text(p, l->waiting.data);
 }
 
 static void pause_by_person(struct table *t)
@@ -193,6 +197,15 @@ static void pause_by_person(struct table *t)
     error_set(&e, "%s was paused by a person", t->label);
     error_hint(&e, "To go on: rebeco resume %s", t->label);
     table_pause(t, TABLE_USER, &e);
+}
+
+/* Such a table is recorded with this, and with nothing else that says so: the next daemon copies
+ * it. */
+static const char asked_hint[] = "Somebody asked for it; it goes on by itself.";
+
+bool upkeep_was_asked_to_copy(const struct table *t)
+{
+    return t->pause == TABLE_CAPTURE && strcmp(t->why.hint, asked_hint) == 0;
 }
 
 /* The table is copied again as soon as no batch and no stream is at work on it. */
@@ -207,7 +220,7 @@ static void copy_again(struct table *t)
     if (t->state == TABLE_NEW)
         return;
     error_set(&e, "%s is about to be copied again", t->label);
-    error_hint(&e, "%s", "Somebody asked for it; it goes on by itself.");
+    error_hint(&e, "%s", asked_hint);
     table_pause(t, TABLE_CAPTURE, &e);
 }
 
@@ -253,10 +266,13 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
 {
     if (strcmp(verb, "pause") == 0) {
         pause_by_person(t);
-        upkeep_add_wait(lead_of(j), id, true, t);
+        upkeep_add_wait(lead_of(j), id, UPKEEP_PAUSE, t);
         return JOB_NEXT;
     } else if (strcmp(verb, "resume") == 0) {
-        let_go_on(t, true);
+        if (let_go_on(t, true) > 0) {
+            upkeep_add_wait(lead_of(j), id, UPKEEP_RESUME, t);
+            return JOB_NEXT;
+        }
     } else if (strcmp(verb, "retry") == 0) {
         if (let_go_on(t, false) == 0)
             return do_retry_skipped(j, id, t);
@@ -264,8 +280,13 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
         if (direction_is_closed(t->sync))
             return upkeep_answer(j, id, false, direction_no_copy);
         copy_again(t);
+        lead_of(j)->reconcile_due = 0;
+        if (t->id == 0) /* nothing is known of it there */
+            return upkeep_answer(j, id, true, "done");
+        upkeep_add_wait(lead_of(j), id, UPKEEP_RESYNC, t);
+        return JOB_NEXT;
     } else if (strcmp(verb, "kick") == 0) {
-        upkeep_add_wait(lead_of(j), id, false, NULL);
+        upkeep_add_wait(lead_of(j), id, UPKEEP_KICK, NULL);
         return JOB_NEXT;
     }
     lead_of(j)->reconcile_due = 0;
@@ -319,7 +340,7 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
         return retry_all(j, id);
 
     if (strcmp(verb, "kick") == 0) {
-        upkeep_add_wait(l, id, false, NULL);
+        upkeep_add_wait(l, id, UPKEEP_KICK, NULL);
         return JOB_NEXT;
     }
     if (strcmp(verb, "resync") == 0 && direction_is_closed(j->sync))
@@ -327,7 +348,8 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
     if (strcmp(verb, "resync") == 0) {
         for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next)
             copy_again(container_of(k, struct table, in_sync));
-        return upkeep_answer(j, id, true, "every table is copied again");
+        upkeep_add_wait(l, id, UPKEEP_RESYNC, NULL);
+        return JOB_NEXT;
     }
     if (strncmp(verb, LARGE_OBJECTS, strlen(LARGE_OBJECTS)) == 0)
         return do_large_objects(j, id, verb + strlen(LARGE_OBJECTS));
@@ -339,7 +361,7 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
     snprintf(l->answer, sizeof l->answer, "done");
     j->sync->is_paused = strcmp(verb, "pause") == 0;
     if (j->sync->is_paused)
-        upkeep_add_wait(l, id, true, NULL);
+        upkeep_add_wait(l, id, UPKEEP_PAUSE, NULL);
     batch_wake(j->sync->batch);
     return job_goto(j, "pause");
 }

@@ -18,13 +18,18 @@ enum job_next upkeep_tell_early(struct job *j);
 /* Answers a request. */
 enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text);
 
-/* Requests whose answer waits for batches (upkeep_wait.c). `t`: the table that is paused; NULL:
- * all. */
-void upkeep_add_wait(struct lead_job *l, int64_t id, bool is_pause, const struct table *t);
+/* Requests whose answer waits for batches (upkeep_wait.c). `t`: the table that is paused or copied
+ * again; NULL: all. */
+void upkeep_add_wait(struct lead_job *l, int64_t id, enum upkeep_waits what, const struct table *t);
 bool upkeep_is_waiting(const struct lead_job *l, int64_t id);
 void upkeep_drop_waits(struct lead_job *l);
+/* Their ids, as an array's text. */
+void upkeep_name_waits(const struct lead_job *l, struct buf *b);
 /* Answers one that need not wait any longer; JOB_NEXT: there is none. */
 enum job_next upkeep_answer_wait(struct job *j);
+/* Whether a table that was paused before this start was to be copied again because somebody had
+ * asked for it. */
+bool upkeep_was_asked_to_copy(const struct table *t);
 /* A table stands still, and not only for a moment. */
 bool upkeep_is_anything_standing(const struct sync *s);
 
