@@ -75,6 +75,28 @@ static void bind_target(struct job *j, struct params *p)
     params_text(p, how(j));
 }
 
+static enum job_next take_target(struct job *j, PGresult *r)
+{
+    struct apart_job *a = apart_of(j);
+
+    free(a->answered);
+    a->answered = mem_strdup(PQgetvalue(r, 0, 0));
+    return JOB_NEXT;
+}
+
+/* Each end learns how far the other one has gone. */
+static void bind_seen_at_target(struct job *j, struct params *p)
+{
+    params_bool(p, false);
+    params_text(p, apart_of(j)->sequences);
+}
+
+static void bind_seen_at_source(struct job *j, struct params *p)
+{
+    params_bool(p, true);
+    params_text(p, apart_of(j)->answered);
+}
+
 static enum job_next enter_apart(struct job *j)
 {
     return apart_of(j)->fresh > 0 ? job_goto(j, "tables") : JOB_NEXT;
@@ -130,7 +152,19 @@ static const struct job_step steps[] = {
      .side = JOB_SOURCE,
      .bind = bind_source,
      .result = take_source},
-    {.name = "target", .sql = &sql_sequences_apart, .side = JOB_TARGET, .bind = bind_target},
+    {.name = "target",
+     .sql = &sql_sequences_apart,
+     .side = JOB_TARGET,
+     .bind = bind_target,
+     .result = take_target},
+    {.name = "seen at target",
+     .sql = &sql_sequences_seen,
+     .side = JOB_TARGET,
+     .bind = bind_seen_at_target},
+    {.name = "seen at source",
+     .sql = &sql_sequences_seen,
+     .side = JOB_SOURCE,
+     .bind = bind_seen_at_source},
     {.name = "apart", .enter = enter_apart},
     {.name = "prune source", .sql = &sql_conflicts_prune, .side = JOB_SOURCE, .bind = bind_prune},
     {.name = "prune target", .sql = &sql_conflicts_prune, .side = JOB_TARGET, .bind = bind_prune},
@@ -172,6 +206,7 @@ void apart_fini(struct apart_job *a)
     apart_stop(a);
     job_fini(&a->job);
     free(a->sequences);
+    free(a->answered);
     free(a->replays);
-    a->sequences = a->replays = NULL;
+    a->sequences = a->answered = a->replays = NULL;
 }

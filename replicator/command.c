@@ -359,7 +359,8 @@ const struct command commands[] = {
      "while a closed direction of a two-way sync keeps changes that were not sent. Names rows that "
      "were left out with `skip`: the record of them goes. Takes one table per transaction and "
      "waits for locks without making others wait; it may be interrupted "
-     "and repeated. With --sync, and when other syncs use the same database, only what belongs to "
+     "and repeated, and `run` refuses to lead what is removed in part. With --sync, and when other "
+     "syncs use the same database, only what belongs to "
      "that sync is removed.",
      uninstall_run},
     {"config", "[sample|schema]", 0, 1, COMMAND_NOTHING, NULL, "print the effective configuration",

@@ -143,6 +143,11 @@ enum job_next lead_take_sync(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
     const char *hint, *what = difference(r, &l->identities[JOB_SOURCE], &hint);
 
+    if (PQgetvalue(r, 0, 18)[0] == 't')
+        return stop(j, "this sync is being uninstalled: part of it is gone already",
+                    "Run `rebeco uninstall` again, to its end. Nothing is copied, so that the "
+                    "target's rows stay. To keep the sync instead, run `rebeco uninstall --only "
+                    "source`: then it begins anew with a copy, which replaces them.");
     if (is_other(r, 8, l->identities[JOB_TARGET].system) ||
         is_other(r, 9, l->identities[JOB_TARGET].database))
         return stop(j, "the target is a clone of the database that this sync was made with",

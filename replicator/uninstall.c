@@ -16,7 +16,8 @@ struct guard {
     bool is_held; /* by somebody else */
     char *consumer;
     bool keeps_source; /* one direction is closed: what the source changes is kept there */
-    const char *kept;  /* the statement that counts what the target keeps (the job's arena) */
+    bool keeps_target;
+    bool can_mark; /* the target's tables are of a version that knows the mark */
 };
 
 static struct guard *guard_of(struct job *j)
@@ -53,68 +54,16 @@ static enum job_next result_look(struct job *j, PGresult *r)
 static enum job_next result_consumer(struct job *j, PGresult *r)
 {
     struct guard *g = guard_of(j);
-    const char *direction = PQntuples(r) > 0 ? client_text(r, 0, "direction") : NULL;
+    const char *direction;
 
-    if (PQntuples(r) > 0)
-        g->consumer = mem_strdup(client_text(r, 0, "consumer"));
+    if (PQntuples(r) == 0)
+        return JOB_NEXT;
+    direction = client_text(r, 0, "direction");
+    g->consumer = mem_strdup(client_text(r, 0, "consumer"));
+    g->can_mark = client_bool(r, 0, "can_mark");
     g->keeps_source = direction && strcmp(direction, "target-to-source") == 0;
-    if (direction && strcmp(direction, "source-to-target") == 0 && client_bool(r, 0, "has_logs"))
-        return JOB_NEXT;
-    return job_goto(j, "hold");
-}
-
-/* ---------------------------------------------------------------- what the target keeps */
-
-/* It is looked at before the source is cleaned, whose part of the sync it needs. */
-static void bind_kept(struct job *j, struct params *p)
-{
-    const struct guard *g = guard_of(j);
-
-    params_text(p, arena_printf(j->arena, "%s back", g->x->sync->name));
-    params_text(p, NULL);
-    params_text(p, g->consumer);
-}
-
-static enum job_next result_kept(struct job *j, PGresult *r)
-{
-    const char *statement = client_text(r, 0, "statement");
-
-    guard_of(j)->kept = arena_strdup(j->arena, statement ? statement : "");
-    return statement ? JOB_NEXT : job_goto(j, "hold");
-}
-
-static enum job_next enter_count_kept(struct job *j)
-{
-    conn_query(job_conn(j, JOB_TARGET), guard_of(j)->kept, NULL, CONN_TEXT, 0);
-    return JOB_WAIT;
-}
-
-static enum job_next result_count_kept(struct job *j, PGresult *r)
-{
-    struct error e;
-
-    error_clear(&e);
-    if (uninstall_may_give_up(guard_of(j)->x, "target", PQgetvalue(r, 0, 0), &e))
-        return JOB_NEXT;
-    return job_fail(j, &e);
-}
-
-bool uninstall_may_give_up(const struct command_context *x, const char *side, const char *changes,
-                           struct error *e)
-{
-    if (strcmp(changes, "0") == 0)
-        return true;
-    if (x->force) {
-        printf("%s: %s changes that were kept for the other end are given up, because of --force\n",
-               side, changes);
-        fflush(stdout);
-        return true;
-    }
-    error_set(e, "%s: one direction is closed, and %s changes are kept for the other end", side,
-              changes);
-    error_hint(e, "A running daemon sends them after `rebeco direction both`. --force gives them "
-                  "up.");
-    return false;
+    g->keeps_target = direction && strcmp(direction, "source-to-target") == 0;
+    return JOB_NEXT;
 }
 
 /* Leaves the loop with the session open, and the lock held. */
@@ -142,12 +91,6 @@ static const struct job_step guard_steps[] = {
      .side = JOB_TARGET,
      .bind = bind_sync,
      .result = result_consumer},
-    {.name = "kept",
-     .sql = &sql_uninstall_kept,
-     .side = JOB_TARGET,
-     .bind = bind_kept,
-     .result = result_kept},
-    {.name = "count kept", .enter = enter_count_kept, .result = result_count_kept},
     {.name = "hold", .enter = enter_hold},
     {.name = NULL},
 };
@@ -160,15 +103,88 @@ static const struct job_type guard_type = {
     .ended = client_ended,
 };
 
+/* ---------------------------------------------------------------- the mark */
+
+struct mark {
+    struct client client;
+    const char *sync;
+    bool leaves;
+};
+
+static void bind_mark(struct job *j, struct params *p)
+{
+    const struct mark *m = container_of(container_of(j, struct client, job), struct mark, client);
+
+    params_text(p, m->sync);
+    params_bool(p, m->leaves);
+}
+
+static const struct job_step mark_steps[] = {
+    {.name = "mark", .sql = &sql_uninstall_mark, .side = JOB_TARGET, .bind = bind_mark},
+    {.name = NULL},
+};
+
+static const struct job_type mark_type = {
+    .name = "mark",
+    .uses = {[JOB_TARGET] = true},
+    .steps = mark_steps,
+    .failed = client_failed,
+    .ended = client_ended,
+};
+
+static bool mark(const struct command_context *x, bool leaves, struct error *e)
+{
+    struct mark m = {.sync = x->sync->name, .leaves = leaves};
+    bool ok;
+
+    client_init(&m.client, x, &mark_type, "target", x->sync->target);
+    ok = client_run(&m.client, 0, e);
+    client_fini(&m.client);
+    return ok;
+}
+
 /* ---------------------------------------------------------------- the command */
 
-static int clean(const struct uninstall_wish *w, bool source, bool target)
+/* Where an end is left alone, what it keeps counts all the same: the other's part of the sync goes,
+ * and without that it can never be sent. */
+static bool look_at(const struct uninstall_wish *w, const char *side,
+                    const struct config_database *d, bool is_cleaned, bool keeps, struct error *e)
+{
+    if (!is_cleaned && !keeps)
+        return true;
+    if (d == NULL) {
+        error_set(e, "%s: one direction is closed, and changes may be kept there for the other end",
+                  side);
+        error_hint(e, "Give --%s, to have them counted; --force gives them up.", side);
+        return false;
+    }
+    return uninstall_end(w, is_cleaned ? UNINSTALL_LOOKS : UNINSTALL_COUNTS, side, d, e);
+}
+
+static bool look(const struct uninstall_wish *w, bool source, bool target, struct error *e)
+{
+    const struct config_sync *s = w->x->sync;
+
+    return look_at(w, "source", s->source, source, w->keeps_source, e) &&
+           look_at(w, "target", s->target, target, w->keeps_target, e);
+}
+
+static int clean(const struct guard *g, const struct uninstall_wish *w, bool source, bool target)
 {
     const struct config_sync *s = w->x->sync;
     struct error e;
     error_clear(&e);
-    bool ok = (!source || uninstall_end(w, "source", s->source, &e)) &&
-              (!target || uninstall_end(w, "target", s->target, &e));
+    bool ok = look(w, source, target, &e);
+    if (!ok && w->x->force) {
+        error_print(&e);
+        error_clear(&e);
+        ok = true;
+    }
+    if (ok && g->can_mark && source)
+        ok = mark(w->x, target, &e);
+    if (ok)
+        ok = (!source || uninstall_end(w, UNINSTALL_CLEANS, "source", s->source, &e)) &&
+             (!target || uninstall_end(w, UNINSTALL_CLEANS, "target", s->target, &e));
     if (!ok) {
         error_print(&e);
         return EXIT_FAILED;
@@ -185,13 +201,19 @@ static int guard_and_clean(struct guard *g, bool source, bool target)
     error_clear(&e);
     if (!client_run(&g->client, 0, &e)) {
         error_print(&e);
+        if (!g->x->force && !g->is_held && source)
+            fputs("rebeco: is the target gone for good? --only source --force cleans the source "
+                  "without it\n",
+                  stderr);
         if (!g->x->force)
             return g->is_held ? EXIT_HELD : EXIT_FAILED;
         fputs("rebeco: going on all the same, because of --force\n", stderr);
+        g->can_mark = false;
     }
     w.consumer = g->consumer;
     w.keeps_source = g->keeps_source;
-    return clean(&w, source, target);
+    w.keeps_target = g->keeps_target;
+    return clean(g, &w, source, target);
 }
 
 int uninstall_run(struct command_context *x)

@@ -5,8 +5,12 @@
 
 #include "command.h"
 
-/* For the table of commands. The source comes first: what the target knows is needed for it, and is
- * still there when the command is repeated after a failure. */
+/* For the table of commands. Both ends are looked at before anything is removed: whatever refuses
+ * leaves them as they are. Then the source comes first: what the target knows is needed for it, and
+ * is still there when the command is repeated after a failure. A source that is cleaned in part
+ * looks to a daemon as if the captures had been lost, and it would empty the target's tables to
+ * copy them again - after a cutover, those that the application writes. So the target is marked
+ * before, and a daemon leaves such a sync alone (lead_take_sync()). */
 int uninstall_run(struct command_context *x);
 
 /* One end of an uninstallation, see uninstall_end.c. */
@@ -14,15 +18,16 @@ struct uninstall_wish {
     const struct command_context *x;
     const char *consumer; /* the sync's name as a reader at the source; NULL: not known */
     bool keeps_source;    /* what the source changes is kept there: that direction is closed */
+    bool keeps_target;    /* and the other one */
 };
 
-/* The same in a two-way sync of which one direction is closed: `changes` that were made at that end
- * were not sent, and never could be. False, and says so in `e`, unless --force gives them up. */
-bool uninstall_may_give_up(const struct command_context *x, const char *side, const char *changes,
-                           struct error *e);
+/* What is done at an end: what it keeps for the other one is counted; all that may refuse is looked
+ * at, too; it is cleaned. */
+enum uninstall_step { UNINSTALL_COUNTS, UNINSTALL_LOOKS, UNINSTALL_CLEANS };
 
-/* Cleans the database at `url`; `side` is "source" or "target". Prints what it did. */
-bool uninstall_end(const struct uninstall_wish *w, const char *side,
+/* Looks at `database`, or cleans it; `side` is "source" or "target". Prints what was left out
+ * there, and what it did. False when it failed, or something refuses. */
+bool uninstall_end(const struct uninstall_wish *w, enum uninstall_step step, const char *side,
                    const struct config_database *database, struct error *e);
 
 #endif

@@ -1,4 +1,4 @@
-/* Cleaning one end.
+/* Looking at one end, and cleaning it.
  *
  * Statements come from the server, as text, one for each table: each is a transaction of its own
  * with a short lock_timeout. When a table is locked the job fails, and starts again with what is
@@ -16,10 +16,12 @@
 #include "uninstall.h"
 
 #define UNINSTALL_BACKOFF_S 1.
+#define DROP_S 60.
 
 struct end {
     struct client client;
     const struct uninstall_wish *wish;
+    enum uninstall_step what;
     const char *side;
     PGresult *list; /* label, statement: what is being dropped */
     int at;         /* the next of them */
@@ -28,9 +30,11 @@ struct end {
     bool has_schema;
     bool is_ours;
     bool is_partial;
-    bool has_told;    /* what was left out */
-    const char *kept; /* the statement that counts what is kept (the job's arena) */
-    int released;     /* tables that have no triggers of ours any more */
+    bool has_told;      /* what was left out */
+    bool has_apart;     /* sequences may be set apart here */
+    const char *kept;   /* the statement that counts what is kept (the job's arena) */
+    const char *others; /* syncs that stay, as an array's text (the job's arena) */
+    int released;       /* tables that have no triggers of ours any more */
 };
 
 static struct end *end_of(struct job *j)
@@ -54,6 +58,11 @@ static void forget_list(struct end *d)
 static void begin(struct job *j)
 {
     forget_list(end_of(j));
+}
+
+static bool is_source(const struct end *d)
+{
+    return strcmp(d->side, "source") == 0;
 }
 
 /* ---------------------------------------------------------------- before */
@@ -93,6 +102,9 @@ static enum job_next result_survey(struct job *j, PGresult *r)
     const char *dependents = client_text(r, 0, "dependents");
     d->has_schema = client_bool(r, 0, "has_schema");
     d->is_ours = client_bool(r, 0, "is_ours");
+    d->has_apart = client_bool(r, 0, "has_apart");
+    if (d->what == UNINSTALL_COUNTS)
+        return client_bool(r, 0, "has_state") ? job_goto(j, "kept here") : JOB_DONE;
     if (d->has_schema && d->is_ours && dependents != NULL && !d->wish->x->force) {
         struct error e;
         error_clear(&e);
@@ -102,7 +114,9 @@ static enum job_next result_survey(struct job *j, PGresult *r)
         return job_fail(j, &e);
     }
     if (!client_bool(r, 0, "has_state"))
-        return job_goto(j, "triggers");
+        return d->what == UNINSTALL_LOOKS ? JOB_DONE : job_goto(j, "apart");
+    if (d->what == UNINSTALL_CLEANS)
+        return job_goto(j, "others");
     return client_bool(r, 0, "has_skips") && !d->has_told ? JOB_NEXT : job_goto(j, "kept here");
 }
 
@@ -113,9 +127,8 @@ static enum job_next result_survey(struct job *j, PGresult *r)
 static void bind_left_out(struct job *j, struct params *p)
 {
     const struct end *d = end_of(j);
-    bool is_source = strcmp(d->side, "source") == 0;
 
-    params_text(p, is_source ? arena_printf(j->arena, "%s back", sync_name(d)) : sync_name(d));
+    params_text(p, is_source(d) ? arena_printf(j->arena, "%s back", sync_name(d)) : sync_name(d));
 }
 
 static enum job_next result_left_out(struct job *j, PGresult *r)
@@ -141,16 +154,17 @@ static enum job_next enter_kept_here(struct job *j)
 {
     const struct end *d = end_of(j);
 
-    return d->wish->keeps_source && strcmp(d->side, "source") == 0 ? JOB_NEXT
-                                                                   : job_goto(j, "others");
+    return (is_source(d) ? d->wish->keeps_source : d->wish->keeps_target) ? JOB_NEXT
+                                                                          : job_goto(j, "counted");
 }
 
+/* A two-way sync reads the target's logs under the name of its way back. */
 static void bind_kept(struct job *j, struct params *p)
 {
     const struct end *d = end_of(j);
 
-    params_text(p, sync_name(d));
-    params_text(p, d->wish->consumer);
+    params_text(p, is_source(d) ? sync_name(d) : arena_printf(j->arena, "%s back", sync_name(d)));
+    params_text(p, is_source(d) ? d->wish->consumer : NULL);
     params_text(p, d->wish->consumer);
 }
 
@@ -159,7 +173,7 @@ static enum job_next result_kept(struct job *j, PGresult *r)
     const char *statement = client_text(r, 0, "statement");
 
     end_of(j)->kept = arena_strdup(j->arena, statement ? statement : "");
-    return statement ? JOB_NEXT : job_goto(j, "others");
+    return statement ? JOB_NEXT : job_goto(j, "counted");
 }
 
 static enum job_next enter_count_kept(struct job *j)
@@ -168,15 +182,32 @@ static enum job_next enter_count_kept(struct job *j)
     return JOB_WAIT;
 }
 
+/* Of a two-way sync one direction is closed: such changes were not sent, and never could be. */
 static enum job_next result_count_kept(struct job *j, PGresult *r)
 {
     const struct end *d = end_of(j);
+    const char *changes = PQgetvalue(r, 0, 0);
     struct error e;
 
-    error_clear(&e);
-    if (uninstall_may_give_up(d->wish->x, d->side, PQgetvalue(r, 0, 0), &e))
+    if (strcmp(changes, "0") == 0)
         return JOB_NEXT;
+    if (d->wish->x->force) {
+        printf("%s: %s changes that were kept for the other end are given up, because of --force\n",
+               d->side, changes);
+        fflush(stdout);
+        return JOB_NEXT;
+    }
+    error_clear(&e);
+    error_set(&e, "%s: one direction is closed, and %s changes are kept for the other end", d->side,
+              changes);
+    error_hint(&e, "A running daemon sends them after `rebeco direction both`. --force gives them "
+                   "up.");
     return job_fail(j, &e);
+}
+
+static enum job_next enter_counted(struct job *j)
+{
+    return end_of(j)->what == UNINSTALL_COUNTS ? JOB_DONE : JOB_NEXT;
 }
 
 static void bind_others(struct job *j, struct params *p)
@@ -191,13 +222,28 @@ static enum job_next result_others(struct job *j, PGresult *r)
 {
     struct end *d = end_of(j);
     const char *names = client_text(r, 0, "names");
-    if (names == NULL || (d->wish->x->force && d->wish->x->arguments.sync == NULL))
-        return job_goto(j, "sequences");
-    d->is_partial = true;
-    if (d->wish->x->arguments.sync != NULL)
-        return job_goto(j, strcmp(d->side, "source") == 0 ? "forget source" : "forget target");
+    bool is_named = d->wish->x->arguments.sync != NULL;
     struct error e;
     error_clear(&e);
+    if (!(d->wish->x->force && !is_named) && client_bool(r, 0, "is_in_doubt")) {
+        error_set(&e,
+                  "%s: several syncs are called \"%s\" here, and without the target it cannot "
+                  "be told which is meant",
+                  d->side, sync_name(d));
+        error_hint(&e, "%s",
+                   "At the source: DELETE FROM rebeco.consumer WHERE consumer = '...', "
+                   "the one whose confirmed_at stands still; --force without --sync "
+                   "removes everything.");
+        return job_fail(j, &e);
+    }
+    d->is_partial = names != NULL && (is_named || !d->wish->x->force);
+    d->others = d->is_partial ? arena_strdup(j->arena, client_text(r, 0, "list")) : NULL;
+    if (d->what == UNINSTALL_LOOKS && (is_named || !d->is_partial))
+        return JOB_DONE;
+    if (!d->is_partial)
+        return job_goto(j, "apart");
+    if (is_named)
+        return job_goto(j, is_source(d) ? "forget source" : "forget target");
     error_set(&e, "%s: other syncs use Rebeco's objects here: %s", d->side, names);
     error_hint(&e, "--sync %s removes only what belongs to this one; --force removes everything.",
                sync_name(d));
@@ -222,7 +268,7 @@ static void bind_forget_source(struct job *j, struct params *p)
 static enum job_next result_forgotten(struct job *j, PGresult *r)
 {
     (void)r;
-    return job_goto(j, "sequences left");
+    return job_goto(j, "apart");
 }
 
 /* The result is kept: its rows are what is dropped next. Results are borrowed, so it is copied. */
@@ -237,24 +283,24 @@ static enum job_next result_list(struct job *j, PGresult *r)
 }
 
 /* Sends the next statement; answers `after` when there is none. */
-static enum job_next drop_next(struct job *j, enum job_next after)
+static enum job_next drop_next(struct job *j, double timeout_s, enum job_next after)
 {
     struct end *d = end_of(j);
     if (d->at == PQntuples(d->list))
         return after;
     conn_query(job_conn(j, JOB_TARGET), client_text(d->list, d->at, "statement"), NULL, CONN_TEXT,
-               60.);
+               timeout_s);
     return JOB_WAIT;
 }
 
 static enum job_next enter_drop(struct job *j)
 {
-    return drop_next(j, JOB_NEXT);
+    return drop_next(j, DROP_S, JOB_NEXT);
 }
 
 static enum job_next enter_drop_unread(struct job *j)
 {
-    return drop_next(j, JOB_DONE);
+    return drop_next(j, DROP_S, JOB_DONE);
 }
 
 static enum job_next event_drop(struct job *j, enum job_side side, const struct conn_message *m)
@@ -264,9 +310,33 @@ static enum job_next event_drop(struct job *j, enum job_side side, const struct 
         return job_fail_result(j, side, m->result);
     if (m->event != CONN_DONE)
         return JOB_WAIT;
-    d->released += job_is_at(j, "drop logs") ? 0 : 1;
+    d->released += job_is_at(j, "drop triggers") || job_is_at(j, "drop unread");
     d->at++;
     return JOB_REPEAT;
+}
+
+/* ---------------------------------------------------------------- sequences */
+
+static enum job_next enter_apart(struct job *j)
+{
+    return end_of(j)->has_apart ? JOB_NEXT : job_goto(j, "joined");
+}
+
+static void bind_sequences(struct job *j, struct params *p)
+{
+    const struct end *d = end_of(j);
+
+    params_text(p, d->is_partial ? d->others : NULL);
+}
+
+static enum job_next enter_join(struct job *j)
+{
+    return drop_next(j, 0, JOB_NEXT); /* it reads a column, which may have no index */
+}
+
+static enum job_next enter_joined(struct job *j)
+{
+    return end_of(j)->is_partial ? JOB_NEXT : job_goto(j, "triggers");
 }
 
 /* The logs, and all that is left, only when the schema is there and is ours. */
@@ -297,6 +367,7 @@ static const struct job_step steps[] = {
      .bind = bind_kept,
      .result = result_kept},
     {.name = "count kept", .enter = enter_count_kept, .result = result_count_kept},
+    {.name = "counted", .enter = enter_counted},
     {.name = "others",
      .sql = &sql_uninstall_others,
      .side = JOB_TARGET,
@@ -311,10 +382,16 @@ static const struct job_step steps[] = {
      .sql = &sql_uninstall_forget_source,
      .side = JOB_TARGET,
      .bind = bind_forget_source},
-    {.name = "sequences left", .sql = &sql_uninstall_sequences_left, .side = JOB_TARGET},
+    {.name = "apart", .enter = enter_apart},
+    {.name = "sequences",
+     .sql = &sql_uninstall_sequences,
+     .side = JOB_TARGET,
+     .bind = bind_sequences,
+     .result = result_list},
+    {.name = "join sequences", .enter = enter_join, .event = event_drop},
+    {.name = "joined", .enter = enter_joined},
     {.name = "unread", .sql = &sql_uninstall_unread, .side = JOB_TARGET, .result = result_list},
     {.name = "drop unread", .enter = enter_drop_unread, .event = event_drop},
-    {.name = "sequences", .sql = &sql_uninstall_sequences, .side = JOB_TARGET},
     {.name = "triggers", .sql = &sql_uninstall_triggers, .side = JOB_TARGET, .result = result_list},
     {.name = "drop triggers", .enter = enter_drop, .event = event_drop},
     {.name = "rest", .enter = enter_rest},
@@ -367,15 +444,15 @@ static void say_done(const struct end *d)
         printf("%s: the schema \"rebeco\" holds nothing of ours and was left alone\n", d->side);
 }
 
-bool uninstall_end(const struct uninstall_wish *w, const char *side,
+bool uninstall_end(const struct uninstall_wish *w, enum uninstall_step step, const char *side,
                    const struct config_database *database, struct error *e)
 {
-    struct end d = {.wish = w, .side = side};
+    struct end d = {.wish = w, .what = step, .side = side};
     client_init(&d.client, w->x, &end_type, side, database);
     d.client.job.backoff_max_s = UNINSTALL_BACKOFF_S;
     bool ok = client_run(&d.client, 0, e);
     client_fini(&d.client);
-    if (ok)
+    if (ok && step == UNINSTALL_CLEANS)
         say_done(&d);
     forget_list(&d);
     free(d.stuck);

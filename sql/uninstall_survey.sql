@@ -3,7 +3,7 @@
 -- Result: has_schema boolean; is_ours boolean (the schema is empty, or holds something that we make);
 -- has_state boolean (the tables that say who else uses it are there); dependents text: what of the
 -- user's depends on our objects and would be dropped with them, NULL for nothing.
--- has_skips boolean (rows that were left out are recorded). Lowest server version: 10.
+-- has_skips boolean (rows that were left out are recorded); has_apart boolean (sequences may be set apart). Lowest server version: 10.
 WITH schema AS (
     SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'rebeco'
 ), relations AS (
@@ -43,5 +43,6 @@ SELECT EXISTS (SELECT 1 FROM schema) AS has_schema,
            AND pg_catalog.to_regclass('rebeco.consumer_table') IS NOT NULL
            AND pg_catalog.to_regclass('rebeco.capture') IS NOT NULL AS has_state,
        pg_catalog.to_regclass('rebeco.skipped') IS NOT NULL AS has_skips,
+       pg_catalog.to_regclass('rebeco.two_way_sequence') IS NOT NULL AS has_apart,
        (SELECT pg_catalog.string_agg(o.type || ' ' || o.identity, ', ' ORDER BY o.identity)
           FROM dependents d, pg_catalog.pg_identify_object(d.classid, d.objid, 0) o) AS dependents

@@ -1,8 +1,10 @@
 """What ends a sync, or hands it over: what was answered holds whatever dies, nothing is half removed unseen, and the end
 that stays can go on."""
 
+import signal
 import subprocess
 
+import psycopg2
 import pytest
 import rig
 import two_way
@@ -170,3 +172,163 @@ def test_a_clock_that_is_set_back_holds_nothing_up(source, target, rebecos, tmp_
     drawn = source.value("SELECT setval('t_id_seq', 100000)")
     r.wait("the sequence follows", lambda: target.value("SELECT last_value FROM t_id_seq") >= drawn)
     rig.wait_converged(source, target, sequences=False)
+
+
+# ------------------------------------------------------------------ uninstall
+
+
+def test_half_an_uninstallation_costs_no_rows(source, target, rebeco):
+    """The switch is over, the application writes at the target; `uninstall` is killed while it waits at the source, and
+    somebody's supervisor starts the daemon again. It must not take the missing captures for a reason to copy."""
+    source.psql(UNIQUE)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rebeco.terminate()
+    with source.connect() as holder:
+        holder.run("BEGIN")
+        holder.run("UPDATE b SET id = id")
+        p = subprocess.Popen([rebeco.binary, *rebeco.args, "uninstall"], env=rebeco.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        rig.eventually("one table is done", lambda: source.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'a'::regclass") == 0)
+        p.send_signal(signal.SIGKILL)
+        p.communicate()
+        holder.run("ROLLBACK")
+    target.run("INSERT INTO a VALUES (77)")
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 4
+    assert rebeco.log_lines("this sync is being uninstalled")
+    assert target.run("SELECT id FROM a ORDER BY id") == [(1,), (77,)]
+    rebeco.ok("uninstall")
+    assert not installed(source) and not installed(target)
+    assert target.run("SELECT id FROM a ORDER BY id") == [(1,), (77,)]
+
+
+def test_a_sync_may_begin_anew_after_half_an_uninstallation(source, target, rebeco):
+    source.psql(UNIQUE)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rebeco.terminate()
+    target.run("UPDATE rebeco.sync SET is_leaving = true")
+    rebeco.ok("uninstall", "--only", "source")
+    rebeco.start()
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+
+
+def test_what_refuses_does_so_before_anything_is_removed(source, target, rebeco):
+    source.psql(UNIQUE)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rebeco.terminate()
+    target.run("CREATE VIEW lag AS SELECT * FROM rebeco.status")
+    r = rebeco.command("uninstall")
+    assert r.code == 1 and "public.lag" in r.err
+    assert triggers(source) > 0
+    source.run("INSERT INTO a VALUES (2)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    assert rebeco.log_lines("copied again") == []
+    rig.check_equal(source, target)
+    rebeco.terminate()
+    target.run("DROP VIEW lag")
+    rebeco.ok("uninstall")
+    assert not installed(source) and not installed(target)
+
+
+@pytest.mark.parametrize("closed", ["source", "target"])
+def test_one_end_does_not_give_up_what_the_other_keeps(source, target, rebecos, closed):
+    source.psql(UNIQUE)
+    rebeco = rebecos(source, target, config=two_way.config())
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    rebeco.ok("direction", {"source": "target-to-source", "target": "source-to-target"}[closed])
+    (source if closed == "source" else target).run("INSERT INTO a VALUES (2), (3)")
+    rebeco.terminate()
+    other = "target" if closed == "source" else "source"
+    schemas = [end.dump_schema() for end in (source, target)]
+    r = rebeco.command("uninstall", "--only", other)
+    assert r.code == 1 and f"{closed}: one direction is closed, and 2 changes" in r.err, r
+    assert [end.dump_schema() for end in (source, target)] == schemas
+    assert f"{closed}: 2 changes that were kept" in rebeco.ok("uninstall", "--only", other, "--force")
+    assert installed(source) == (closed == "source") and installed(target) == (closed == "target")
+    rebeco.ok("uninstall", "--force")
+    assert not installed(source) and not installed(target)
+
+
+def test_two_syncs_of_one_name_are_not_taken_for_one(source, servers, rebecos):
+    """Which of them is meant is known at the target; without that, neither is taken away."""
+    source.psql(UNIQUE)
+    made = []
+    for _ in range(2):
+        target = servers("target", "rds")
+        r = rebecos(source, target, rig.config()).start()
+        r.wait_in_sync(60)
+        made.append((r, target))
+    (first, gone), (second, _) = made
+    first.terminate()
+    gone.stop()
+    r = first.command("--sync", "default", "uninstall", "--only", "source", "--force")
+    assert r.code == 1 and 'several syncs are called "default"' in r.err, r
+    assert triggers(source) > 0 and source.value("SELECT count(*) FROM rebeco.consumer") == 2
+    source.run("INSERT INTO a VALUES (2)")
+    second.wait_in_sync()
+    assert second.log_lines("copied again") == []
+
+
+# ------------------------------------------------------------------ sequences
+
+
+def test_sequences_that_no_column_owns_go_on_beyond_both_ends(source, target, rebecos):
+    """Hibernate draws from sequences of no column, a default may name one that it does not own, and a column may hold what
+    its sequence cannot give."""
+    source.psql("CREATE SEQUENCE lone; CREATE SEQUENCE named; CREATE TABLE n (id int PRIMARY KEY DEFAULT nextval('named'));"
+                "CREATE SEQUENCE falling INCREMENT -2; CREATE TABLE w (id serial PRIMARY KEY); ALTER TABLE w ALTER id TYPE bigint")
+    rebeco = rebecos(source, target, config=two_way.config())
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    source.run("SELECT nextval('lone'), nextval('falling') FROM generate_series(1, 200)")
+    target.run("SELECT nextval('lone') FROM generate_series(1, 20)")
+    source.run("INSERT INTO n SELECT nextval('named') FROM generate_series(1, 300)")
+    source.run("INSERT INTO w SELECT nextval('w_id_seq') FROM generate_series(1, 50)")
+    source.run("INSERT INTO w VALUES (5000000000), (2147483647)")
+    two_way.wait_both(rebeco)
+    rebeco.terminate()
+    rebeco.start()  # each end learns how far the other has gone when it begins, and every 30 s
+    rebeco.wait("it is known", lambda: target.value("SELECT other_steps FROM rebeco.two_way_sequence WHERE seq = 'lone'::regclass") > 390)
+    rebeco.wait("also at the other end", lambda: source.value("SELECT other_steps FROM rebeco.two_way_sequence WHERE seq = 'lone'::regclass") > 30)
+    rebeco.terminate()
+    last = {name: source.value(f"SELECT last_value FROM {name}") for name in ("lone", "falling")}
+    rebeco.ok("uninstall")
+    for end in source, target:
+        assert end.run("SELECT sequencename, increment_by FROM pg_sequences ORDER BY 1") == [
+            ("falling", -2), ("lone", 1), ("named", 1), ("w_id_seq", 1)]
+        assert end.value("SELECT nextval('lone')") > last["lone"]
+        assert end.value("SELECT nextval('falling')") < last["falling"]
+        most = end.value("SELECT max(id) FROM n")
+        assert most > 500 and end.value("INSERT INTO n DEFAULT VALUES RETURNING id") == most + 1
+        most = end.value("SELECT max(id) FROM w WHERE id < 2147483647")
+        assert end.value("INSERT INTO w DEFAULT VALUES RETURNING id") == most + 1
+
+
+def test_a_table_that_is_in_use_holds_up_no_other_tables_sequence(source, target, rebecos):
+    """While `uninstall` reads a column, however long that takes, nobody waits for a sequence that it has dealt with."""
+    source.psql("CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id serial PRIMARY KEY)")
+    rebeco = rebecos(source, target, config=two_way.config())
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    rebeco.terminate()
+    with source.connect() as holder, source.connect() as other:
+        holder.run("BEGIN; LOCK TABLE b")
+        p = subprocess.Popen([rebeco.binary, *rebeco.args, "uninstall"], env=rebeco.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        rig.eventually("the first has its step again", lambda: source.value(
+            "SELECT increment_by FROM pg_sequences WHERE sequencename = 'a_id_seq'") == 1)
+        assert source.value("SELECT increment_by FROM pg_sequences WHERE sequencename = 'b_id_seq'") == 2
+        other.run("SET lock_timeout = '10ms'")
+        for _ in range(50):
+            try:
+                other.run("SELECT nextval('a_id_seq')")
+            except psycopg2.errors.LockNotAvailable:
+                pytest.fail("a sequence was locked meanwhile")
+        holder.run("ROLLBACK")
+        out, err = p.communicate(timeout=60)
+    assert p.returncode == 0, err
+    assert not installed(source) and not installed(target)

@@ -79,5 +79,17 @@ SELECT nextval('up'), nextval('up'), nextval('down'), nextval('down');
 SELECT rebeco.sequence_next_apart(n, true) AS source, rebeco.sequence_next_apart(n, false) AS target FROM generate_series(-1, 2) n;
 SELECT a ->> 'seq_name' AS name, a -> 'steps' AS steps, a -> 'fresh' AS fresh
   FROM jsonb_array_elements(rebeco.sequences_apart('s', true, rebeco.sequence_read(ARRAY['t'::regclass::oid], true))) a ORDER BY 1;
-SELECT rebeco.sequences_together(true);
+\set statement `cat sql/uninstall_sequences.sql`
+PREPARE together (text[]) AS SELECT statement FROM (:statement) s;
+EXECUTE together('{s}') \gexec
+EXECUTE together(NULL) \gexec
 SELECT nextval('up'), nextval('up'), nextval('down');
+
+\echo -- and together again: beyond the values of a column that draws from it, but for those that the sequence cannot reach, and beyond what the other end had
+CREATE SEQUENCE "the ""named"" one" AS int; CREATE TABLE named (n bigint DEFAULT nextval('"the ""named"" one"'), v text DEFAULT nextval('up'));
+INSERT INTO named VALUES (41, 'x'), (5000000000, 'y'), (2147483647, 'z');
+SELECT count(rebeco.sequences_apart('s', true, rebeco.sequence_read(ARRAY['t'::regclass::oid], true)));
+SELECT rebeco.sequences_seen(true, jsonb_build_array(jsonb_build_object('seq', 'up'::regclass::oid, 'steps', 70), jsonb_build_object('seq', 'down'::regclass::oid, 'steps', 320)));
+EXECUTE together(NULL) \gexec
+SELECT nextval('"the ""named"" one"'), nextval('up'), nextval('down');
+SELECT count(*) FROM rebeco.two_way_sequence;
