@@ -47,6 +47,7 @@ struct batch_table {
     const char *hot_known;    /* what becomes of them in this round */
     bool late_lost;           /* and a row was removed by a foreign key that came after it */
     const char *again;        /* keys to be logged at the source once more, NULL: none */
+    const char *again_there;  /* and at the target: batch_again.c */
     const char *skipped;      /* keys that an earlier round has left different, NULL: none */
     bool is_placed;           /* in the order */
     bool is_parent;           /* foreign keys that cannot be switched off point to it */
@@ -115,6 +116,7 @@ struct batch_job {
     const char *at_source; /* what was decided lately, as each end knows it (arena) */
     const char *at_target;
     bool both_idle;                 /* neither has anything to do in this round */
+    bool is_closed;                 /* this direction sends nothing in this round: direction.c */
     const char *other_until;        /* the other direction's snapshot of this round (arena) */
     const char *late;               /* what was changed at the target after it (arena) */
     const char *gone[JOB_SIDES];    /* what was removed at each end (arena) */

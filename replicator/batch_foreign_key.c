@@ -24,12 +24,8 @@
  * then the removal has come here, and the foreign key has acted on it. Rows that refer to
  * a row that waits wait with it.
  *
- * Why both ends still converge: whoever leaves a key out logs it again, in the transaction that
- * reads, which is over before the position goes past that key. So the first line of two_way.c's
- * argument holds: a key whose rows differ is in a log, beyond a position. A parent that is
- * kept is logged here, too, though nothing has changed it: should only one of the two ends get
- * through with the round, the next one knows it from either. A row that waits is not refused for
- * ever, since the removal that it waits for is never held up by it.
+ * Why both ends still converge: what is left out is logged again (batch_again.c). A row that waits
+ * is not refused for ever, since the removal that it waits for is never held up by it.
  *
  * Rows of which both changes are kept (batch_merge.h) go both ways, though they are left out of the
  * reading. What such a row refers to afterwards comes from one of its ends: its foreign key's
@@ -46,7 +42,8 @@
  * when the position does not move, a key alone would give up the difference.
  *
  * Where the direction is closed in which the removal would come, nothing can wait for it: it is
- * refused then, whatever the foreign key says.
+ * refused then, whatever the foreign key says. Where the one is closed in which a parent that is
+ * kept would go back, the end that has it keeps it for later: batch_again.c.
  *
  * What came after the round's snapshot is not known here. A row that refers to a removed one is
  * refused then, or refuses the removal (NO ACTION), and the round is made again; so it is when a
@@ -56,10 +53,10 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "batch_again.h"
 #include "batch_merge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
-#include "direction.h"
 
 /* ------------------------------------------------------------------ small things */
 
@@ -270,7 +267,7 @@ enum job_next batch_enter_orphans(struct job *j)
 /* The removals that the orphans of this end wait for do not come. */
 static bool is_closed_to(const struct batch_job *b, enum job_side of)
 {
-    return direction_is_closed(of == JOB_SOURCE ? b->sync->other : b->sync);
+    return of == JOB_SOURCE ? batch_other(b)->is_closed : b->is_closed;
 }
 
 /* The orphans of one end that would go with their parents: {n, k}. */
@@ -419,30 +416,6 @@ static const char *changed_list(struct arena *a, const char *text, const json_t 
     return text_of(a, list);
 }
 
-/* What is to be logged at one end: {k, at, new, waits, ahead: by how many seconds the clock of `at`
- * is before that end's}. */
-static void add_again(struct arena *a, struct batch_table *t, const json_t *rows, bool waits,
-                      double ahead_s)
-{
-    json_t *list = list_of(t->again);
-    size_t i;
-    json_t *row;
-
-    if (json_array_size(rows) > 0) {
-        json_array_foreach(rows, i, row)
-        {
-            json_t *one = json_pack("{s:O, s:O?, s:O?, s:b, s:f}", "k", json_object_get(row, "k"),
-                                    "at", json_object_get(row, "at"), "new",
-                                    json_object_get(row, "new"), "waits", waits, "ahead", ahead_s);
-
-            json_array_append_new(list, one);
-        }
-        t->again = text_of(a, json_incref(list));
-        t->changes += (int64_t)json_array_size(rows);
-    }
-    json_decref(list);
-}
-
 static json_t *record(const struct part *p, const json_t *row, const char *kind, json_t *at_here,
                       json_t *at_there, bool wins_here)
 {
@@ -502,10 +475,8 @@ static void settle(struct part *p)
     p->in->left_out = changed_list(in, p->in->left_out, p->kept, NULL);
     p->in->keep = changed_list(in, p->in->keep, p->kept, NULL);
     batch_merge_wait(out, p->out, p->pairs, p->waits);
-    /* A kept row's time is that of its removal, by the clock there. */
-    add_again(out, p->out, p->kept, false, p->in_job->clock_ahead_s - p->out_job->clock_ahead_s);
-    add_again(out, p->out, p->waits, true, 0.);
-    add_again(in, p->in, p->kept, false, 0.);
+    batch_again_kept(p->out_job, p->out, p->in_job, p->in, p->kept);
+    batch_again_waits(p->out_job, p->out, p->waits);
     record_all(p);
 }
 
@@ -558,26 +529,4 @@ enum job_next batch_enter_kept(struct job *j)
     take_orphans(b, JOB_SOURCE);
     take_orphans(b, JOB_TARGET);
     return JOB_NEXT;
-}
-
-void batch_send_again(struct batch_job *b)
-{
-    for (int i = 0; i < b->group_count; i++) {
-        struct batch_table *t = &b->group[i];
-
-        if (t->again == NULL)
-            continue;
-        params_clear(&b->job.params);
-        batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
-        params_text(&b->job.params, t->again);
-        batch_ask_text(b, &sql_two_way_again, t, &t->again);
-    }
-}
-
-bool batch_has_again(const struct batch_job *b)
-{
-    for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].again)
-            return true;
-    return false;
 }

@@ -15,9 +15,5 @@ enum job_next batch_enter_orphans_again(struct job *j);
 enum job_next batch_enter_kept(struct job *j);
 /* A removal of this batch may act on rows of this table. */
 bool batch_may_lose(const struct batch_job *b, const struct batch_table *child);
-/* Logs again what is left out of this round, before anything is read. */
-void batch_send_again(struct batch_job *b);
-/* Something waits for the next round. */
-bool batch_has_again(const struct batch_job *b);
 
 #endif

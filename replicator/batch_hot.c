@@ -8,7 +8,7 @@
  *
  * Why both ends still converge: a row is left out in one direction, and logged again at the end
  * that it is read from, with the time of its change, in the transaction that reads; so it is beyond
- * the position, as batch_foreign_key.c says of rows that wait. What the other direction does with
+ * the position, as batch_again.c says. What the other direction does with
  * it is as if this one had not got through. A row that the policies leave out does not wait: it
  * has lost, or is to stay different; to send it later would be another decision.
  *

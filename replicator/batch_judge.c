@@ -5,7 +5,7 @@
  * assumes it. While it waits for its turn the target is no state of the source, and says so. */
 #include "batch_judge.h"
 
-#include "batch_foreign_key.h"
+#include "batch_again.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
 #include "steady.h"

@@ -32,7 +32,7 @@
 
 #include <string.h>
 
-#include "batch_foreign_key.h"
+#include "batch_again.h"
 #include "batch_read.h"
 #include "batch_decide.h"
 #include "batch_two_way.h"

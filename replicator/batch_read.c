@@ -153,7 +153,7 @@ bool batch_find_positions(struct batch_job *b)
         t->stamp = NULL;
         t->other_id = 0;
         t->left_out = "[]";
-        t->again = NULL;
+        t->again = t->again_there = NULL;
         t->merged = NULL;
         if (text == NULL || !snapshot_parse(b->arena, text, &t->since)) {
             struct error e = {0};

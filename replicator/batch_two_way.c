@@ -134,6 +134,7 @@ enum job_next batch_enter_meet(struct job *j)
 static void take_other(struct batch_job *b, const struct batch_job *o)
 {
     b->other_until = arena_strdup(b->arena, o->until);
+    b->is_closed = direction_is_closed(b->sync);
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
         const struct batch_table *there = batch_find_other(o, t->table);
@@ -205,12 +206,12 @@ static bool any_broken(const struct batch_job *b)
  * that the other end is to have. */
 static bool is_idle(const struct batch_job *b)
 {
-    return direction_is_closed(b->sync) || batch_is_idle(b);
+    return b->is_closed || batch_is_idle(b);
 }
 
 static void note_closed(const struct batch_job *b)
 {
-    if (!direction_is_closed(b->sync) || b->sync->is_consistent || !batch_is_everything(b))
+    if (!b->is_closed || b->sync->is_consistent || !batch_is_everything(b))
         return;
     b->sync->is_consistent = true;
     sync_think(b->sync);
@@ -297,7 +298,7 @@ enum job_next batch_enter_survivors(struct job *j)
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (t->changes == 0 || !t->is_truncated || direction_is_closed(b->sync))
+        if (t->changes == 0 || !t->is_truncated || b->is_closed)
             continue;
         params_clear(&j->params);
         params_int(&j->params, t->table->id);
@@ -314,7 +315,7 @@ enum job_next batch_enter_decided(struct job *j)
 
 enum job_next batch_enter_open(struct job *j)
 {
-    return job_goto(j, direction_is_closed(batch_of(j)->sync) ? "held" : "half");
+    return job_goto(j, batch_of(j)->is_closed ? "held" : "half");
 }
 
 /* What was decided is carried out by the other direction, and known at its end only until then. */

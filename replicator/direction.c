@@ -7,7 +7,8 @@
  * and conflicts are found and decided by the policy. Only the half of the round that would write at
  * Y is not made, and the position of that direction, A, does not move. A round of which one half is
  * missing is what a crash between the two commits leaves behind too: all that is said in two_way.c
- * about both ends holds, with A standing still. From this follows the rest:
+ * about both ends holds, with A standing still. A row that X is to give back to Y is the one thing
+ * that X's log would not have by itself: batch_again.c. From this follows the rest:
  *
  * - No change is lost. What X's application writes while the direction is closed stays in X's
  * change log, because the log is kept from A on, whatever dies. It costs X's disk; log_limit warns.

@@ -345,8 +345,8 @@ END
 $$;
 
 -- Writes keys into the log again: {k, at, new, waits, ahead}; ahead: by how many seconds the clock that `at` was read from is before
--- ours (times that are passed on are not corrected, schema/073_chain.sql). Whoever leaves a key out of a round for a foreign key's sake does that, before the
--- position goes past it. It is no change, so the late look at the log (two_way_late) does not count it. Where rows are merged, what
+-- ours (times that are passed on are not corrected, schema/073_chain.sql). replicator/batch_again.c says who does that, and why before a
+-- position goes past the key, or with it. It is no change, so the late look at the log (two_way_late) does not count it. Where rows are merged, what
 -- the round's log says of a row that waits is moved, not copied: a difference that stood there twice would be added twice.
 CREATE FUNCTION rebeco.two_way_again(capture_id int, since txid_snapshot, until txid_snapshot, given json) RETURNS void
     LANGUAGE plpgsql

@@ -10,9 +10,7 @@ import urllib.request
 import psycopg2
 import pytest
 import rig
-from two_way import Storm, check_equal, config, conflicts, wait_both
-
-ONLY = {"source": "target-to-source", "target": "source-to-target"}  # by the end whose changes are not sent then
+from two_way import ONLY, Storm, check_equal, check_rest, config, conflicts, wait_both
 
 
 @pytest.fixture
@@ -152,6 +150,84 @@ def test_conflicts_with_what_is_kept(source, target, pair, closed):
     rebeco.terminate()
 
 
+# ------------------------------------------------------------------ foreign keys
+
+FAMILY = """
+    CREATE TABLE g (id int PRIMARY KEY); INSERT INTO g SELECT generate_series(1, {n});
+    CREATE TABLE p (id int PRIMARY KEY, v text, g int REFERENCES g); INSERT INTO p SELECT i, 'old', i FROM generate_series(1, {n}) i;
+    CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p)"""
+
+
+def kept(server):
+    return server.run("SELECT table_name, (key ->> 0)::int, count(*) FROM rebeco.conflict WHERE kind = 'parent_kept' GROUP BY 1, 2 ORDER BY 1, 2")
+
+
+def logged_again(server, table="p"):
+    log = server.value("SELECT 'rebeco.log_' || id FROM rebeco.capture WHERE table_name = %s", table, user="postgres")
+    return server.run(f"SELECT k1, count(*) FROM {log} WHERE again GROUP BY 1 ORDER BY 1", user="postgres")
+
+
+@pytest.mark.parametrize("closed", ["source", "target"])
+def test_what_comes_after_a_parent_was_kept(source, target, pair, closed):
+    """The open end has removed it; both ends write it again, or what it refers to, before the direction is opened."""
+    rebeco = pair(FAMILY.format(n=9))
+    x, y = (source, target) if closed == "source" else (target, source)
+    rebeco.ok("direction", ONLY[closed])
+    x.run("INSERT INTO c SELECT i, i FROM generate_series(1, 6) i")
+    y.run("DELETE FROM p WHERE id <= 6; DELETE FROM g WHERE id = 6")
+    check_rest(rebeco, source, target)
+    assert logged_again(x) == [(i, 1) for i in range(1, 7)] and logged_again(x, "g") == [(6, 1)] and logged_again(y) == []
+    y.run("INSERT INTO p VALUES (1, 'new', 1), (2, 'new', 2); DELETE FROM g WHERE id = 5")
+    wait_both(rebeco)
+    assert x.run("SELECT id, v FROM p WHERE id < 4 ORDER BY id") == [(1, "new"), (2, "new"), (3, "old")]
+    y.run("DELETE FROM p WHERE id = 2")
+    x.run("DELETE FROM c WHERE id IN (3, 4); DELETE FROM p WHERE id = 3")
+    check_rest(rebeco, source, target)
+    expected = [("g", 5, 1), ("g", 6, 1), ("p", 1, 1), ("p", 2, 2), *[("p", i, 1) for i in (3, 4, 5, 6)]]
+    rebeco.wait("both ends know them", lambda: kept(source) == kept(target) == expected)
+    rebeco.ok("direction", "both")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert y.run("SELECT id, v FROM p ORDER BY id") == [(1, "new"), (2, "new"), *[(i, "old") for i in (4, 5, 6, 7, 8, 9)]]
+    assert y.value("SELECT count(*) FROM g") == 9 and y.run("SELECT id FROM c ORDER BY id") == [(1,), (2,), (5,), (6,)]
+    assert kept(source) == kept(target) == expected
+    rebeco.terminate()
+
+
+@pytest.mark.parametrize("closed", ["source", "target"])
+def test_parents_are_kept_once_whatever_dies(source, target, pair, closed):
+    """And nothing is logged where it would be found again, in each round."""
+    n = 300 if rig.LONG else 40
+    rebeco = pair(FAMILY.format(n=n))
+    x, y = (source, target) if closed == "source" else (target, source)
+    rebeco.ok("direction", ONLY[closed])
+    x.run("INSERT INTO c SELECT i, i FROM generate_series(1, %s) i", n)
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    r = random.Random(seed)
+    for i in range(1, n + 1):
+        y.run("DELETE FROM p WHERE id = %s", i)
+        time.sleep(r.uniform(0, 0.05))
+        if r.random() < 0.15:
+            rebeco.kill9()
+            rebeco.start()
+        elif r.random() < 0.15:
+            r.choice([source, target]).terminate_backends()
+    check_rest(rebeco, source, target)
+    each = [(i, 1) for i in range(1, n + 1)]
+    assert logged_again(x) == each and logged_again(y) == []
+    assert x.value("SELECT count(*) FROM p") == n and y.value("SELECT count(*) FROM p") == 0
+    rebeco.wait("both ends know them", lambda: kept(source) == kept(target) == [("p", *e) for e in each])
+    rebeco.ok("direction", "both")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert y.value("SELECT count(*) FROM p") == n and kept(source) == kept(target) == [("p", *e) for e in each]
+    rebeco.terminate()
+
+
+# ------------------------------------------------------------------ requests
+
+
 def test_what_is_refused(source, target, rebecos, pair):
     source.run("CREATE TABLE u (id int PRIMARY KEY)")
     rebeco = pair(TABLES)
@@ -201,13 +277,34 @@ def test_one_way_has_one_direction(source, target, rebeco):
     rebeco.terminate()
 
 
+REFERRERS = {"child": "NO ACTION", "heir": "CASCADE", "pupil": "SET NULL"}
+FAMILIES = "CREATE TABLE parent (id int PRIMARY KEY, v text); INSERT INTO parent SELECT i, 'old' FROM generate_series(1, 60) i;" + "".join(
+    f"CREATE TABLE {t} (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE {action});" for t, action in REFERRERS.items())
+
+
 class Breeze(Storm):
-    """A storm in which a round gets through between two writes of the same row."""
+    """A storm in which a round gets through between two writes of the same row; half of it is about foreign keys."""
 
     @staticmethod
     def _change(c, r, own):
         time.sleep(r.random() * 0.2)
-        Storm._change(c, r, own)
+        if r.random() < 0.5:
+            Storm._change(c, r, own)
+        else:
+            Breeze._change_family(c, r)
+
+    @staticmethod
+    def _change_family(c, r):
+        table, kind = r.choice(list(REFERRERS)), r.random()
+        i, parent, v = r.randint(1, 60), r.randint(1, 60), str(r.randint(0, 10**9))
+        if kind < 0.4:
+            c.execute("DELETE FROM parent WHERE id = %s", (i,))
+        elif kind < 0.6:
+            c.execute("INSERT INTO parent VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET v = excluded.v", (i, v))
+        elif kind < 0.9:
+            c.execute(f"INSERT INTO {table} VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET parent = excluded.parent", (i, parent))
+        else:
+            c.execute(f"DELETE FROM {table} WHERE id = %s", (i,))
 
 
 @pytest.mark.limit(240)
@@ -216,7 +313,7 @@ def test_kills_and_changes_of_direction(source, target, rebecos):
     any moment of that: an answer that was given stays true, and both ends are equal in the end."""
     for table in "abc":
         source.psql(f"CREATE TABLE {table} (id int PRIMARY KEY, v text); INSERT INTO {table} SELECT i, 'old' FROM generate_series(1, 60) i")
-    source.run("CREATE TABLE mark (id int PRIMARY KEY, at_end text)")
+    source.psql("CREATE TABLE mark (id int PRIMARY KEY, at_end text);" + FAMILIES)
     rebeco = rebecos(source, target, config=config())
     rebeco.start()
     wait_both(rebeco)

@@ -10,7 +10,7 @@ import pytest
 import rig
 import test_two_way_storm
 import yaml
-from two_way import (ROLES, check_equal, disturb, end_of, make_equal, meet, meet_and_pause, roles, source, target,  # noqa: F401
+from two_way import (ROLES, check_equal, disturb, end_of, make_equal, meet, meet_and_pause, position, roles, source, target,  # noqa: F401
                      wait_both)
 
 POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
@@ -505,10 +505,6 @@ def test_sums_are_true_after_kills(source, target, rebecos):
     check_equal(source, target)
     check_sums(writers, source, target)
     rebeco.terminate()
-
-
-def position(server):
-    return server.value("SELECT snapshot FROM rebeco.sync")
 
 
 @pytest.mark.parametrize("first", ["target", "source"])

@@ -2,7 +2,7 @@
 the other one does not."""
 
 import pytest
-from two_way import check_equal, config, conflicts, meet, roles, source, target, wait_both  # noqa: F401
+from two_way import ONLY, check_equal, config, conflicts, meet, position, roles, source, target, wait_both  # noqa: F401
 
 # The resolver waits for a lock: so a round stands still between two tables, and the test may write.
 GATE = """
@@ -55,10 +55,6 @@ def test_a_row_that_comes_after_a_truncation_while_it_is_decided(source, target,
 # ------------------------------------------------------------------ half rounds
 
 
-def position(server):
-    return server.value("SELECT snapshot FROM rebeco.sync")
-
-
 def half_round(rebeco, there, late, at_there, at_late):
     """Both ends write; `there` gets what the other has written, and the daemon dies before `late` does."""
     rebeco.ok("pause")
@@ -96,7 +92,7 @@ def test_skipped_rows_stay_different_after_a_direction_was_closed(source, target
     """One half of each round is not made then; and a row that its end changes once more is sent when it is open again."""
     rebeco = start(source, target, rebecos, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i", default="skip")
     x, y = (source, target) if closed == "source" else (target, source)
-    rebeco.ok("direction", "target-to-source" if closed == "source" else "source-to-target")
+    rebeco.ok("direction", ONLY[closed])
     x.run("UPDATE t SET v = 'x' WHERE id < 5")
     y.run("UPDATE t SET v = 'y' WHERE id < 4")
     rebeco.wait("it was decided", lambda: x.value("SELECT count(*) FROM rebeco.conflict") == 3)

@@ -234,7 +234,7 @@ def test_changes_of_a_closed_direction_are_not_given_up_unseen(source, target, r
     x, y = (source, target) if closed == "source" else (target, source)
     x.run("UPDATE t SET v = 'sent' WHERE id = 1")
     y.run("UPDATE t SET v = 'sent' WHERE id = 2")
-    rebeco.ok("direction", {"source": "target-to-source", "target": "source-to-target"}[closed])
+    rebeco.ok("direction", two_way.ONLY[closed])
     y.run("UPDATE t SET v = 'sent' WHERE id = 3")
     rebeco.wait("the open direction works", lambda: x.value("SELECT v FROM t WHERE id = 3") == "sent")
     x.run("UPDATE t SET v = 'kept' WHERE id IN (4, 5)")
@@ -247,7 +247,7 @@ def test_changes_of_a_closed_direction_are_not_given_up_unseen(source, target, r
     rebeco.start()
     rebeco.ok("direction", "both")
     two_way.wait_both(rebeco)
-    rebeco.ok("direction", {"source": "target-to-source", "target": "source-to-target"}[closed])
+    rebeco.ok("direction", two_way.ONLY[closed])
     rebeco.terminate()
     rebeco.ok("uninstall")  # nothing is kept now
     assert y.value("SELECT count(*) FROM t WHERE v = 'kept'") == 2

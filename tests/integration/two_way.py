@@ -14,6 +14,10 @@ import yaml
 ROLES = {"neither": ("app", "plain"), "source": ("rds", "plain"), "target": ("app", "rds"), "both": ("rds_too", "rds")}
 
 
+# How `direction` calls the other end's way, by the end whose changes are not sent then.
+ONLY = {"source": "target-to-source", "target": "source-to-target"}
+
+
 @pytest.fixture(params=ROLES if rig.LONG else ["target"])
 def roles(request):
     return ROLES[request.param]
@@ -44,6 +48,19 @@ def wait_both(rebeco, timeout=60):
 def check_equal(source, target):
     """Tables only: each end draws other values of the sequences."""
     assert rig.compare(source, target, sequences=False) == []
+
+
+def position(server):
+    return server.value("SELECT snapshot FROM rebeco.sync")
+
+
+def check_rest(rebeco, source, target):
+    """Nothing is left to do in any round: the positions do not move."""
+    wait_both(rebeco)
+    before = position(source), position(target)
+    for _ in range(3):
+        wait_both(rebeco)
+        assert (position(source), position(target)) == before
 
 
 def conflicts(server):
