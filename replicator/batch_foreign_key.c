@@ -17,6 +17,8 @@
  *
  * That is settled after the policies have decided, rows that both ends have changed, and goes
  * before them, also before `skip`: a row that wins cannot be written where its parent is missing.
+ * A row that has lost is no orphan, since the other end's version goes over it. One that `skip`
+ * leaves as it is here is one: it goes nowhere, but the removal comes here, and meets it.
  *
  * How it is done. "Here" is the end that has the reference, the orphan. A parent that is kept is
  * left out of the way here, and sent on the way there. An orphan whose parent goes is left out of
@@ -219,6 +221,17 @@ static const char *left_out_at(const struct batch_job *b, const struct batch_tab
     return there ? there->left_out : "[]";
 }
 
+/* The keys of rows at `side` over which nothing goes in this round. */
+static const char *kept_at(const struct batch_job *b, const struct batch_table *t,
+                           enum job_side side)
+{
+    const struct batch_table *there = batch_find_other(batch_other(b), t->table);
+
+    if (side == JOB_TARGET)
+        return t->keep;
+    return there ? there->keep : "[]";
+}
+
 static bool ask_orphans(struct batch_job *b, enum job_side side, const char *gone_there,
                         json_t *needed)
 {
@@ -241,6 +254,7 @@ static bool ask_orphans(struct batch_job *b, enum job_side side, const char *gon
         one = describe(b, i, side);
         json_object_set_new(one, "changed", json_boolean(changes_at(t, side) > 0));
         json_object_set_new(one, "lost", list_of(left_out_at(b, t, side)));
+        json_object_set_new(one, "stays", list_of(kept_at(b, t, side)));
         json_object_set_new(one, "merged", batch_merge_pairs(t, side));
         if (what)
             json_object_set(one, "gone", what);

@@ -79,19 +79,23 @@ AS $$
      WHERE k.oid = foreign_key
 $$;
 
--- The keys that are left out on the way there, but for merged rows that go on to refer by these columns to what they refer to here.
+-- The keys that are left out on the way there, but for those of rows that go on to refer by these columns to what they refer to here:
+-- that are merged, or stay as they are.
 CREATE FUNCTION rebeco.two_way_lost(t json, names text[]) RETURNS json
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_hashjoin = on
+    SET enable_nestloop = off
 AS $$
-    SELECT CASE WHEN json_array_length(t -> 'merged') > 0 THEN
-               (SELECT coalesce(json_agg(l.v), '[]') FROM json_array_elements(t -> 'lost') l (v)
-                 WHERE NOT EXISTS (SELECT 1 FROM json_array_elements(t -> 'merged') m (v)
-                                    WHERE (m.v -> 'k')::jsonb = l.v::jsonb AND NOT (m.v -> 'set')::jsonb ?| names))
-                ELSE t -> 'lost' END
+    SELECT coalesce(json_agg(l.v), '[]')
+      FROM json_array_elements(t -> 'lost') l (v)
+      LEFT JOIN (SELECT (e.v -> 'k')::jsonb AS k, bool_or((e.v -> 'set')::jsonb ?| names) AS is_set FROM json_array_elements(t -> 'merged') e (v) GROUP BY 1) m
+        ON m.k = l.v::jsonb
+      LEFT JOIN (SELECT DISTINCT e.v::jsonb AS k FROM json_array_elements(t -> 'stays') e (v)) s ON s.k = l.v::jsonb
+     WHERE CASE WHEN m.k IS NULL THEN s.k IS NULL ELSE m.is_set END
 $$;
 
--- The rows here of table c that refer to rows of table p (both {n, id, since, lost, merged}): those in the log of this round that are
+-- The rows here of table c that refer to rows of table p (both {n, id, since, lost, stays, merged}): those in the log of this round that are
 -- not left out, or those with own_keys. What they refer to are the rows with parent_keys, or, where is_cut, all but those.
 CREATE FUNCTION rebeco.two_way_references(c json, p json, until txid_snapshot, own_keys json, parent_keys json, is_cut boolean)
     RETURNS SETOF rebeco.two_way_edge
@@ -173,8 +177,8 @@ END
 $$;
 
 -- Which removals there are refused, as one server would refuse them, and which rows here have to wait for what the foreign key does.
--- tables: {n, id, since, lost, merged, changed, gone}: lost are the keys that are left out on the way there, merged those of them ({k, set})
--- of which both changes are kept, with the columns that are set here, gone is what two_way_gone() says there. Result: kept: rows to be kept, {n, k, at, row}, row as text, so that the daemon leaves its numbers alone; waits: rows that wait, {n, k, at, new, row,
+-- tables: {n, id, since, lost, stays, merged, changed, gone}: lost are the keys that are left out on the way there, stays those over which nothing
+-- goes here, merged those of both ({k, set}) of which both changes are kept, with the columns that are set here, gone is what two_way_gone() says there. Result: kept: rows to be kept, {n, k, at, row}, row as text, so that the daemon leaves its numbers alone; waits: rows that wait, {n, k, at, new, row,
 -- parent_at, goes}, these last ones for those that the foreign key will change or (goes) remove. needed: rows {n, k} that
 -- cannot be removed, as two_way_needed() has found.
 CREATE FUNCTION rebeco.two_way_orphans(tables json, until txid_snapshot, needed json) RETURNS json

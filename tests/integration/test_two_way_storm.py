@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 import rig
 import yaml
-from two_way import ONLY, ROLES, check_rest, disturb, roles, source, target, wait_both  # noqa: F401
+from two_way import ONLY, ROLES, check_rest, disturb, meet, roles, source, target, wait_both  # noqa: F401
 
 # table: its foreign keys as (column, table, action)
 TABLES = {
@@ -397,6 +397,27 @@ def test_a_kept_row_has_the_time_of_its_removal(source, target, rebecos, closed)
         assert len(times) >= (1 if closed else 2)
         for at in times:
             assert began[end] - datetime.timedelta(seconds=0.5) < at < ended[end] + datetime.timedelta(seconds=0.5)
+    rebeco.terminate()
+
+
+def test_a_row_that_stays_different_keeps_its_parent(source, target, rebecos):
+    """`skip` leaves the row where it is, so what it refers to must stay there, too."""
+    source.psql("""CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p SELECT generate_series(1, 8);
+        CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p, v text); INSERT INTO c SELECT i, i, 'old' FROM generate_series(1, 8) i""")
+    rebeco = rebecos(source, target, config=config("skip"))
+    rebeco.start()
+    wait_both(rebeco)
+    meet(rebeco, source, target,
+         "UPDATE c SET v = 'source' WHERE id IN (1, 2); DELETE FROM c WHERE id = 3; UPDATE c SET p = 8 WHERE id = 4; DELETE FROM p WHERE id IN (3, 4)",
+         "UPDATE c SET v = 'target' WHERE id IN (3, 4); DELETE FROM c WHERE id = 1; UPDATE c SET p = 8 WHERE id = 2; DELETE FROM p WHERE id IN (1, 2)")
+    check_rest(rebeco, source, target)
+    assert [t["name"] for t in rebeco.status()["tables"] if t["paused"]] == []
+    assert source.run("SELECT * FROM c WHERE id < 5 ORDER BY id") == [(1, 1, "source"), (2, 2, "source"), (4, 8, "old")]
+    assert target.run("SELECT * FROM c WHERE id < 5 ORDER BY id") == [(2, 8, "old"), (3, 3, "target"), (4, 4, "target")]
+    for server in source, target:
+        assert server.run("SELECT id FROM p ORDER BY id") == [(i,) for i in range(1, 9)]
+        assert server.run("SELECT table_name, key ->> 0, decision, kind = 'parent_kept' FROM rebeco.conflict ORDER BY 1, 2") == [
+            *[("c", str(i), "skip", False) for i in (1, 2, 3, 4)], *[("p", str(i), "source" if i < 3 else "target", True) for i in (1, 2, 3, 4)]]
     rebeco.terminate()
 
 
