@@ -228,7 +228,7 @@ def _watch(scene, after, out, seconds):
         out.update(c.run("SELECT id, extract(epoch FROM at)::float8 FROM seen"))
 
 
-def measure_lag(scene, rate, seconds, every=0.2):
+def measure_lag(scene, rate, seconds, every=0.05):
     count = int(seconds / every)
     first = scene.source.value("SELECT max(id) FROM beat")
     seen, tps = {}, []
