@@ -292,12 +292,13 @@ void apply_clear(struct apply *a, struct table *t)
 }
 
 void apply_clear_but(struct apply *a, struct table *t, int capture_id, const char *winners,
-                     const char *survivors)
+                     const char *survivors, const char *until)
 {
     params_clear(&a->params);
     params_int(&a->params, capture_id);
     params_text(&a->params, winners);
     params_text(&a->params, survivors);
+    params_text(&a->params, until);
     conn_query(a->conn, sql_two_way_clear.text, &a->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
     sent_push(a, t, 0, false);
 }

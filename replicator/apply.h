@@ -76,9 +76,10 @@ void apply_prepare(struct apply *a, const struct table *t);
 const struct params *apply_one_row(struct apply *a, struct table *t, const PGresult *r);
 /* Removes all rows of the table: it was truncated. */
 void apply_clear(struct apply *a, struct table *t);
-/* The same, except for keys that win and that survive (JSON), by its capture at the target. */
+/* The same, except for keys that win and that survive (JSON), and what may wait of those that were
+ * changed after the round's snapshot there (`until`, NULL: nothing may), by its capture there. */
 void apply_clear_but(struct apply *a, struct table *t, int capture_id, const char *winners,
-                     const char *survivors);
+                     const char *survivors, const char *until);
 /* Writes rows of which both ends' changes are kept (JSON), by its capture at the target; `anew`:
  * removes them and puts them in again. */
 void apply_merge(struct apply *a, struct table *t, int capture_id, const char *rows, bool anew);

@@ -42,9 +42,10 @@ struct batch_table {
     const char *merged;       /* rows of which both changes are kept: batch_merge.h; NULL: none */
     const char *merged_pairs; /* of the forward direction: these rows' keys at both ends */
     const char *late_keys;    /* changed at the target after the round's snapshot */
-    bool may_wait;            /* rows of it may arrive later than others */
+    bool may_wait;            /* its rows are not merged: some may arrive later than others */
     const char *hot;          /* keys that were changed too late lately (hot_arena), NULL: none */
     const char *hot_known;    /* what becomes of them in this round */
+    const char *spared;       /* what becomes of rows that a truncation has left for later */
     bool late_lost;           /* and a row was removed by a foreign key that came after it */
     const char *again;        /* keys to be logged at the source once more, NULL: none */
     const char *again_there;  /* and at the target: batch_again.c */

@@ -95,6 +95,13 @@ void batch_again_waits(struct batch_job *b, struct batch_table *t, const json_t 
     add_here(b, t, rows, true, 0.);
 }
 
+void batch_log_again(struct batch_job *b, struct batch_table *t)
+{
+    batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
+    params_text(&b->job.params, t->again);
+    batch_ask_text(b, &sql_two_way_again, t, &t->again);
+}
+
 void batch_send_again(struct batch_job *b)
 {
     struct params *p = &b->job.params;
@@ -102,11 +109,8 @@ void batch_send_again(struct batch_job *b)
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (t->again) {
-            batch_bind_round(p, t->table->id, batch_since(b, t), b->until);
-            params_text(p, t->again);
-            batch_ask_text(b, &sql_two_way_again, t, &t->again);
-        }
+        if (t->again)
+            batch_log_again(b, t);
         if (t->again_there) {
             batch_bind_round(p, t->other_id, t->other_since, b->other_until);
             params_text(p, t->again_there);

@@ -14,6 +14,8 @@ void batch_again_kept(struct batch_job *out_job, struct batch_table *out, struct
 void batch_again_waits(struct batch_job *b, struct batch_table *t, const json_t *rows);
 /* Logs what was noted, where it belongs, before anything is read or written. */
 void batch_send_again(struct batch_job *b);
+/* Logs what t->again says at the source of its direction: more that was found before the commit. */
+void batch_log_again(struct batch_job *b, struct batch_table *t);
 /* Something waits for the next round. */
 bool batch_has_again(const struct batch_job *b);
 

@@ -97,6 +97,14 @@ bool batch_may_lose(const struct batch_job *b, const struct batch_table *child)
     return false;
 }
 
+bool batch_is_cut_with_parent(const struct batch_job *b, const struct batch_table *child)
+{
+    for (int i = 0; i < b->group_count; i++)
+        if (b->group[i].is_truncated && refers_to(b, child->table, b->group[i].table))
+            return true;
+    return false;
+}
+
 static int64_t changes_at(const struct batch_table *t, enum job_side side)
 {
     return side == JOB_SOURCE ? t->changes : t->other_changes;

@@ -15,5 +15,8 @@ enum job_next batch_enter_orphans_again(struct job *j);
 enum job_next batch_enter_kept(struct job *j);
 /* A removal of this batch may act on rows of this table. */
 bool batch_may_lose(const struct batch_job *b, const struct batch_table *child);
+/* This table is truncated in this batch together with one that it refers to, or refers to itself.
+ */
+bool batch_is_cut_with_parent(const struct batch_job *b, const struct batch_table *child);
 
 #endif

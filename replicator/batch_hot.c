@@ -10,11 +10,16 @@
  * that it is read from, with the time of its change, in the transaction that reads; so it is beyond
  * the position, as batch_again.c says. What the other direction does with
  * it is as if this one had not got through. A row that the policies leave out does not wait: it
- * has lost, or is to stay different; to send it later would be another decision.
+ * has lost, or is to stay different; to send it later would be another decision. Where the table
+ * was truncated, the truncation waits for such a row, too.
  *
  * It arrives later than what was changed with it. That does no harm where nothing refers to its
- * table, nor the other way round, and no other constraint ties its rows; other tables have to wait
- * until a round gets through. */
+ * table, nor the other way round, and no other constraint ties its rows; nor where the row is at
+ * the receiving end, with the same values in every column that has to do with such a constraint:
+ * to other rows it is as if it had arrived. That is compared there, and what the application
+ * changes of these columns afterwards is a change of that end as any. Rows that come, go, or change
+ * such a column, and those that are merged, do not wait; others wait for them until a round gets
+ * through. */
 #include "batch_hot.h"
 
 #include <jansson.h>
@@ -80,8 +85,7 @@ enum job_next batch_enter_hot(struct job *j)
         struct batch_table *t = &b->group[i];
 
         t->hot_known = NULL;
-        if (!batch_has_any(t->hot) || t->changes == 0 || t->again || t->is_truncated ||
-            t->other_truncated)
+        if (!batch_has_any(t->hot) || t->changes == 0)
             continue;
         batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         params_text(&j->params, t->hot);
@@ -95,20 +99,52 @@ enum job_next batch_enter_hot(struct job *j)
 enum job_next batch_enter_hot_known(struct job *j)
 {
     struct batch_job *b = batch_of(j);
+    bool any = false;
 
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
-        json_t *known = t->hot_known ? json_loads(t->hot_known, 0, NULL) : NULL;
-        json_t *again = json_object_get(known, "again");
+
+        if (!batch_has_any(t->hot_known))
+            continue;
+        params_clear(&j->params);
+        params_int(&j->params, t->other_id);
+        params_text(&j->params, t->hot_known);
+        batch_ask_there(b, t->table, &sql_two_way_may_wait, &t->hot_known);
+        any = true;
+    }
+    return any ? batch_sync_target(b) : job_goto(j, "read");
+}
+
+static void leave_out(struct batch_job *b, struct batch_table *t, const json_t *waiting)
+{
+    json_t *keys = json_array();
+    const char *text;
+    size_t i;
+    json_t *one;
+
+    json_array_foreach(waiting, i, one) json_array_append(keys, json_object_get(one, "k"));
+    text = batch_text_of(b->arena, keys);
+    json_decref(keys);
+    t->left_out = batch_join(b->arena, t->left_out, text);
+    if (t->is_truncated)
+        t->keep = batch_join(b->arena, t->keep, text);
+    t->again = batch_join(b->arena, t->again, batch_text_of(b->arena, waiting));
+    log_event(LOG_DEBUG, "rows that are changed again and again wait", "sync", b->sync->name,
+              "table", t->table->label, NULL);
+}
+
+enum job_next batch_enter_hot_waits(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+        json_t *waiting = batch_has_any(t->hot_known) ? json_loads(t->hot_known, 0, NULL) : NULL;
 
         t->hot_known = NULL;
-        if (again) {
-            t->left_out = batch_text_of(b->arena, json_object_get(known, "left_out"));
-            t->again = batch_text_of(b->arena, again);
-            log_event(LOG_DEBUG, "rows that are changed again and again wait", "sync",
-                      b->sync->name, "table", t->table->label, NULL);
-        }
-        json_decref(known);
+        if (json_array_size(waiting) > 0)
+            leave_out(b, t, waiting);
+        json_decref(waiting);
     }
     return JOB_NEXT;
 }

@@ -9,8 +9,9 @@
 void batch_hot_note(struct batch_job *b, struct batch_table *t);
 /* One got through: all rows are tried again. */
 void batch_hot_forget(struct batch_job *b);
-/* Asks which of them are in this round, and leaves those out. */
+/* Asks which of them are in this round, then at the target which may wait, and leaves those out. */
 enum job_next batch_enter_hot(struct job *j);
 enum job_next batch_enter_hot_known(struct job *j);
+enum job_next batch_enter_hot_waits(struct job *j);
 
 #endif

@@ -2,11 +2,23 @@
  * changes at the receiving end since the round's snapshot. One of a key that the round has written,
  * and it is given up here; the next one finds that change in the log. What the round leaves out was
  * not written: it has lost to what was there in the snapshot, and what came later is on its way
- * back. */
+ * back.
+ *
+ * A truncation concerns every row of the other end. Where the application writes there without a
+ * pause each round would be given up, and nothing would ever arrive. So it removes only rows that
+ * it has locked, and then seen not to have changed since the snapshot (rebeco.two_way_clear).
+ * Those that have changed stay, and are logged again at the source as of the time of the
+ * truncation, in a transaction that is over before the position goes past it: the next round finds
+ * both changes, and decides. They are among those that are asked for here, since whatever was there
+ * and not removed is either one of them, or locked until the commit; what comes after the question
+ * has come after the truncation, and is on its way back. That a removal comes later does no harm
+ * where no other constraint ties the rows, and what they refer to is not truncated with them. In
+ * other tables, and where rows are merged, one that came late gives the round up. */
 #include "batch_two_way.h"
 
 #include <jansson.h>
 
+#include "batch_again.h"
 #include "batch_foreign_key.h"
 #include "batch_hot.h"
 #include "batch_merge.h"
@@ -37,18 +49,30 @@ enum job_next batch_enter_late(struct job *j)
     return batch_sync_target(b);
 }
 
-/* A truncation on either side concerns every key of the other. Rows that are merged are left out of
- * the reading only. */
+static bool may_spare(const struct batch_job *b, const struct batch_table *t, const json_t *late)
+{
+    return json_is_true(json_object_get(late, "spares")) && !batch_is_cut_with_parent(b, t);
+}
+
+/* Rows that are merged are left out of the reading only. */
 static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json_t *late)
 {
-    if (t->is_truncated || json_is_true(json_object_get(late, "cut"))) {
+    const char *keys = batch_text_of(b->arena, json_object_get(late, "keys"));
+
+    if (json_is_true(json_object_get(late, "cut")) || (t->is_truncated && !may_spare(b, t, late))) {
         t->late_keys = "[all]";
         return;
     }
     batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
-    params_text(&b->job.params, batch_text_of(b->arena, json_object_get(late, "keys")));
+    params_text(&b->job.params, keys);
     params_text(&b->job.params, batch_has_any(t->merged) ? "[]" : t->left_out);
     batch_ask_text(b, &sql_two_way_late_keys, t, &t->late_keys);
+    if (!t->is_truncated)
+        return;
+    batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
+    params_text(&b->job.params, keys);
+    params_text(&b->job.params, t->left_out);
+    batch_ask_text(b, &sql_two_way_hot, t, &t->spared);
 }
 
 enum job_next batch_enter_late_keys(struct job *j)
@@ -68,7 +92,7 @@ enum job_next batch_enter_late_keys(struct job *j)
         b->group[i].late_lost =
             json_is_true(json_object_get(late, "lost")) && batch_may_lose(b, &b->group[i]);
         any |= b->group[i].late_lost;
-        b->group[i].may_wait = json_is_true(json_object_get(late, "alone"));
+        b->group[i].may_wait = json_is_true(json_object_get(late, "whole"));
         if (b->group[i].changes == 0)
             continue;
         ask_late_keys(b, &b->group[i], late);
@@ -93,6 +117,23 @@ static void note_hot(struct batch_job *b)
     b->given_up++;
 }
 
+static bool send_spared(struct batch_job *b)
+{
+    bool any = false;
+
+    for (int i = 0; i < b->group_count; i++) {
+        struct batch_table *t = &b->group[i];
+
+        if (batch_has_any(t->spared)) {
+            t->again = t->spared;
+            batch_log_again(b, t);
+            any = true;
+        }
+        t->spared = NULL;
+    }
+    return any;
+}
+
 enum job_next batch_enter_late_judged(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -106,5 +147,5 @@ enum job_next batch_enter_late_judged(struct job *j)
             return job_goto(j, "undo");
         }
     b->lost = 0;
-    return JOB_NEXT;
+    return send_spared(b) ? batch_sync_source(b) : JOB_NEXT;
 }

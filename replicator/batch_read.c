@@ -11,6 +11,7 @@
 
 #include "apply.h"
 #include "batch_chain.h"
+#include "batch_foreign_key.h"
 #include "batch_merge.h"
 #include "batch_probe.h"
 #include "batch_quiet.h"
@@ -415,7 +416,8 @@ static void take_check(struct batch_job *b, const PGresult *r)
 void batch_clear(struct batch_job *b, struct batch_table *t)
 {
     if (t->other_id)
-        apply_clear_but(&b->apply, t->table, t->other_id, t->keep, t->survivors);
+        apply_clear_but(&b->apply, t->table, t->other_id, t->keep, t->survivors,
+                        batch_is_cut_with_parent(b, t) ? NULL : b->other_until);
     else
         apply_clear(&b->apply, t->table);
     skip_cleared(t->table);

@@ -147,7 +147,7 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
                                                                            : o->sync->snapshot);
         t->own_keys = t->keys = t->details = t->verdict = NULL;
         t->left_out = t->keep = t->survivors = "[]";
-        t->records = t->late_keys = t->merged = t->merged_pairs = NULL;
+        t->records = t->late_keys = t->spared = t->merged = t->merged_pairs = NULL;
         t->conflicts = 0;
         t->late_lost = t->may_wait = false;
     }

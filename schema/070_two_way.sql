@@ -412,8 +412,8 @@ $$;
 
 -- What others have changed here after a snapshot and is committed now, for the captures that are asked for and
 -- have anything: {"id": {"keys": [...], "cut": was it truncated, "lost": is a row that was inserted not there any more,
--- though nobody but a foreign key can have removed it, "alone": rebeco.two_way_is_alone()}}; and the captures that pass on what is applied
--- here: {"passes": [ids]}, if any. `merged` are the rows that the round merges here,
+-- though nobody but a foreign key can have removed it, "whole": its rows are not merged, "spares": rebeco.two_way_may_spare()}}; and the
+-- captures that pass on what is applied here: {"passes": [ids]}, if any. `merged` are the rows that the round merges here,
 -- {"id": [...]}: changes of those that do no harm are left out.
 CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot, merged json DEFAULT '{}') RETURNS json
     LANGUAGE plpgsql
@@ -428,16 +428,16 @@ DECLARE
 BEGIN
     FOREACH id IN ARRAY capture_ids LOOP
         SELECT * INTO STRICT t FROM rebeco.two_way_texts(id);
-        EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(json_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
+        EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(DISTINCT jsonb_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
                        'FROM %s l WHERE again IS NULL AND xid <> txid_current()%s HAVING count(*) > 0', t.key_texts, t.log,
                        CASE WHEN merged -> id::text IS NOT NULL THEN ' AND NOT ' || rebeco.merge_is_beside(id, t.given, t.log_match) END)
            INTO one USING since, NULL::txid_snapshot, merged -> id::text;
         CONTINUE WHEN one IS NULL;
-        EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL AND xid <> txid_current() GROUP BY %1$s) l '
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL AND again IS NULL AND xid <> txid_current() GROUP BY %1$s) l '
                        'LEFT JOIN LATERAL (SELECT true AS is_there FROM %3$s x WHERE %4$s LIMIT 1) r ON true WHERE l.is_new AND r.is_there IS NULL)',
                        t.keys, t.log, t.relation, t.row_log_match)
            INTO lost USING since, NULL::txid_snapshot;
-        found_any := found_any || jsonb_build_object(id::text, one || jsonb_build_object('lost', lost, 'alone', rebeco.two_way_is_alone(id)));
+        found_any := found_any || jsonb_build_object(id::text, one || jsonb_build_object('lost', lost, 'whole', NOT EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = id), 'spares', rebeco.two_way_may_spare(id)));
     END LOOP;
     SELECT found_any || jsonb_build_object('passes', jsonb_agg(c.id)) INTO one
       FROM rebeco.capture c WHERE c.id = ANY (capture_ids) AND c.passes_on HAVING count(*) > 0;
@@ -461,18 +461,27 @@ BEGIN
 END
 $$;
 
--- Carries out a truncation of the other end: all rows go but those that win against it, and those that it has
--- all the same: a foreign key would act on their removal.
-CREATE FUNCTION rebeco.two_way_clear(capture_id int, winners json, survivors json) RETURNS void
+-- Carries out a truncation of the other end: all rows go but those that win against it, those that it has all the same (a foreign
+-- key would act on their removal), and those that were changed here after the round (`until`, NULL: these, too), where that does no
+-- harm: batch_late.c. What is to go is locked first; then a new statement sees whatever was changed before the lock, and removes nothing unseen.
+CREATE FUNCTION rebeco.two_way_clear(capture_id int, winners json, survivors json, until txid_snapshot) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
 AS $$
 DECLARE
+    stay json := (winners::jsonb || survivors::jsonb)::json;
     t record;
+    late text := 'false';
 BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('WITH f AS MATERIALIZED %s DELETE FROM %s x WHERE NOT EXISTS (SELECT 1 FROM f WHERE %s)', t.given, t.relation, t.row_match)
-      USING NULL::txid_snapshot, NULL::txid_snapshot, (winners::jsonb || survivors::jsonb)::json;
+    IF until IS NOT NULL AND rebeco.two_way_may_spare(capture_id) THEN
+        EXECUTE format('WITH f AS MATERIALIZED %s SELECT FROM %s x WHERE NOT EXISTS (SELECT 1 FROM f WHERE %s) FOR UPDATE OF x', t.given, t.relation, t.row_match)
+          USING NULL::txid_snapshot, NULL::txid_snapshot, stay;
+        late := format('EXISTS (SELECT 1 FROM l WHERE %s)', t.row_log_match);
+    END IF;
+    EXECUTE format('WITH f AS MATERIALIZED %s, l AS MATERIALIZED (SELECT DISTINCT %s FROM %s l WHERE op IS NULL AND again IS NULL AND xid <> txid_current()) '
+                   'DELETE FROM %s x WHERE NOT EXISTS (SELECT 1 FROM f WHERE %s) AND NOT %s', t.given, t.keys, t.log, t.relation, t.row_match, late)
+      USING until, NULL::txid_snapshot, stay;
 END
 $$;

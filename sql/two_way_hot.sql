@@ -1,4 +1,4 @@
--- Which rows that are changed again and again wait for a later round.
+-- Which rows that are changed at the other end all the time were changed at this one in a round.
 -- $1 int: the capture here; $2 text, $3 text: the round's snapshots here; $4 json: their keys; $5 json: keys that are left
 -- out of the round anyway
 -- Result: hot json, see rebeco.two_way_hot(). Lowest server version: 12.

@@ -134,11 +134,16 @@ def test_a_write_in_between_is_not_overwritten(source, target, rebecos):
     rebeco.terminate()
 
 
-@pytest.mark.parametrize("policy", ["source", "latest"])
-def test_rows_that_rest_do_not_wait_for_rows_that_never_do(source, target, rebecos, policy):
+@pytest.mark.parametrize("policy, tied", [("source", ""), ("latest", ""), ("latest", "constraints"), ("latest", "partitions")])
+def test_rows_that_rest_do_not_wait_for_rows_that_never_do(source, target, rebecos, policy, tied):
     """Three rows of t are changed at both ends all the time, so that each round meets one that was changed too late. What else was
     changed arrives all the same while that goes on; and the three are equal when it ends."""
-    source.psql("CREATE TABLE t (id numeric PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 100) i;"
+    source.psql("CREATE TABLE q (id int PRIMARY KEY); INSERT INTO q VALUES (1), (2);"
+                "CREATE TABLE t (id numeric PRIMARY KEY, v text) " + ("PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (15);"
+                                                                      "CREATE TABLE t2 PARTITION OF t DEFAULT; " if tied == "partitions" else ";") +
+                "INSERT INTO t SELECT i, 'old' FROM generate_series(1, 100) i;" +
+                ("ALTER TABLE t ADD q int REFERENCES q DEFAULT 1, ADD u int UNIQUE, ADD e text; CREATE UNIQUE INDEX ON t (lower(e)) WHERE q > 0; UPDATE t SET u = id, e = id;"
+                 "CREATE TABLE r (id int PRIMARY KEY, t numeric REFERENCES t); INSERT INTO r VALUES (1, 1), (2, 99);" if tied == "constraints" else "") +
                 "CREATE TABLE p (id int PRIMARY KEY, v text UNIQUE); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p)")
     rebeco = rebecos(source, target, config=config(conflict={"default": policy}))
     rebeco.start()
@@ -160,6 +165,39 @@ def test_rows_that_rest_do_not_wait_for_rows_that_never_do(source, target, rebec
     wait_both(rebeco)
     check_equal(source, target)
     assert source.value("SELECT count(*) FROM t") == 97
+    rebeco.terminate()
+
+
+def test_a_truncation_arrives_where_rows_are_changed_without_a_pause(source, target, rebecos):
+    """The table is truncated at the source, and filled anew with some of the keys, while the target's application changes, adds and removes rows
+    all the time: each round meets rows that were changed too late."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 200) i;"
+                "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p, v text); INSERT INTO p VALUES (1), (2);"
+                "INSERT INTO c SELECT i, 1, 'old' FROM generate_series(1, 200) i; CREATE TABLE other (id int PRIMARY KEY)")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "latest"}))
+    rebeco.start()
+    wait_both(rebeco)
+
+    def work(c, rng, number):
+        table, parent = ("c", ", 1 + %s %% 2") if number == 2 else ("t", "")
+        i = rng.randint(1, 30)
+        c.run(f"UPDATE {table} SET v = %s WHERE id = %s", str(rng.random()), i)
+        c.run(f"DELETE FROM {table} WHERE id = %s", 30 + i)
+        key = 1000 + rng.randrange(10**8)
+        c.run(f"INSERT INTO {table} (id, v{', p' if parent else ''}) VALUES (%s, 'new'{parent})", key, *([key] if parent else []))
+
+    with rig.Crew(target, work, 3) as crew:
+        time.sleep(0.5)
+        for n in range(3):
+            source.psql(f"TRUNCATE t; TRUNCATE c; INSERT INTO t SELECT i, 'anew {n}' FROM generate_series(1, 100) i; INSERT INTO other VALUES ({n})")
+            done = crew.done
+            rebeco.wait("the target has it", lambda: target.value("SELECT count(*) FROM other") == n + 1, 30)
+            assert target.value(f"SELECT count(*) FROM t WHERE v = 'anew {n}' AND id > 60") == 40
+            assert target.value("SELECT count(*) FROM c WHERE v = 'old'") == 0
+            rebeco.wait("and they go on writing", lambda: crew.done > done)
+        print("rounds given up:", rebeco.status()["back"]["redone"], "of", crew.done)
+    wait_both(rebeco)
+    check_equal(source, target)
     rebeco.terminate()
 
 

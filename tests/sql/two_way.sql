@@ -31,12 +31,20 @@ SELECT rebeco.two_way_keys(:id, :'since', :'until', '[["1"], ["3"], ["7"], ["9"]
 SELECT rebeco.two_way_keys(:id, :'since', :'until', '[["9"]]', false, true)::jsonb;
 SELECT rebeco.two_way_late(ARRAY[:id], :'until');
 
-\echo -- rows that wait: those in the round that are not left out, where nothing but the key ties them
-SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["1"], ["3"], ["7"]]', '[["7"]]')::jsonb #- '{again,0,at}';
+\echo -- rows that are changed without a pause: those in the round that are not left out; they may wait where nothing ties them but the key
+CREATE FUNCTION pg_temp.waits(id int, hot json) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s %s', e -> 'k', e -> 'ties'), ', ') FROM json_array_elements(rebeco.two_way_may_wait(id, hot)) e $$;
+CREATE FUNCTION pg_temp.both(id int, since txid_snapshot, until txid_snapshot) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.waits(id, rebeco.two_way_hot(id, since, until, '[["1"], ["2"], ["3"]]', '[]')) $$;
+SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["1"], ["3"], ["7"]]', '[["7"]]')::jsonb #- '{0,at}';
 SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["3"], ["7"]]', '[["7"]]');
 SELECT rebeco.two_way_without(:id, '[["1"], ["02"], ["3"]]', '[["2"], ["03"]]');
-BEGIN; CREATE TABLE child (t int REFERENCES t); SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["1"]]', '[]'); ROLLBACK;
-BEGIN; CREATE UNIQUE INDEX ON t (v, id); SELECT rebeco.two_way_hot(:id, :'since', :'until', '[["1"]]', '[]'); ROLLBACK;
+SELECT pg_temp.both(:id, :'since', :'until');
+\echo -- or where the row is at the other end, with what ties it
+BEGIN; CREATE TABLE child (t int REFERENCES t); SELECT pg_temp.both(:id, :'since', :'until'); ROLLBACK;
+BEGIN; CREATE UNIQUE INDEX ON t (v, id); SELECT rebeco.two_way_ties(:id), pg_temp.both(:id, :'since', :'until');
+SELECT pg_temp.waits(:id, '[{"k": ["1"], "ties": {"id": 1, "v": "other"}}, {"k": ["1"], "ties": {"v": "here"}}, {"k": ["9"], "ties": null}]'); ROLLBACK;
+BEGIN; CREATE UNIQUE INDEX ON t ((id + 1)) WHERE v > ''; SELECT rebeco.two_way_ties(:id); ROLLBACK;
 
 \echo -- what is known of them
 SELECT d -> 'i' AS i, d -> 'k' AS k, d -> 'at' IS NOT NULL AS has_time, d -> 'new' AS new, d -> 'row' AS row
@@ -67,8 +75,13 @@ SELECT count(*) FROM rebeco.conflict;
 
 \echo -- a truncation of the other end
 SELECT string_agg(k ->> 0, ' ' ORDER BY k ->> 0) FROM json_array_elements(rebeco.two_way_survivors(:id)) k;
-SELECT rebeco.two_way_clear(:id, '[["1"], ["77"]]', '[["4"]]');
-SELECT * FROM t;
+SELECT txid_current_snapshot() AS cut \gset
+UPDATE t SET v = 'meanwhile' WHERE id = 5; INSERT INTO t VALUES (11, 'meanwhile');
+SELECT rebeco.two_way_clear(:id, '[["1"], ["77"]]', '[["4"]]', :'cut');
+SELECT * FROM t ORDER BY id;
+BEGIN; CREATE UNIQUE INDEX ON t (v, id); SELECT rebeco.two_way_clear(:id, '[["1"], ["77"]]', '[["4"]]', :'cut'); SELECT * FROM t ORDER BY id; ROLLBACK;
+SELECT rebeco.two_way_clear(:id, '[["1"], ["77"]]', '[["4"]]', NULL);
+SELECT * FROM t ORDER BY id;
 
 \echo -- sequences: odd and even
 CREATE SEQUENCE up; CREATE SEQUENCE down INCREMENT -3 START -5 MAXVALUE -1 MINVALUE -1000; CREATE SEQUENCE round CYCLE MAXVALUE 9;
