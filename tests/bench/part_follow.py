@@ -296,7 +296,7 @@ def consumed(report):
             trend = lambda v: statistics.median(v[-third:]) / max(statistics.median(v[third // 2:third // 2 + third]), 1e-9)  # noqa: E731
             r.wait_in_sync(120)
             check_arrived(scene)
-            report.add("consumed", "rebeco", n, changes=4 * rows * cycles, time_trend=trend(times), size_trend=max(size[-third:]) / max(max(size[:2 * third]), 1),
+            report.add("consumed", "rebeco", n, changes=4 * rows * cycles, cpu_trend=trend(cpu), time_trend=trend(times), size_trend=max(size[-third:]) / max(max(size[:2 * third]), 1),
                        size_mb=max(size) / 1e6, deleted=scene.source.run(LOGS, user="postgres")[0][1])
             r.terminate(60)
             r.drop()
