@@ -78,9 +78,25 @@ bool upkeep_is_anything_standing(const struct sync *s)
     return false;
 }
 
-static bool is_busy(const struct sync *s)
+static void no_later(double *due, double at)
 {
-    return s->phase != SYNC_FOLLOW || s->batch->quiet_rounds < 8;
+    if (*due > at)
+        *due = at;
+}
+
+/* While it is quiet things are due in half a minute; that must not be what a load waits for that
+ * begins meanwhile, or comes in bursts: logs would grow, and reading them cost more and more. */
+static bool is_busy(struct lead_job *l, double now)
+{
+    const struct sync *s = l->sync;
+    bool busy = s->phase != SYNC_FOLLOW || s->batch->quiet_rounds < 8 || s->batches != l->batches;
+
+    l->batches = s->batches;
+    if (busy) {
+        no_later(&l->rotate_due, now + ROTATE_BUSY_S);
+        no_later(&l->status_due, now + STATUS_BUSY_S);
+    }
+    return busy;
 }
 
 enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text)
@@ -135,7 +151,7 @@ enum job_next upkeep_watch(struct job *j)
     struct sync *s = l->sync;
     double now = steady_now();
     enum job_next next;
-    bool busy = is_busy(s);
+    bool busy = is_busy(l, now);
 
     j->failures = 0;
     conflict_tell(s);
@@ -497,8 +513,11 @@ enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
 
+    bool is_same = l->sync->batches == l->batches_rotated;
+
     (void)r;
-    return is_busy(l->sync) ? JOB_NEXT : job_goto(j, "watch");
+    l->batches_rotated = l->sync->batches;
+    return is_same ? job_goto(j, "watch") : JOB_NEXT;
 }
 
 enum job_next upkeep_take_summarize(struct job *j, PGresult *r)

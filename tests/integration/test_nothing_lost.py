@@ -104,6 +104,24 @@ def test_logs_rotate_under_load_and_stay_small(source, target, rebeco):
     rig.check_equal(source, target)
 
 
+def test_logs_are_looked_after_when_a_load_begins(source, target, rebeco):
+    """Soon after each burst, however quiet it was before, and not at the next time that is due while it is quiet."""
+    source.run("CREATE TABLE t (a int PRIMARY KEY, b int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 20000) i")
+    rebeco.start()
+    rebeco.wait_in_sync()
+
+    def segment():
+        return source.value("SELECT segment FROM rebeco.capture", user="postgres")
+
+    for _ in range(4):
+        time.sleep(2.5)
+        before = segment()
+        for _ in range(3):
+            source.run("UPDATE t SET b = b + 1")
+        rig.eventually("the other segment is written", lambda: segment() != before, 10, 0.1)
+        rebeco.wait_in_sync()
+
+
 def test_a_table_truncated_all_the_time_holds_up_no_other(source, target, rebeco):
     """Each TRUNCATE falls into the reading of a batch, sooner or later into every one."""
     source.psql("CREATE TABLE q (a int PRIMARY KEY); CREATE TABLE other (a int PRIMARY KEY)")
