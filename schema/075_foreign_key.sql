@@ -198,6 +198,8 @@ DECLARE
     waits text[] := '{}';
     recorded jsonb := '{}';
     added jsonb;
+    removed jsonb; -- {row: when}, of many
+    cuts jsonb;    -- the same of truncated tables
 BEGIN
     -- Where a table was truncated there, what is gone is all but what it has, or what is sent from here.
     SELECT coalesce(jsonb_agg(jsonb_build_object('n', t.v -> 'n', 'cut', t.v -> 'gone' -> 'cut', 'keys', CASE WHEN t.v -> 'gone' ->> 'cut' IS NULL
@@ -216,6 +218,10 @@ BEGIN
         RETURN '{"kept": [], "waits": []}';
     END IF;
     SELECT array_agg(DISTINCT e.child) INTO orphans FROM unnest(edges) e;
+    SELECT coalesce(jsonb_object_agg(concat(u.v ->> 'n', ' ', k.v ->> 'k'), k.v -> 'at'), '{}') INTO removed
+      FROM jsonb_array_elements(unsent) u (v) CROSS JOIN LATERAL jsonb_array_elements(u.v -> 'keys') k (v)
+     WHERE u.v ->> 'cut' IS NULL;
+    SELECT coalesce(jsonb_object_agg(u.v ->> 'n', u.v -> 'cut'), '{}') INTO cuts FROM jsonb_array_elements(unsent) u (v) WHERE u.v ->> 'cut' IS NOT NULL;
 
     -- What a row refers to by a foreign key that does nothing stays, and so does what a row that stays refers to.
     LOOP
@@ -249,14 +255,9 @@ BEGIN
     -- Of these, what is removed or changed: directly, or after what goes with its parent.
     LOOP
         SELECT jsonb_object_agg(x.child, jsonb_build_object('at', x.at, 'goes', x.goes)) INTO added
-          FROM (SELECT e.child, max(coalesce(recorded -> e.parent ->> 'at', g.at)) AS at, bool_or(e.action = 'c') AS goes
+          FROM (SELECT e.child, max(coalesce(recorded -> e.parent ->> 'at', removed ->> e.parent, cuts ->> split_part(e.parent, ' ', 1))) AS at,
+                       bool_or(e.action = 'c') AS goes
                   FROM unnest(edges) e
-                  LEFT JOIN (SELECT concat(u.v ->> 'n', ' ', k.v ->> 'k') AS parent, k.v ->> 'at' AS at
-                               FROM jsonb_array_elements(unsent) u (v) CROSS JOIN LATERAL jsonb_array_elements(u.v -> 'keys') k (v)
-                              WHERE u.v ->> 'cut' IS NULL
-                             UNION ALL
-                             SELECT e.parent, u.v ->> 'cut' FROM unnest(edges) e JOIN jsonb_array_elements(unsent) u (v) ON u.v ->> 'n' = split_part(e.parent, ' ', 1)
-                              WHERE u.v ->> 'cut' IS NOT NULL) g ON g.parent = e.parent
                  WHERE e.child IN (SELECT unnest(waits)) AND NOT recorded ? e.child
                    AND CASE WHEN e.parent IN (SELECT unnest(orphans)) THEN (recorded -> e.parent ->> 'goes')::boolean ELSE e.parent NOT IN (SELECT unnest(kept)) END
                  GROUP BY e.child) x;
@@ -265,11 +266,8 @@ BEGIN
     END LOOP;
     RETURN json_build_object(
         'kept', (SELECT coalesce(json_agg(json_build_object('n', split_part(k.parent, ' ', 1)::int, 'k', substr(k.parent, strpos(k.parent, ' ') + 1)::json,
-                                                            'at', coalesce(u.v ->> 'cut', (SELECT max(g.v ->> 'at') FROM jsonb_array_elements(u.v -> 'keys') g (v)
-                                                                                            WHERE g.v -> 'k' = substr(k.parent, strpos(k.parent, ' ') + 1)::jsonb)),
-                                                            'row', k.doc::text)), '[]')
-                   FROM (SELECT DISTINCT ON (e.parent) e.parent, e.parent_doc AS doc FROM unnest(edges) e WHERE e.parent IN (SELECT unnest(kept))) k
-                   JOIN jsonb_array_elements(unsent) u (v) ON u.v ->> 'n' = split_part(k.parent, ' ', 1)),
+                                                            'at', coalesce(removed ->> k.parent, cuts ->> split_part(k.parent, ' ', 1)), 'row', k.doc::text)), '[]')
+                   FROM (SELECT DISTINCT ON (e.parent) e.parent, e.parent_doc AS doc FROM unnest(edges) e WHERE e.parent IN (SELECT unnest(kept))) k),
         'waits', (SELECT coalesce(json_agg(json_build_object('n', split_part(w.child, ' ', 1)::int, 'k', substr(w.child, strpos(w.child, ' ') + 1)::json,
                                                              'at', w.at, 'new', w.is_new, 'row', w.doc::text, 'parent_at', recorded -> w.child -> 'at',
                                                              'goes', recorded -> w.child -> 'goes')), '[]')

@@ -225,6 +225,22 @@ def test_parents_are_kept_once_whatever_dies(source, target, pair, closed):
     rebeco.terminate()
 
 
+def test_many_parents_are_kept(source, target, pair):
+    """In a time that grows with them, and not with their square: that would be longer than is waited for here."""
+    n = 8000
+    rebeco = pair(FAMILY.format(n=n))
+    rebeco.ok("direction", ONLY["source"])
+    source.run("INSERT INTO c SELECT i, i FROM generate_series(1, %s) i", n)
+    target.run("DELETE FROM p")
+    wait_both(rebeco)
+    assert source.value("SELECT count(*) FROM p") == n and target.value("SELECT count(*) FROM p") == 0
+    rebeco.ok("direction", "both")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert kept(source) == kept(target) == [("p", i, 1) for i in range(1, n + 1)]
+    rebeco.terminate()
+
+
 # ------------------------------------------------------------------ requests
 
 
