@@ -303,12 +303,14 @@ void apply_clear_but(struct apply *a, struct table *t, int capture_id, const cha
     sent_push(a, t, 0, false);
 }
 
-void apply_merge(struct apply *a, struct table *t, int capture_id, const char *rows, bool anew)
+void apply_merge(struct apply *a, struct table *t, int capture_id, const char *rows, bool anew,
+                 bool has_sums)
 {
     params_clear(&a->params);
     params_int(&a->params, capture_id);
     params_text(&a->params, rows);
     params_bool(&a->params, anew);
+    params_bool(&a->params, has_sums);
     conn_query(a->conn, sql_merge_write.text, &a->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
     sent_push(a, t, strlen(rows), true);
 }

@@ -81,8 +81,10 @@ void apply_clear(struct apply *a, struct table *t);
 void apply_clear_but(struct apply *a, struct table *t, int capture_id, const char *winners,
                      const char *survivors, const char *until);
 /* Writes rows of which both ends' changes are kept (JSON), by its capture at the target; `anew`:
- * removes them and puts them in again. */
-void apply_merge(struct apply *a, struct table *t, int capture_id, const char *rows, bool anew);
+ * removes them and puts them in again; `has_sums`: that was done in this transaction already, and
+ * counters stay as they are. */
+void apply_merge(struct apply *a, struct table *t, int capture_id, const char *rows, bool anew,
+                 bool has_sums);
 /* The rows of this table come now. */
 void apply_open(struct apply *a, struct table *t, enum apply_mode mode);
 /* One row as sql/read_statements.sql gives it, in binary. */

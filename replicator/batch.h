@@ -40,6 +40,7 @@ struct batch_table {
     const char *records;      /* for rebeco.conflict, NULL: none */
     int64_t conflicts;        /* of these, as long as neither direction has committed them */
     const char *merged;       /* rows of which both changes are kept: batch_merge.h; NULL: none */
+    bool has_sums;            /* they were written in this transaction, counters and all */
     const char *merged_pairs; /* of the forward direction: these rows' keys at both ends */
     const char *late_keys;    /* changed at the target after the round's snapshot */
     bool may_wait;            /* its rows are not merged: some may arrive later than others */

@@ -49,6 +49,10 @@
  * The same bytes: 3.0 and 3.00 are one sum. So where nothing was written meanwhile, both ends get
  * the same text, made once.
  *
+ * A batch may write a table twice in its transaction: its rows trade unique values, or foreign keys
+ * change them with others (batch_order.c). To set a column again is harmless; a sum is written
+ * with the first of them only.
+ *
  * Where S - s and T - t differ, the counter is not added to: it counts as a column, which clashes
  * and has a policy. That happens when an end's differences were given up and its commit did not
  * come before the next change: a row that was deleted or inserted at one end lost or won as a
@@ -151,12 +155,14 @@ void batch_merge_wait(struct arena *a, struct batch_table *t, const json_t *pair
 }
 
 /* Where rows trade unique values, those of the batch are removed first: merged ones are removed
- * and put in again at that moment, among themselves. */
-void batch_merge_send(struct batch_job *b, const struct batch_table *t, enum apply_mode mode)
+ * and put in again at that moment, among themselves. What is set is written again with the rest of
+ * the table; a sum is not. */
+void batch_merge_send(struct batch_job *b, struct batch_table *t, enum apply_mode mode)
 {
     if (t->merged == NULL || mode == APPLY_GONE)
         return;
-    apply_merge(&b->apply, t->table, t->other_id, t->merged, mode == APPLY_REMOVE);
+    apply_merge(&b->apply, t->table, t->other_id, t->merged, mode == APPLY_REMOVE, t->has_sums);
+    t->has_sums = true;
 }
 
 const char *batch_merge_all(struct batch_job *b)

@@ -19,7 +19,7 @@ json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side);
 void batch_merge_wait(struct arena *a, struct batch_table *t, const json_t *pairs,
                       const json_t *rows);
 /* The reading of a table in that mode has ended: sends the rows that are merged in it. */
-void batch_merge_send(struct batch_job *b, const struct batch_table *t, enum apply_mode mode);
+void batch_merge_send(struct batch_job *b, struct batch_table *t, enum apply_mode mode);
 /* All of them by their captures at the target, as JSON for sql/two_way_late.sql; in the arena. */
 const char *batch_merge_all(struct batch_job *b);
 /* Does the configuration merge rows of that table? */

@@ -356,9 +356,10 @@ $$;
 
 -- Writes merged rows here: `given` are keys, each with what rebeco.merge_row() says at its end. A counter gets the
 -- sum that the round knows, so that it looks the same at both ends; where it was moved since, the difference is
--- added. `anew` removes the rows and puts them in again, for tables whose rows trade unique values.
--- Gives the number of rows.
-CREATE FUNCTION rebeco.merge_write(capture_number int, given json, anew boolean) RETURNS bigint
+-- added. `anew` removes the rows and puts them in again, for tables whose rows trade unique values. A batch may write a
+-- table more than once, and a sum is not what it was when it is added to again: `has_sums`, in all writings but the
+-- first of a transaction, leaves counters as they are. Gives the number of rows.
+CREATE FUNCTION rebeco.merge_write(capture_number int, given json, anew boolean, has_sums boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
@@ -386,7 +387,7 @@ BEGIN
                    CASE WHEN k.is_fixed THEN format('x.%I', a.attname)
                         ELSE format('CASE WHEN f.doc -> ''set'' ? %1$L THEN (f.doc -> ''set'' ->> %1$L)::%2$s%3$s ELSE x.%4$I END',
                                     a.attname, k.type,
-                                    CASE WHEN rebeco.merge_is_countable(a.atttypid)
+                                    CASE WHEN rebeco.merge_is_countable(a.atttypid) AND NOT has_sums
                                          THEN format(' WHEN f.doc -> ''add'' ? %1$L THEN CASE WHEN x.%2$I::text = f.doc -> ''add'' -> %1$L ->> 0 THEN (f.doc -> ''add'' -> %1$L ->> 1)::%3$s '
                                                      'ELSE (x.%2$I::numeric + (f.doc -> ''add'' -> %1$L ->> 2)::numeric)::%3$s END', a.attname, a.attname, k.type) END,
                                     a.attname) END AS value

@@ -164,23 +164,24 @@ def test_tables_of_all_kinds(source, target, rebecos):
         CREATE TABLE p (r int, id text, a text, n bigint, PRIMARY KEY (r, id)) PARTITION BY RANGE (r);
         CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20);
         INSERT INTO p SELECT i, 'k' || i, 'old', 0 FROM generate_series(1, 19) i;
-        CREATE TABLE u (id int PRIMARY KEY, place int UNIQUE, a text); INSERT INTO u SELECT i, i, 'old' FROM generate_series(1, 6) i;
+        CREATE TABLE u (id int PRIMARY KEY, place int UNIQUE, a text, n int); INSERT INTO u SELECT i, i, 'old', 0 FROM generate_series(1, 6) i;
         CREATE TABLE head (id int PRIMARY KEY, a text);
         CREATE TABLE line (id int PRIMARY KEY, head int REFERENCES head, a text);
         INSERT INTO head VALUES (1, 'old'); INSERT INTO line VALUES (1, 1, 'old'), (2, 1, 'old')""")
-    rebeco = rebecos(source, target, config=config(default="latest", merge=["public.*"], counters={"public.p": ["n"]}))
+    rebeco = rebecos(source, target, config=config(default="latest", merge=["public.*"], counters={"public.p": ["n"], "public.u": ["n"]}))
     rebeco.start()
     wait_both(rebeco)
     meet(rebeco, source, target,
          """UPDATE p SET n = n + 10; UPDATE p1 SET a = 'source' WHERE r = 1;
             UPDATE u SET place = -place WHERE id <= 3; UPDATE u SET place = 2 WHERE id = 1; UPDATE u SET place = 3 WHERE id = 2; UPDATE u SET place = 1 WHERE id = 3;
+            UPDATE u SET n = n + 10 WHERE id <> 3;
             INSERT INTO head VALUES (2, 'new'); UPDATE line SET head = 2""",
-         """UPDATE p SET n = n + 1; UPDATE p SET id = 'moved' WHERE r = 19; UPDATE u SET a = 'target' WHERE id IN (1, 2, 4);
+         """UPDATE p SET n = n + 1; UPDATE p SET id = 'moved' WHERE r = 19; UPDATE u SET a = 'target', n = n + 1 WHERE id IN (1, 2, 4);
             UPDATE line SET a = 'target' WHERE id = 1; UPDATE head SET a = 'target'""")
     check_equal(source, target)
     assert source.run("SELECT DISTINCT n FROM p WHERE r < 19") == [(11,)]
     assert source.value("SELECT a FROM p WHERE r = 1") == "source"
-    assert source.run("SELECT id, place, a FROM u ORDER BY 1 LIMIT 4") == [(1, 2, "target"), (2, 3, "target"), (3, 1, "old"), (4, 4, "target")]
+    assert source.run("SELECT * FROM u ORDER BY 1 LIMIT 4") == [(1, 2, "target", 11), (2, 3, "target", 11), (3, 1, "old", 0), (4, 4, "target", 11)]
     assert source.run("SELECT * FROM line ORDER BY id") == [(1, 2, "target"), (2, 2, "old")]
     assert source.value("SELECT a FROM head WHERE id = 1") == "target"
     rebeco.terminate()

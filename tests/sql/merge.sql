@@ -80,6 +80,8 @@ SELECT rebeco.merge_write(:id, '[["7", {"set": {"a": "it''s", "bb": null}, "add"
 SELECT * FROM t WHERE id IN (7, 8) ORDER BY 1;
 SELECT rebeco.merge_write(:id, '[["7", {"set": {"bb": "anew"}, "add": {}}], ["8", {"set": {}, "add": {"n": ["12", "10", "-2"]}}]]', true);
 SELECT * FROM t WHERE id IN (7, 8) ORDER BY 1;
+SELECT rebeco.merge_write(:id, '[["8", {"set": {"bb": "once more"}, "add": {"n": ["12", "10", "-2"]}}]]', false, true);
+SELECT * FROM t WHERE id = 8;
 SELECT rebeco.merge_write(:id, '[["8", {"set": {}, "add": {"n": ["10", "9999999999", "9999999989"]}}]]', false);
 COMMIT;
 
