@@ -75,12 +75,14 @@ static void bind_target(struct job *j, struct params *p)
     params_text(p, how(j));
 }
 
+/* A target that was made anew has more to do than the source, which kept what it was. */
 static enum job_next take_target(struct job *j, PGresult *r)
 {
     struct apart_job *a = apart_of(j);
 
     free(a->answered);
     a->answered = mem_strdup(PQgetvalue(r, 0, 0));
+    a->fresh += atoi(PQgetvalue(r, 0, 1));
     return JOB_NEXT;
 }
 

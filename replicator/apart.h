@@ -11,7 +11,7 @@ struct apart_job {
     char *sequences; /* as read at the source, or answered there (malloc) */
     char *answered;  /* the same at the target (malloc) */
     char *replays;   /* conflicts replayed at the target lately, for the source (malloc) */
-    int fresh;       /* how many were not apart before: if any, there may be more */
+    int fresh;       /* how many were not apart before, at both ends: if any, there may be more */
     bool is_done;    /* all of a first reading are apart, since it was started */
 };
 

@@ -19,12 +19,31 @@ AS $$
     SELECT base + CASE WHEN ((base % 2) + 2) % 2 = CASE WHEN is_source THEN 1 ELSE 0 END THEN 1 ELSE 2 END
 $$;
 
--- Sets one sequence apart, after which this end gives only values of its own, beyond `beyond` (the number
+-- The number columns that draw from a sequence: it is theirs, or their default names it.
+CREATE FUNCTION rebeco.sequence_columns(p_seq oid) RETURNS TABLE (relation regclass, name name, type oid)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT a.attrelid::regclass, a.attname, rebeco.base_type(a.atttypid)
+      FROM (SELECT d.refobjid AS relid, d.refobjsubid AS attnum
+              FROM pg_depend d
+             WHERE d.classid = 'pg_class'::regclass AND d.objid = p_seq AND d.objsubid = 0
+               AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+            UNION
+            SELECT f.adrelid, f.adnum
+              FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+             WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_seq) u
+      JOIN pg_attribute a ON a.attrelid = u.relid AND a.attnum = u.attnum AND NOT a.attisdropped
+     WHERE rebeco.base_type(a.atttypid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+$$;
+
+-- Sets one sequence apart, after which this end gives only values of its own, beyond `there` -> steps (the number
 -- of steps that the other end has gone; NULL: not known). Gives the steps that this one has gone; `is_fresh`
--- when it was not apart before.
--- The lock keeps nextval out until the commit.
-CREATE FUNCTION rebeco.sequence_apart(sync_name text, p_seq oid, is_source boolean, beyond bigint, how text,
-        OUT steps bigint, OUT is_fresh boolean)
+-- when it was not apart before, or is not any more: somebody has set it to where it would give the other end's values
+-- (TRUNCATE .. RESTART IDENTITY, setval). Steps are counted from the start that the sequence has at the source,
+-- at the target, too, where it may be another one. The lock keeps nextval out until the commit.
+CREATE FUNCTION rebeco.sequence_apart(sync_name text, p_seq oid, is_source boolean, there jsonb, how text,
+        OUT steps bigint, OUT step bigint, OUT is_fresh boolean)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -32,7 +51,8 @@ DECLARE
     s pg_sequence;
     v record;
     known rebeco.two_way_sequence;
-    step bigint;
+    origin bigint;
+    beyond bigint := there ->> 'steps';
 BEGIN
     SELECT * INTO STRICT s FROM pg_sequence WHERE seqrelid = p_seq;
     IF s.seqcycle THEN
@@ -46,31 +66,52 @@ BEGIN
             USING ERRCODE = 'feature_not_supported';
     END IF;
     step := CASE WHEN is_fresh THEN s.seqincrement ELSE known.increment END;
+    origin := CASE WHEN is_source THEN s.seqstart ELSE (there ->> 'start')::bigint END;
     IF known.how <> sequence_apart.how THEN
         RAISE EXCEPTION 'sequences.two_way was % when it was set apart; another way needs `rebeco uninstall` first', known.how
             USING ERRCODE = 'feature_not_supported';
+    ELSIF NOT is_source AND step <> (there ->> 'step')::bigint THEN
+        RAISE EXCEPTION 'its step is % at the target, and % at the source', step, there ->> 'step'
+            USING ERRCODE = 'feature_not_supported';
+    ELSIF NOT is_fresh AND s.seqincrement <> (CASE how WHEN 'interleave' THEN 2 * step ELSE step END) THEN
+        RAISE EXCEPTION 'its step was altered after it was set apart, to %', s.seqincrement
+            USING ERRCODE = 'feature_not_supported';
+    ELSIF how = 'offset' AND s.seqstart <> origin THEN
+        RAISE EXCEPTION 'it starts at % at the target, and at % at the source', s.seqstart, origin
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    SELECT * INTO STRICT v FROM rebeco.sequence_value(p_seq);
+    IF NOT is_fresh AND how = 'interleave' THEN
+        is_fresh := (v.last_value - origin) % step <> 0
+                 OR abs((v.last_value - origin) / step % 2) <> CASE WHEN is_source THEN 0 ELSE 1 END;
     END IF;
     IF is_fresh THEN
         IF how = 'interleave' THEN
             EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', p_seq::regclass, 2 * step);
         END IF;
-        INSERT INTO rebeco.two_way_sequence (seq, sync, increment, how) VALUES (p_seq, sync_name, step, sequence_apart.how);
+        INSERT INTO rebeco.two_way_sequence (seq, sync, increment, how) VALUES (p_seq, sync_name, step, sequence_apart.how)
+        ON CONFLICT (seq) DO NOTHING;
+        SELECT * INTO STRICT v FROM rebeco.sequence_value(p_seq);
     END IF;
-    SELECT * INTO STRICT v FROM rebeco.sequence_value(p_seq);
-    steps := greatest((v.last_value - s.seqstart) / step - CASE WHEN v.is_called THEN 0 ELSE 1 END, -1);
+    steps := floor((v.last_value::numeric - origin) / step) - CASE WHEN v.is_called THEN 0 ELSE 1 END;
+    IF known.seq IS NULL THEN
+        steps := greatest(steps, -1);
+    END IF;
     IF how = 'offset' THEN
         IF NOT is_source THEN
             PERFORM rebeco.sequence_offset(p_seq, steps, beyond);
         END IF;
     ELSIF is_fresh THEN
-        PERFORM setval(p_seq::regclass, s.seqstart + step * rebeco.sequence_next_apart(greatest(steps, beyond), is_source), false);
+        PERFORM setval(p_seq::regclass,
+                       origin + step * rebeco.sequence_next_apart(CASE WHEN known.seq IS NULL THEN greatest(steps, beyond) ELSE steps END, is_source), false);
     END IF;
 END
 $$;
 
 -- Sets the sequences apart that were read at the source (rebeco.sequence_read); first there, then at the
 -- target, which gets the answer. Ends after 50 that were not apart yet, so that no lock is held for long.
--- Result: the list, as far as it went, each with "steps" and "fresh", or with "trouble".
+-- What is in the way is a problem of the sync, at the target, until it is no more.
+-- Result: the list, as far as it went, each with "steps", "step" and "fresh", or with "trouble".
 CREATE FUNCTION rebeco.sequences_apart(sync_name text, is_source boolean, sequences jsonb, how text DEFAULT 'interleave') RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -81,6 +122,7 @@ DECLARE
     apart record;
     fresh int := 0;
     answer jsonb[] := '{}';
+    troubled text[] := '{}';
 BEGIN
     FOR one IN
         SELECT j.doc, CASE WHEN is_source THEN (j.doc ->> 'seq')::oid ELSE m.seq END AS seq
@@ -95,22 +137,27 @@ BEGIN
             ELSIF one.seq IS NULL THEN
                 RAISE EXCEPTION 'it is not at the target';
             END IF;
-            apart := rebeco.sequence_apart(sync_name, one.seq, is_source, (one.doc ->> 'steps')::bigint, how);
+            apart := rebeco.sequence_apart(sync_name, one.seq, is_source, one.doc, how);
             fresh := fresh + apart.is_fresh::int;
-            answer := answer || (one.doc || jsonb_build_object('steps', apart.steps, 'fresh', apart.is_fresh));
+            answer := answer || (one.doc || jsonb_build_object('steps', apart.steps, 'step', apart.step, 'fresh', apart.is_fresh));
         EXCEPTION WHEN lock_not_available THEN
             RAISE;
         WHEN OTHERS THEN
             answer := answer || (one.doc || jsonb_build_object('trouble', SQLERRM));
+            troubled := troubled || format('%I.%I', one.doc ->> 'seq_schema', one.doc ->> 'seq_name');
             IF NOT is_source THEN
-                INSERT INTO rebeco.problem (sync, kind, object, message, hint)
-                VALUES (sync_name, 'sequence', format('%I.%I', one.doc ->> 'seq_schema', one.doc ->> 'seq_name'),
+                INSERT INTO rebeco.problem AS p (sync, kind, object, message, hint)
+                VALUES (sync_name, 'sequence', troubled[cardinality(troubled)],
                         'both ends may give the same values: ' || SQLERRM,
                         'Let each end draw other values by hand, or use keys that need no sequence.')
-                ON CONFLICT (sync, kind, object) DO UPDATE SET message = EXCLUDED.message;
+                ON CONFLICT (sync, kind, object) DO UPDATE SET message = EXCLUDED.message WHERE p.message <> EXCLUDED.message;
             END IF;
         END;
     END LOOP;
+    -- Only a list in which nothing was fresh, at either end, is the whole one.
+    IF NOT is_source AND fresh = 0 AND NOT sequences @> '[{"fresh": true}]' THEN
+        DELETE FROM rebeco.problem p WHERE p.sync = sync_name AND p.kind = 'sequence' AND p.object <> ALL (troubled);
+    END IF;
     RETURN to_jsonb(answer);
 END
 $$;

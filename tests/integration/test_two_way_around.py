@@ -51,6 +51,25 @@ def test_sequences_kept_apart_by_an_offset(source, target, rebecos):
         assert server.value("INSERT INTO unused (v) VALUES ('after') RETURNING id") == 1
 
 
+def test_sequences_stay_apart(source, target, rebecos):
+    """All of them before anybody may write at a target that was made anew, and again after one was set back."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE t (id serial PRIMARY KEY, v text);" +
+                   "".join(f"CREATE SEQUENCE s{i};" for i in range(110)))
+    rebeco.terminate()
+    target.psql("DELETE FROM rebeco.two_way_sequence;" + "".join(f"ALTER SEQUENCE s{i} INCREMENT 1 RESTART;" for i in range(110)))
+    source.psql("TRUNCATE t RESTART IDENTITY")
+    target.psql("INSERT INTO t (v) VALUES ('old'); TRUNCATE t RESTART IDENTITY")
+    rebeco.start()
+    wait_both(rebeco)
+    assert target.run("SELECT DISTINCT increment_by FROM pg_sequences WHERE schemaname = 'public'") == [(2,)]
+    for server in source, target:
+        server.run("INSERT INTO t (v) SELECT 'new' FROM generate_series(1, 5)")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert target.value("SELECT count(*) FROM t") == 10 and conflicts(source) == []
+    rebeco.terminate()
+
+
 @pytest.mark.parametrize("altered", ["source", "target"])
 def test_drift_at_either_end_pauses_both_directions(source, target, rebecos, altered):
     rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)")

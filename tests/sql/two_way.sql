@@ -92,6 +92,23 @@ SELECT nextval('up'), nextval('up'), nextval('down'), nextval('down');
 SELECT rebeco.sequence_next_apart(n, true) AS source, rebeco.sequence_next_apart(n, false) AS target FROM generate_series(-1, 2) n;
 SELECT a ->> 'seq_name' AS name, a -> 'steps' AS steps, a -> 'fresh' AS fresh
   FROM jsonb_array_elements(rebeco.sequences_apart('s', true, rebeco.sequence_read(ARRAY['t'::regclass::oid], true))) a ORDER BY 1;
+\echo -- set by somebody to a value of the other end, and to one of nobody
+SELECT setval('up', 6), setval('down', -7);
+SELECT a ->> 'seq_name' AS name, a -> 'steps' AS steps, a -> 'fresh' AS fresh
+  FROM jsonb_array_elements(rebeco.sequences_apart('s', true, rebeco.sequence_read(ARRAY['t'::regclass::oid], true))) a ORDER BY 1;
+SELECT nextval('up'), nextval('down');
+\echo -- at a target where they start elsewhere, or go in other steps; and what was in the way is forgotten
+INSERT INTO rebeco.sync (name, consumer) VALUES ('s', 'x');
+CREATE SEQUENCE other START 100; CREATE SEQUENCE tens INCREMENT 10;
+\set there '[{"seq_schema": "public", "seq_name": "other", "start": 1, "step": 1, "steps": 10}, {"seq_schema": "public", "seq_name": "tens", "start": 1, "step": 1, "steps": 10}]'
+SELECT a ->> 'seq_name' AS name, a -> 'steps' AS steps, a -> 'fresh' AS fresh, a ->> 'trouble' AS trouble FROM jsonb_array_elements(rebeco.sequences_apart('s', false, :'there')) a;
+SELECT nextval('other'), nextval('other');
+SELECT object, message FROM rebeco.problem;
+ALTER SEQUENCE tens INCREMENT 1;
+SELECT a ->> 'seq_name' AS name, a -> 'fresh' AS fresh, (SELECT count(*) FROM rebeco.problem) FROM jsonb_array_elements(rebeco.sequences_apart('s', false, :'there')) a;
+SELECT count(*) FROM rebeco.sequences_apart('s', false, :'there'); SELECT count(*) FROM rebeco.problem;
+ALTER SEQUENCE tens INCREMENT 3;
+SELECT a ->> 'trouble' AS trouble FROM jsonb_array_elements(rebeco.sequences_apart('s', false, :'there')) a;
 \set statement `cat sql/uninstall_sequences.sql`
 PREPARE together (text[]) AS SELECT statement FROM (:statement) s;
 EXECUTE together('{s}') \gexec
