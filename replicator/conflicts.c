@@ -112,7 +112,7 @@ static enum job_next take_list(struct job *j, PGresult *r)
     if (c->x->json)
         return list_json(r);
     for (int i = 0; i < PQntuples(r); i++) {
-        json_t *doc = read_json(client_text(r, i, "doc"));
+        json_t *doc = read_json(client_text(r, i, "head"));
 
         conflicts_show_line(&b, doc);
         json_decref(doc);
@@ -168,7 +168,7 @@ static enum job_next fail_unknown(struct job *j)
 
 static void show_one(const PGresult *r)
 {
-    json_t *doc = read_json(client_text(r, 0, "doc"));
+    json_t *doc = read_json(client_text(r, 0, "head"));
     json_t *source = read_json(client_text(r, 0, "source_texts"));
     json_t *target = read_json(client_text(r, 0, "target_texts"));
     struct conflict_view v = {.doc = doc,

@@ -10,7 +10,7 @@
 /* For the table of commands. */
 int conflicts_run(struct command_context *x);
 
-/* One conflict in two lines; `doc` is its row in rebeco.conflict as JSON. */
+/* One conflict in two lines; `doc` is its row in rebeco.conflict as JSON, without both versions. */
 void conflicts_show_line(struct buf *b, const json_t *doc);
 /* A conflict with its row. */
 struct conflict_view {

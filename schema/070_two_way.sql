@@ -33,6 +33,30 @@ AS $$
     SELECT CASE policy WHEN 'latest' THEN CASE WHEN target_at > source_at THEN 'target' ELSE 'source' END ELSE policy END
 $$;
 
+-- A row in JSON, as it can be taken apart: a column of type json may hold escapes (\u0000, half a surrogate pair) that it can hold and
+-- nothing can read, and then no part of the document can be read. Each \u becomes a character and a u; and back, as text.
+CREATE FUNCTION rebeco.json_shielded(doc json) RETURNS json
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT replace(doc::text, '\u', '\u0001u')::json
+$$;
+
+CREATE FUNCTION rebeco.json_bare(doc json) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT replace(doc::text, '\u0001u', '\u')
+$$;
+
+-- The same, only where there may be such an escape: for eyes, and for columns in which there is no room for it.
+CREATE FUNCTION rebeco.json_readable(doc json) RETURNS json
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN doc::text ~* '\\u(0000|d[89a-f])' THEN rebeco.json_shielded(doc) ELSE doc END
+$$;
+
 -- What PostgreSQL 18 calls a conflict at the end where `local` is, when the other's row arrives.
 CREATE FUNCTION rebeco.conflict_kind(local_row json, other_row json, both_new boolean) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -179,7 +203,7 @@ $$;
 -- Of the given keys those that were changed here in a round, a truncation counting for all that are not
 -- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the
 -- first was an INSERT (new), whether there may be more than two ends (chain), the row, and whether it was changed after the
--- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot;
+-- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot (the row: shielded);
 -- and where rows are merged, what rebeco.merge_details() says. In a round with slices there was no truncation.
 CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1) RETURNS json
     LANGUAGE plpgsql
@@ -201,7 +225,7 @@ BEGIN
     EXECUTE format('WITH f AS MATERIALIZED %1$s, after AS MATERIALIZED (SELECT * FROM %13$s l WHERE again IS NULL), %2$s '
                    'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''later'', a.is_later, ''merge'', m.doc)) '
                    'FROM cut CROSS JOIN f LEFT JOIN LATERAL (SELECT l.* FROM %5$s l WHERE %6$s%7$s) l ON true '
-                   'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
+                   'LEFT JOIN LATERAL (SELECT rebeco.json_shielded(row_to_json(x.*)) AS doc FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
                    'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'LEFT JOIN (SELECT DISTINCT %11$s FROM after l WHERE op IS NULL) h ON %12$s '
                    'CROSS JOIN LATERAL (SELECT h.k1 IS NOT NULL OR (SELECT count(*) FROM after WHERE op = ''T'') > 0 AS is_later) a '
@@ -311,7 +335,7 @@ BEGIN
         IF is_merged AND NOT is_clash THEN
             winner := NULL;
         ELSIF resolver IS NOT NULL THEN
-            EXECUTE resolver INTO winner USING table_name, pair.source_key, pair.source_row, pair.target_row, pair.source_at, pair.target_at;
+            EXECUTE resolver INTO winner USING table_name, pair.source_key, rebeco.json_bare(pair.source_row)::json, rebeco.json_bare(pair.target_row)::json, pair.source_at, pair.target_at;
         END IF;
         IF winner = 'abort' THEN
             aborted := aborted + 1;
@@ -347,7 +371,7 @@ BEGIN
             kept_at_source := kept_at_source || pair.source_key;
         END IF;
         CONTINUE WHEN winner IS NULL;
-        records := records || json_build_object('key', pair.source_key, 'source_row', pair.source_row::text, 'target_row', pair.target_row::text,
+        records := records || json_build_object('key', pair.source_key, 'source_row', rebeco.json_bare(pair.source_row), 'target_row', rebeco.json_bare(pair.target_row),
             'source_at', pair.source_at, 'target_at', pair.target_at, 'both_new', pair.both_new, 'decision', winner);
     END LOOP;
     RETURN json_build_object('read', to_json(to_target), 'keep', to_json(kept_at_target), 'back_read', to_json(to_source),
@@ -387,13 +411,14 @@ $$;
 
 -- What was decided in the last round that was carried out at this end, for the other one: its commit there may have failed, or been
 -- rolled back because a row was changed meanwhile. What was decided before is known there: this is asked before each round
--- that comes after such a half one.
+-- that comes after such a half one. Rows are text here, which need not be readable as JSON.
 CREATE FUNCTION rebeco.conflicts_recent(sync_name text) RETURNS json
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(json_agg(row_to_json(c) ORDER BY c.id), '[]')
-      FROM (SELECT *, kind = 'insert_exists' AS both_new FROM rebeco.conflict c
+      FROM (SELECT c.id, c.sync, c.table_schema, c.table_name, c.key, c.kind, c.source_row::text, c.target_row::text, c.source_at, c.target_at,
+                   c.policy, c.decision, c.batch, c.decided_at, c.kind = 'insert_exists' AS both_new FROM rebeco.conflict c
              WHERE c.sync = sync_name AND c.batch = (SELECT l.batch FROM rebeco.conflict l WHERE l.sync = sync_name ORDER BY l.id DESC LIMIT 1)) c
 $$;
 

@@ -38,7 +38,7 @@ BEGIN
                                   ELSE CASE WHEN is_target THEN k.target_row ELSE k.source_row END END;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture.id);
     -- Columns that came later are not compared, nor those that are gone.
-    EXECUTE format('SELECT row_to_json(x.*), $4 IS NOT NULL AND row_to_json(json_populate_record(x.*, $4))::text = row_to_json(x.*)::text FROM %s x, %s f WHERE %s%s',
+    EXECUTE format('SELECT row_to_json(x.*), $4 IS NOT NULL AND rebeco.json_bare(row_to_json(json_populate_record(x.*, rebeco.json_readable($4)))) = rebeco.json_bare(row_to_json(x.*)) FROM %s x, %s f WHERE %s%s',
                    t.relation, t.given, t.row_match, CASE WHEN lock THEN ' FOR UPDATE OF x' END)
        INTO row_now, is_same USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key), as_decided;
     state := CASE WHEN k.replayed IS NOT NULL THEN 'replayed'

@@ -343,15 +343,11 @@ CREATE FUNCTION rebeco.merge_versions(blocks jsonb, source json, target json, IN
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT (source_row::jsonb || coalesce(jsonb_object_agg(m.name, target_row::jsonb -> m.name) FILTER (WHERE m.by_target AND NOT m.by_source AND NOT m.is_sum), '{}') || s.doc)::json,
-           (target_row::jsonb || coalesce(jsonb_object_agg(m.name, source_row::jsonb -> m.name) FILTER (WHERE m.by_source AND NOT m.by_target AND NOT m.is_sum), '{}') || s.doc)::json
-      FROM rebeco.merge_columns(blocks, source, target) m
-     CROSS JOIN (SELECT coalesce(jsonb_object_agg(c.name, c.sum::numeric), '{}') AS doc
-                   FROM rebeco.merge_columns(blocks, source, target) c WHERE c.is_sum) s
-     WHERE NOT m.is_clash
-     GROUP BY s.doc
-    UNION ALL
-    SELECT source_row, target_row WHERE NOT EXISTS (SELECT 1 FROM rebeco.merge_columns(blocks, source, target) m WHERE NOT m.is_clash)
+    SELECT concat('{', string_agg(concat(to_json(s.key), ':', CASE WHEN m.is_sum THEN to_json(m.sum::numeric) WHEN m.by_target AND NOT m.by_source THEN t.value ELSE s.value END), ',' ORDER BY s.n), '}')::json,
+           concat('{', string_agg(concat(to_json(s.key), ':', CASE WHEN m.is_sum THEN to_json(m.sum::numeric) WHEN m.by_source AND NOT m.by_target THEN s.value ELSE t.value END), ',' ORDER BY s.n), '}')::json
+      FROM json_each(source_row) WITH ORDINALITY s (key, value, n)
+      JOIN json_each(target_row) t (key, value) ON t.key = s.key
+      LEFT JOIN rebeco.merge_columns(blocks, source, target) m ON m.name = s.key AND NOT m.is_clash
 $$;
 
 -- Writes merged rows here: `given` are keys, each with what rebeco.merge_row() says at its end. A counter gets the

@@ -133,6 +133,35 @@ def test_many_conflicts_of_half_a_round_are_known_at_both_ends(source, target, r
     rebeco.terminate()
 
 
+@pytest.mark.parametrize("first", ["target", "source"])
+def test_json_that_nothing_can_read(source, target, rebecos, first):
+    """A column of type json holds escapes that no function can make characters of: such rows are compared, recorded and shown like any."""
+    hard = [r'{"a": "\u0000"}', r'"\ud800"', r'{"b":  1, "a": "\\u0000 \u0001u \u00e9"}', r'["C:\\users"]']
+    tables = "".join(f"CREATE TABLE {t} (id int PRIMARY KEY, v text, w text, x text, j json, k json);"
+                     f"INSERT INTO {t} SELECT n, 'old', 'old', 'old', j::json FROM unnest(ARRAY[{', '.join(f"'{h}'" for h in hard)}]) WITH ORDINALITY h (j, n);" for t in "tm")
+    rebeco = start(source, target, rebecos, HELD + tables, default="source", merge=["public.m"])
+    there, late = (target, source) if first == "target" else (source, target)
+    half_round(rebeco, there, late, *("".join(f"UPDATE {t} SET v = '{end}', {own} = '{end}', {json} = j;" for t in "tm")
+                                      for end, own, json in (("first", "w", "j"), ("second", "x", "k"))))
+    check_equal(source, target)
+    won, lost = ("first", "second") if there is source else ("second", "first")
+    for server in (source, target):
+        assert server.run("SELECT id, j::text, k::text FROM m ORDER BY id") == [(i + 1, h, h) for i, h in enumerate(hard)]
+        assert server.run("SELECT DISTINCT v, w, x FROM m") == [(won, "first", "second")]
+        assert server.run("SELECT table_name, count(*) FROM rebeco.conflict GROUP BY 1 ORDER BY 1") == [("m", 4), ("t", 4)]
+    assert rebeco.ok("conflicts").count("the source's version was kept") == 8
+    for i, table in target.run("SELECT id, table_name FROM rebeco.conflict"):
+        shown = rebeco.ok("conflicts", "show", str(i))
+        assert "still as it was decided" in shown and won in shown and lost in shown, table
+    for i, in target.run("SELECT id FROM rebeco.conflict WHERE key->>0 IN ('3', '4')"):
+        rebeco.ok("conflicts", "replay", str(i))
+    assert rebeco.command("conflicts", "replay", str(target.value("SELECT min(id) FROM rebeco.conflict WHERE key->>0 = '1'"))).code == 1
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT id, v, w, x, j::text, k::text FROM m WHERE id > 2 ORDER BY 1") == [(i, lost, "first", "second", hard[i - 1], hard[i - 1]) for i in (3, 4)]
+    rebeco.terminate()
+
+
 def test_columns_in_another_order_are_no_conflict(source, target, rebecos):
     """The same row is the same: a policy that stops the table would never let it go on."""
     source.psql("CREATE TABLE t (id int PRIMARY KEY, v text, n numeric, doc json); INSERT INTO t SELECT i, 'old', 1.5, '{}' FROM generate_series(1, 3) i")
