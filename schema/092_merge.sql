@@ -4,7 +4,8 @@
 --
 -- The log of such a table says of an UPDATE which columns it has changed (cols: their numbers) and by how much
 -- the counters have moved (adds, those of added). cols NULL: the row as a whole, as in every other log; so
--- it is for INSERT and DELETE, for a key that has moved, and for a while after the table was altered.
+-- it is for INSERT and DELETE, for a key that has moved, for an identity column that is always generated and was set
+-- anew, and for a while after the table was altered.
 
 -- The captures that do so.
 CREATE TABLE rebeco.merge (
@@ -52,6 +53,8 @@ DECLARE
     keys record;
     cols text;
     adds text;
+    of_old text;
+    of_new text;
 BEGIN
     UPDATE rebeco.merge u SET attnums = a.attnums, typids = a.typids, names = a.names,
            counters = ARRAY(SELECT k.attnum FROM pg_attribute k
@@ -66,18 +69,26 @@ BEGIN
         RETURN plain;
     END IF;
     SELECT * INTO keys FROM rebeco.capture_keys(c);
-    -- A counter that came from NULL or went there, or looks another way, has not been added to.
+    -- A counter that came from NULL or went there, or looks another way, has not been added to; NaN and infinity have no difference.
     SELECT string_agg(format('CASE WHEN ROW(OLD.%1$I)::record *<> ROW(NEW.%1$I)::record%3$s THEN %2$s END', a.attname, a.attnum,
-                             CASE WHEN a.attnum = ANY (m.counters) THEN format(' AND coalesce(NEW.%1$I::numeric - OLD.%1$I::numeric, 0) = 0', a.attname) END),
+                             CASE WHEN d.counts THEN format(' AND %s = 0', d.difference) END),
                       E',\n                ' ORDER BY a.attnum),
-           string_agg(format('coalesce(NEW.%1$I::numeric - OLD.%1$I::numeric, 0)', a.attname), ', ' ORDER BY array_position(m.counters, a.attnum))
-               FILTER (WHERE a.attnum = ANY (m.counters))
+           string_agg(d.difference, ', ' ORDER BY array_position(m.counters, a.attnum)) FILTER (WHERE d.counts)
       INTO cols, adds
       FROM pg_attribute a
+     CROSS JOIN LATERAL (SELECT a.attnum = ANY (m.counters) AS counts,
+                                format(CASE rebeco.base_type(a.atttypid) WHEN 'numeric'::regtype THEN 'CASE WHEN (%1$s) - (%1$s) = 0 THEN %1$s ELSE 0 END'
+                                                                         ELSE 'coalesce(%1$s, 0)' END,
+                                       format('NEW.%1$I::numeric - OLD.%1$I::numeric', a.attname)) AS difference) d
      WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attnum <> ALL (c.key_attnums);
+    -- An identity column that is always generated can be written to with its whole row only.
+    SELECT concat_ws(', ', keys.of_old, string_agg(format('OLD.%I', a.attname), ', ' ORDER BY a.attnum)),
+           concat_ws(', ', keys.of_new, string_agg(format('NEW.%I', a.attname), ', ' ORDER BY a.attnum))
+      INTO of_old, of_new
+      FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attidentity = 'a' AND a.attnum > 0 AND NOT a.attisdropped AND a.attnum <> ALL (c.key_attnums);
     RETURN format($f$IF rebeco.merge_fits(%1$L::regclass, %2$L::smallint[], %3$L::oid[], %4$L::text[]) THEN
                 INSERT INTO rebeco.%5$I (%6$s, xid, cols, added, adds)
-                VALUES (%7$s, txid_current(), CASE WHEN ROW(%7$s)::record *= ROW(%8$s)::record THEN array_remove(ARRAY[
+                VALUES (%7$s, txid_current(), CASE WHEN ROW(%13$s)::record *= ROW(%14$s)::record THEN array_remove(ARRAY[
                 %9$s]::smallint[], NULL) END, %10$s);
                 IF NOT (%11$s) THEN
                     INSERT INTO rebeco.%5$I (%6$s, xid, is_new) VALUES (%8$s, txid_current(), true);
@@ -85,7 +96,7 @@ BEGIN
             ELSE
                 %12$s
             END IF;$f$, c.relid, m.attnums, m.typids, m.names, log, keys.columns, keys.of_old, keys.of_new, coalesce(cols, ''),
-                  CASE WHEN adds IS NULL THEN 'NULL, NULL' ELSE format('%L::smallint[], ARRAY[%s]', m.counters, adds) END, keys.same, plain);
+                  CASE WHEN adds IS NULL THEN 'NULL, NULL' ELSE format('%L::smallint[], ARRAY[%s]', m.counters, adds) END, keys.same, plain, of_old, of_new);
 END
 $$;
 

@@ -210,6 +210,22 @@ def test_counters_that_have_no_sum(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_counters_that_are_no_numbers(source, target, rebecos):
+    """NaN and infinity have no difference: what sets or leaves them is a matter of the policy, and what does not is no conflict."""
+    infinity = "'Infinity'" if source.version.major >= 14 <= target.version.major else "'NaN'"
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, n numeric, a text, i int GENERATED ALWAYS AS IDENTITY);"
+                f"INSERT INTO t SELECT i, (ARRAY['NaN', 'NaN', '5', {infinity}, {infinity}, '1'])[i]::numeric, 'old' FROM generate_series(1, 6) i")
+    rebeco = rebecos(source, target, config=config(default="target", merge=["public.t"], counters={"public.t": ["n"]}))
+    rebeco.start()
+    wait_both(rebeco)
+    meet(rebeco, source, target, "UPDATE t SET n = 5; UPDATE t SET n = 'NaN' WHERE id = 3; UPDATE t SET a = 'source' WHERE id IN (3, 6); UPDATE t SET n = 2 WHERE id = 6",
+         "UPDATE t SET a = 'target' WHERE id IN (1, 4); UPDATE t SET n = 7 WHERE id IN (2, 5); UPDATE t SET n = n + 1 WHERE id = 3; UPDATE t SET i = DEFAULT WHERE id = 6")
+    check_equal(source, target)
+    assert source.run("SELECT id, n::text, a FROM t ORDER BY 1") == [(1, "5", "target"), (2, "7", "old"), (3, "6", "source"), (4, "5", "target"), (5, "7", "old"), (6, "1", "old")]
+    assert [c[1] for c in conflicts(target)] == ["2", "3", "5", "6"]
+    rebeco.terminate()
+
+
 def test_the_same_sum_looks_the_same(source, target, rebecos):
     source.psql("CREATE TABLE t (id int PRIMARY KEY, n numeric); INSERT INTO t SELECT i, 1 FROM generate_series(1, 9) i")
     rebeco = rebecos(source, target, config=config(default="target", merge=["public.t"], counters={"public.t": ["n"]}))

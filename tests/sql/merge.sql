@@ -30,6 +30,13 @@ DELETE FROM t WHERE id = 4;
 BEGIN; SET LOCAL rebeco.applying = 'on'; SET LOCAL rebeco.applying_depth = '0'; UPDATE t SET n = n + 1 WHERE id = 1; COMMIT;
 SELECT k1, is_new, cols, adds FROM rebeco.log_1 WHERE txid_visible_in_snapshot(xid, :'since') IS FALSE;
 
+\echo -- NaN has no difference, and an identity column that was set anew goes with its row
+CREATE TABLE n (id int PRIMARY KEY, n numeric, i int GENERATED ALWAYS AS IDENTITY); INSERT INTO n VALUES (1, 'NaN'), (2, 5);
+SELECT rebeco.capture_install('n'::regclass, 'n_pkey'::regclass, 'auto', two_way => true) AS n \gset
+SELECT rebeco.merge_set(:n, true, '{n}');
+UPDATE n SET n = n + 1; UPDATE n SET n = 'NaN' WHERE id = 2; UPDATE n SET n = 7 WHERE id = 2; UPDATE n SET n = 8, i = DEFAULT WHERE id = 2;
+SELECT k1, cols, adds FROM rebeco.log_2;
+
 \echo -- an altered table is about whole rows until its capture is mended
 ALTER TABLE t ADD z text;
 UPDATE t SET a = 'z', n = n + 1 WHERE id = 5;
