@@ -38,7 +38,7 @@
 #include "batch_two_way.h"
 #include "sqlstate.h"
 
-enum { LATE_MAX = 5 };
+enum { LATE_MAX = 5, LATE_CHECK_MAX = 2 };
 
 /* As of the latest reading: foreign keys come when the copy is done. */
 static const struct relation *target_now(const struct table *t)
@@ -381,6 +381,16 @@ static void hint_at_actions(const struct table *t, const struct relation *now, s
                             : "Let our role set session_replication_role");
 }
 
+/* Of a row that is merged one end may have checked another state: what the application has changed
+ * in it since the round's snapshot comes together with what the round sets. */
+static bool may_be_late(struct batch_job *b, const struct table *t, const char *sqlstate)
+{
+    const struct batch_table *g = find_changed(b, t->target->oid);
+
+    return b->sync->other && strcmp(sqlstate, "23514") == 0 && g && g->merged &&
+           t->failures <= LATE_CHECK_MAX;
+}
+
 bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e)
 {
     const struct relation *now = target_now(t);
@@ -392,6 +402,8 @@ bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e)
             hint_at_actions(t, now, e);
     } else if (b->sync->other && is_foreign_key_failure(e->sqlstate) && t->failures <= LATE_MAX) {
         return true; /* a write that came after the round's snapshot: the next one knows it */
+    } else if (may_be_late(b, t, e->sqlstate)) {
+        return true;
     } else if (!b->sync->has_replica_role && !b->defers && is_foreign_key_failure(e->sqlstate)) {
         return defer(b, t);
     }

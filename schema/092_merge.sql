@@ -421,7 +421,7 @@ $$;
 
 -- The condition under which a row of the log, l, that came after a round is none of its business: the rows that
 -- the round merges here ($3, as rebeco.merge_write() gets them) were changed in other columns than it writes, or
--- added to where it adds. Where columns are not merged one by one, they are one block.
+-- added to where it adds. Columns of one block count as one; where columns are not merged one by one, all of them do.
 CREATE FUNCTION rebeco.merge_is_beside(capture_number int, given text, log_match text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -430,9 +430,10 @@ AS $$
             SELECT 1 FROM %1$s f JOIN json_array_elements($3) WITH ORDINALITY e (v, n) ON e.n = f.n
              WHERE %2$s AND l.cols IS NOT NULL AND (%5$L OR l.cols = '{}' OR (e.v -> %4$s -> 'set')::jsonb = '{}')
                AND NOT EXISTS (SELECT 1 FROM unnest(l.cols) u (attnum) JOIN pg_attribute a ON a.attrelid = %3$s AND a.attnum = u.attnum
-                                WHERE (e.v -> %4$s -> 'set')::jsonb ? a.attname OR (e.v -> %4$s -> 'add')::jsonb ? a.attname)
+                                WHERE (e.v -> %4$s -> 'set')::jsonb ? a.attname OR (e.v -> %4$s -> 'add')::jsonb ? a.attname
+                                   OR EXISTS (SELECT 1 FROM jsonb_object_keys((e.v -> %4$s -> 'set')::jsonb) k WHERE %6$L::jsonb ->> k = %6$L::jsonb ->> a.attname))
                AND NOT EXISTS (SELECT 1 FROM unnest(l.added, l.adds) u (attnum, delta) JOIN pg_attribute a ON a.attrelid = %3$s AND a.attnum = u.attnum
                                 WHERE u.delta <> 0 AND (e.v -> %4$s -> 'set')::jsonb ? a.attname))$f$,
-                  given, log_match, c.relid, cardinality(c.key_columns), m.by_column)
+                  given, log_match, c.relid, cardinality(c.key_columns), m.by_column, rebeco.merge_blocks(capture_number))
       FROM rebeco.capture c JOIN rebeco.merge m ON m.capture_id = c.id WHERE c.id = capture_number
 $$;
