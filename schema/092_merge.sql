@@ -281,29 +281,31 @@ AS $$
       FROM rebeco.capture c JOIN rebeco.merge m ON m.capture_id = c.id WHERE c.id = capture_number
 $$;
 
--- The columns of a row of which something is to be done, from what rebeco.merge_details() says at both ends.
+-- The columns of a row of which something is to be done, from what rebeco.merge_details() says at both ends. Counters are
+-- as they were in the round: what was added since is in the log beyond it, and is not to be sent twice.
 --   is_sum      a counter that both have the same idea of: source_add and target_add are its differences
---               (NULL: none there), `sum` what it becomes, source_was and target_was what it was in the round
+--               (NULL: none there), `sum` what it becomes
 --   is_clash    both ends have changed it, or its block: the policy decides
 --   by_source, by_target   else: who has
 CREATE FUNCTION rebeco.merge_columns(blocks jsonb, source json, target json)
     RETURNS TABLE (name text, source_text text, target_text text, by_source boolean, by_target boolean, source_at timestamptz,
-                   target_at timestamptz, is_sum boolean, source_add numeric, target_add numeric, source_was text, target_was text,
-                   sum text, is_clash boolean)
+                   target_at timestamptz, is_sum boolean, source_add numeric, target_add numeric, sum text, is_clash boolean)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH c AS (
-        SELECT k.key AS name, k.value AS s, target -> 'texts' ->> k.key AS t,
+        SELECT k.key AS name, CASE WHEN a.s_after = 0 THEN k.value ELSE (k.value::numeric - a.s_after)::text END AS s,
+               CASE WHEN a.t_after = 0 THEN a.t ELSE (a.t::numeric - a.t_after)::text END AS t,
                (source -> 'cols' ->> k.key)::timestamptz AS s_at, (target -> 'cols' ->> k.key)::timestamptz AS t_at,
                (source -> 'adds' -> k.key ->> 2)::timestamptz AS s_add_at, (target -> 'adds' -> k.key ->> 2)::timestamptz AS t_add_at,
-               coalesce((source -> 'adds' -> k.key ->> 0)::numeric, 0) AS s_add, coalesce((target -> 'adds' -> k.key ->> 0)::numeric, 0) AS t_add,
-               coalesce((source -> 'adds' -> k.key ->> 1)::numeric, 0) AS s_after, coalesce((target -> 'adds' -> k.key ->> 1)::numeric, 0) AS t_after
+               coalesce((source -> 'adds' -> k.key ->> 0)::numeric, 0) AS s_add, coalesce((target -> 'adds' -> k.key ->> 0)::numeric, 0) AS t_add
           FROM json_each_text(source -> 'texts') k
+         CROSS JOIN LATERAL (SELECT target -> 'texts' ->> k.key AS t, coalesce((source -> 'adds' -> k.key ->> 1)::numeric, 0) AS s_after,
+                                    coalesce((target -> 'adds' -> k.key ->> 1)::numeric, 0) AS t_after) a
          WHERE (target -> 'texts')::jsonb ? k.key
     ), d AS (
         SELECT *, CASE WHEN (s_add_at IS NULL AND t_add_at IS NULL) OR s_at IS NOT NULL OR t_at IS NOT NULL THEN false
-                       ELSE coalesce(s::numeric - s_after - s_add = t::numeric - t_after - t_add, false) END AS adds_up,
+                       ELSE coalesce(s::numeric - s_add = t::numeric - t_add, false) END AS adds_up,
                s_at IS NOT NULL OR s_add_at IS NOT NULL AS by_s, t_at IS NOT NULL OR t_add_at IS NOT NULL AS by_t
           FROM c
     ), e AS (
@@ -313,13 +315,9 @@ AS $$
     )
     SELECT name, s, t, by_s, by_t, greatest(s_at, s_add_at), greatest(t_at, t_add_at), adds_up,
            CASE WHEN s_add_at IS NOT NULL THEN s_add END, CASE WHEN t_add_at IS NOT NULL THEN t_add END,
-           CASE WHEN adds_up THEN v.s_was END, CASE WHEN adds_up THEN v.t_was END,
-           CASE WHEN NOT adds_up THEN NULL WHEN t_add_at IS NULL THEN v.s_was WHEN s_add_at IS NULL THEN v.t_was
-                ELSE (v.s_was::numeric + t_add)::text END,
+           CASE WHEN NOT adds_up THEN NULL WHEN t_add_at IS NULL THEN s WHEN s_add_at IS NULL THEN t ELSE (s::numeric + t_add)::text END,
            is_open AND is_both AND (by_s OR by_t)
       FROM f
-     CROSS JOIN LATERAL (SELECT CASE WHEN s_after = 0 THEN s ELSE (s::numeric - s_after)::text END AS s_was,
-                                CASE WHEN t_after = 0 THEN t ELSE (t::numeric - t_after)::text END AS t_was) v
 $$;
 
 -- What becomes of a row that both ends have updated. `winner` is the policy's answer for the columns that
@@ -335,11 +333,11 @@ AS $$
     SELECT coalesce(bool_or(m.is_clash), false), max(m.source_at) FILTER (WHERE m.is_clash), max(m.target_at) FILTER (WHERE m.is_clash),
            nullif(jsonb_build_object(
                'set', coalesce(jsonb_object_agg(m.name, m.target_text) FILTER (WHERE m.to_source), '{}'),
-               'add', coalesce(jsonb_object_agg(m.name, jsonb_build_array(m.source_was, m.sum, m.target_add::text)) FILTER (WHERE m.is_sum AND m.target_add IS NOT NULL), '{}')),
+               'add', coalesce(jsonb_object_agg(m.name, jsonb_build_array(m.source_text, m.sum, m.target_add::text)) FILTER (WHERE m.is_sum AND m.target_add IS NOT NULL), '{}')),
                '{"set": {}, "add": {}}'),
            nullif(jsonb_build_object(
                'set', coalesce(jsonb_object_agg(m.name, m.source_text) FILTER (WHERE m.to_target), '{}'),
-               'add', coalesce(jsonb_object_agg(m.name, jsonb_build_array(m.target_was, m.sum, m.source_add::text)) FILTER (WHERE m.is_sum AND m.source_add IS NOT NULL), '{}')),
+               'add', coalesce(jsonb_object_agg(m.name, jsonb_build_array(m.target_text, m.sum, m.source_add::text)) FILTER (WHERE m.is_sum AND m.source_add IS NOT NULL), '{}')),
                '{"set": {}, "add": {}}')
       FROM (SELECT c.*, NOT c.is_sum AND c.source_text IS DISTINCT FROM c.target_text
                         AND CASE WHEN c.is_clash THEN winner IS NOT DISTINCT FROM 'target' ELSE c.by_target END AS to_source,

@@ -74,11 +74,17 @@ SELECT * FROM rebeco.merge_row(NULL, :'one', :'two', 'source');
 SELECT w, r.* FROM unnest('{source,target,skip}'::text[]) w, rebeco.merge_row('{}', :'one', :'three', w) r;
 SELECT * FROM rebeco.merge_versions('{}', :'one', :'three', '{"a": "s", "b": "b", "n": 15}', '{"a": "t", "b": "t", "n": 99}');
 
+\echo -- what was added after the round is no matter of it
+\set one '{"cols": {"n": "2026-01-01"}, "adds": {}, "texts": {"n": "5"}}'
+SELECT w, r.* FROM unnest('{source,target}'::text[]) w, rebeco.merge_row('{}', :'one', '{"cols": {"n": "2026-01-02"}, "adds": {"n": ["0", "3", null]}, "texts": {"n": "11"}}', w) r;
+SELECT * FROM rebeco.merge_row('{}', :'one', '{"cols": {"n": "2026-01-02"}, "adds": {"n": ["0", "3", null]}, "texts": {"n": "8"}}', NULL);
+
 \echo -- columns of one constraint are one: a and b are, as n and m; o is alone, and the key does not count
 CREATE TABLE k (id int PRIMARY KEY, a int, b int, n int, m int, o int, CHECK (a < b), CHECK (b < a + 100), UNIQUE (n, m), CHECK (o < id), CHECK (id < n));
 SELECT rebeco.capture_install('k'::regclass, 'k_pkey'::regclass, 'auto', two_way => true) AS k \gset
 SELECT rebeco.merge_set(:k, true, '{}');
 SELECT rebeco.merge_blocks(:k);
+\set one '{"cols": {"a": "2026-01-01"}, "adds": {"n": ["5", "0", "2026-01-02"]}, "texts": {"a": "s", "b": "b", "n": "15"}}'
 SELECT w, r.* FROM unnest('{source,target}'::text[]) w, rebeco.merge_row('{"a": "1", "b": "1"}', :'one', :'two', w) r;
 
 \echo -- written: what is set, and sums where the value is as known, or not
