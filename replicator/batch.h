@@ -50,7 +50,7 @@ struct batch_table {
     bool late_lost;           /* and a row was removed by a foreign key that came after it */
     const char *again;        /* keys to be logged at the source once more, NULL: none */
     const char *again_there;  /* and at the target: batch_again.c */
-    const char *skipped;      /* keys that an earlier round has left different, NULL: none */
+    const char *skipped;      /* what an earlier round has left different (JSON), NULL: none */
     bool is_placed;           /* in the order */
     bool is_parent;           /* foreign keys that cannot be switched off point to it */
     bool is_whole;            /* and from its own rows */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "batch_half.h"
 #include "batch_merge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
@@ -142,6 +143,7 @@ enum job_next batch_enter_details(struct job *j)
         batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         params_text(&j->params, t->keys);
         params_int(&j->params, slices_of(b, t));
+        params_text(&j->params, batch_half_of(b, t));
         batch_ask_text(b, &sql_two_way_details, t, &t->details);
         any = true;
     }
@@ -164,6 +166,7 @@ enum job_next batch_enter_decide(struct job *j)
         params_text(&j->params, t->details);
         params_text(&j->params, two_way_policy(b->sync, t->table));
         params_text(&j->params, ahead);
+        params_text(&j->params, batch_half_of(batch_other(b), t));
         batch_ask_there(b, t->table, &sql_two_way_decide, &t->verdict);
         any = true;
     }

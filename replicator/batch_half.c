@@ -11,13 +11,19 @@
  * sent, as it would be after a whole round. (A direction that was closed for longer than
  * conflict.keep finds no record any more, and sends the row.)
  *
- * Rows that are merged are not asked for: what did not clash in them is to be sent. */
+ * Of rows that are merged, `skip` was decided about the columns that clashed, in which the two
+ * versions on record differ. Those that have not been changed since the record's time are left
+ * out; the others are sent as if the row was merged in this round: columns are set, and what
+ * counters were moved by is added, once, with the position. Where the other end has changed the
+ * row again, too, the columns left out are no change of this end (rebeco.merge_details()), as they
+ * would not be after a whole round. */
 #include "batch_half.h"
 
 #include <string.h>
 
 #include "batch_read.h"
 #include "batch_two_way.h"
+#include "direction.h"
 #include "two_way.h"
 
 /* Skips, or may do so: a function of the user's. */
@@ -29,10 +35,17 @@ static bool may_skip(const struct batch_job *b, const struct batch_table *t)
     return strcmp(policy, "skip") == 0 || strchr(policy, '.') != NULL;
 }
 
+const char *batch_half_of(const struct batch_job *b, const struct batch_table *t)
+{
+    const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
+
+    return b->is_half_done && !direction_is_closed(b->sync) && may_skip(b, t) ? forward->name
+                                                                              : NULL;
+}
+
 enum job_next batch_enter_half(struct job *j)
 {
     struct batch_job *b = batch_of(j);
-    const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
     bool any = false;
 
     for (int i = 0; b->is_half_done && i < b->group_count; i++) {
@@ -40,14 +53,14 @@ enum job_next batch_enter_half(struct job *j)
         const struct batch_table *there = batch_find_other(batch_other(b), t->table);
 
         t->skipped = NULL;
-        if (t->changes == 0 || !may_skip(b, t))
+        if (t->changes == 0 || batch_half_of(b, t) == NULL)
             continue;
         batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
-        params_text(&j->params, forward->name);
+        params_text(&j->params, batch_half_of(b, t));
         params_text(&j->params, b->sync->is_back ? "target" : "source");
         params_text(&j->params, t->table->source->schema);
         params_text(&j->params, t->table->source->name);
-        params_text(&j->params, there ? there->keep : "[]");
+        params_text(&j->params, batch_join(b->arena, there ? there->keep : "[]", t->left_out));
         batch_ask_text(b, &sql_two_way_skipped, t, &t->skipped);
         any = true;
     }
@@ -60,10 +73,16 @@ enum job_next batch_enter_half_known(struct job *j)
 
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
+        json_t *skipped = t->skipped ? json_loads(t->skipped, 0, NULL) : NULL;
+        const char *keys = batch_text_of(b->arena, json_object_get(skipped, "keys"));
+        const char *merged = batch_text_of(b->arena, json_object_get(skipped, "merge"));
 
-        t->left_out = batch_join(b->arena, t->left_out, t->skipped);
-        t->keep = batch_join(b->arena, t->keep, t->skipped);
+        t->left_out = batch_join(b->arena, t->left_out, keys);
+        t->keep = batch_join(b->arena, t->keep, keys);
+        if (batch_has_any(merged))
+            t->merged = batch_join(b->arena, t->merged, merged);
         t->skipped = NULL;
+        json_decref(skipped);
     }
     return JOB_NEXT;
 }

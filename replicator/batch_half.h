@@ -5,8 +5,11 @@
 #include "batch.h"
 
 /* Asks which rows of this round were skipped in an earlier one that this direction has not carried
- * out, and leaves those out. */
+ * out, and leaves those out, or what of them is to stay. */
 enum job_next batch_enter_half(struct job *j);
+/* The sync of which a row of that table may have been skipped in a round that this direction has
+ * not carried out; NULL: none. */
+const char *batch_half_of(const struct batch_job *b, const struct batch_table *t);
 enum job_next batch_enter_half_known(struct job *j);
 
 #endif

@@ -204,8 +204,9 @@ $$;
 -- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the
 -- first was an INSERT (new), whether there may be more than two ends (chain), the row, and whether it was changed after the
 -- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot (the row: shielded);
--- and where rows are merged, what rebeco.merge_details() says. In a round with slices there was no truncation.
-CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1) RETURNS json
+-- and where rows are merged, what rebeco.merge_details() says (half_of, side: as there). In a round with slices there was no truncation.
+CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1,
+        half_of text DEFAULT NULL, side text DEFAULT NULL) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
@@ -226,7 +227,7 @@ BEGIN
                    'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''later'', a.is_later, ''merge'', m.doc)) '
                    'FROM cut CROSS JOIN f LEFT JOIN LATERAL (SELECT l.* FROM %5$s l WHERE %6$s%7$s) l ON true '
                    'LEFT JOIN LATERAL (SELECT rebeco.json_shielded(row_to_json(x.*)) AS doc FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
-                   'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
+                   'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3, %14$L, %15$L)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'LEFT JOIN (SELECT DISTINCT %11$s FROM after l WHERE op IS NULL) h ON %12$s '
                    'CROSS JOIN LATERAL (SELECT h.k1 IS NOT NULL OR (SELECT count(*) FROM after WHERE op = ''T'') > 0 AS is_later) a '
                    'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND (r.doc IS NULL OR a.is_later))',
@@ -238,7 +239,7 @@ BEGIN
                    t.given_texts, (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id),
                    coalesce(gathered, 'c'), t.log_match,
                    CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id,
-                   t.keys, replace(t.log_match, 'l.k', 'h.k'), replace(replace(t.log, '$2', 'NULL::txid_snapshot'), '$1', '$2'))
+                   t.keys, replace(t.log_match, 'l.k', 'h.k'), replace(replace(t.log, '$2', 'NULL::txid_snapshot'), '$1', '$2'), half_of, side)
        INTO answer USING since, until, given;
     RETURN coalesce(answer, '[]');
 END
@@ -254,7 +255,7 @@ AS $$
 $$;
 
 -- Decides, at the target, every key that both ends have changed. `source` is what two_way_details says
--- there. Rows that are equal are no conflict; where the target's has become so after the round, neither goes to the other end, since
+-- there; half_of: as in rebeco.merge_details(), for the target. Rows that are equal are no conflict; where the target's has become so after the round, neither goes to the other end, since
 -- what would come from there is how it was in the round. A policy with a dot in it is a function of the user's: (table text, key json, source_row json,
 -- target_row json, source_at timestamptz, target_at timestamptz), which answers source, target or skip.
 -- Result: read, keep: keys that are not sent to the target, as the source and as the target write them;
@@ -264,7 +265,7 @@ $$;
 -- the target and at the source; they are not sent else; pairs: the merged rows' keys at both ends and which columns
 -- are set there; again: a row that is merged has gone or come meanwhile, so that the round must be made again.
 CREATE FUNCTION rebeco.two_way_decide(capture_id int, since txid_snapshot, until txid_snapshot, source json,
-        policy text, target_is_ahead interval) RETURNS json
+        policy text, target_is_ahead interval, half_of text DEFAULT NULL) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
@@ -311,7 +312,7 @@ BEGIN
                NOT coalesce((s.doc -> 'merge' ->> 'whole')::boolean OR (t.doc -> 'merge' ->> 'whole')::boolean, true) AS is_merged
           FROM json_array_elements(source) WITH ORDINALITY s (doc, n)
           JOIN json_array_elements(rebeco.two_way_details(capture_id, since, until,
-                   (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)))) t (doc)
+                   (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)), 1, half_of, 'target')) t (doc)
             ON (t.doc ->> 'i')::bigint = s.n
     LOOP
         is_merged := merges IS NOT NULL AND pair.is_merged;

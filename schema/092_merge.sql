@@ -200,14 +200,18 @@ $$;
 -- What the round says of these keys, for merging. Their place in the list (i); whole: only the row as a whole can
 -- be told from the other end's; unsure: it was changed after the round in a way that the sums do not
 -- show; cols: the columns that were changed, and when last; adds: by how much the counters were moved in the round
--- and by how much after it, and when last; texts: the columns as they are now. Empty where nothing is merged.
+-- and by how much after it, and when last; texts: the columns as they are now; stays: a column of which `skip` was decided in an
+-- earlier round is left out of cols. That is asked where half_of says a sync whose last round did not get through in the direction
+-- that reads here (`side`: source or target), replicator/batch_half.c. Empty where nothing is merged.
 -- Stable, so that log and row are seen in the caller's one snapshot.
-CREATE FUNCTION rebeco.merge_details(capture_number int, since txid_snapshot, until txid_snapshot, given json) RETURNS json
+CREATE FUNCTION rebeco.merge_details(capture_number int, since txid_snapshot, until txid_snapshot, given json,
+        half_of text DEFAULT NULL, side text DEFAULT NULL) RETURNS json
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
 AS $$
 DECLARE
+    skipped text := 'SELECT NULL::bigint AS n, NULL::text AS name, NULL::timestamptz AS at WHERE false';
     m rebeco.merge;
     c rebeco.capture;
     t record;
@@ -225,8 +229,18 @@ BEGIN
       INTO names, texts
       FROM pg_attribute a
      WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attnum <> ALL (c.key_attnums);
+    IF half_of IS NOT NULL THEN
+        SELECT format('SELECT f.n, x.key AS name, max(l.at) AS at FROM (SELECT o.source_row, o.target_row, o.%s_at AS at, %s FROM rebeco.conflict o '
+                      'WHERE o.sync = %L AND o.table_schema = %L AND o.table_name = %L AND o.decision = ''skip'') l JOIN f ON %s '
+                      'CROSS JOIN LATERAL json_each(rebeco.json_shielded(l.source_row)) x '
+                      'JOIN LATERAL json_each(rebeco.json_shielded(l.target_row)) y ON y.key = x.key AND y.value::text <> x.value::text GROUP BY 1, 2',
+                      side, string_agg(format('(o.key ->> %s)::%s AS k%s', k.n - 1, k.type, k.n), ', ' ORDER BY k.n), half_of, s.nspname, r.relname, t.log_match)
+          INTO skipped
+          FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace CROSS JOIN unnest(c.key_types) WITH ORDINALITY k (type, n)
+         WHERE r.oid = c.relid GROUP BY s.nspname, r.relname;
+    END IF;
     EXECUTE format($f$
-        WITH f AS MATERIALIZED %1$s,
+        WITH f AS MATERIALIZED %1$s, k AS MATERIALIZED (%10$s),
         l AS MATERIALIZED (
             SELECT f.n, l.at, l.cols, l.added, l.adds, txid_visible_in_snapshot(l.xid, $4) AS is_in
               FROM %2$s l JOIN f ON %3$s WHERE l.op IS NULL),
@@ -235,9 +249,10 @@ BEGIN
                    coalesce(bool_or(l.cols IS NULL OR l.cols && %7$L::smallint[]) FILTER (WHERE NOT l.is_in), false) AS unsure
               FROM l GROUP BY l.n),
         s AS (
-            SELECT u.n, json_object_agg(a.attname, u.at) AS doc
-              FROM (SELECT l.n, k.attnum, max(l.at) AS at FROM l, unnest(l.cols) k (attnum) WHERE l.is_in GROUP BY 1, 2) u
+            SELECT u.n, json_object_agg(a.attname, u.at) FILTER (WHERE k.n IS NULL) AS doc, bool_or(k.n IS NOT NULL) AS stays
+              FROM (SELECT l.n, c.attnum, max(l.at) AS at FROM l, unnest(l.cols) c (attnum) WHERE l.is_in GROUP BY 1, 2) u
               JOIN pg_attribute a ON a.attrelid = %8$s AND a.attnum = u.attnum AND NOT a.attisdropped
+              LEFT JOIN k ON k.n = u.n AND k.name = a.attname AND k.at >= u.at
              GROUP BY u.n),
         p AS (
             SELECT u.n, json_object_agg(a.attname, json_build_array(u.delta::text, u.after::text, u.at)) AS doc
@@ -248,10 +263,10 @@ BEGIN
               JOIN pg_attribute a ON a.attrelid = %8$s AND a.attnum = u.attnum AND NOT a.attisdropped
              GROUP BY u.n)
         SELECT json_agg(json_build_object('i', f.n, 'whole', coalesce(w.whole, true) OR r.texts IS NULL, 'unsure', coalesce(w.unsure, false),
-                        'cols', coalesce(s.doc, '{}'), 'adds', coalesce(p.doc, '{}'), 'texts', r.texts))
+                        'cols', coalesce(s.doc, '{}'), 'adds', coalesce(p.doc, '{}'), 'texts', r.texts, 'stays', s.stays))
           FROM f LEFT JOIN w ON w.n = f.n LEFT JOIN s ON s.n = f.n LEFT JOIN p ON p.n = f.n
           LEFT JOIN LATERAL (SELECT json_object(ARRAY[%4$s]::text[], ARRAY[%5$s]::text[]) AS texts FROM %6$s x WHERE %9$s LIMIT 1) r ON true
-        $f$, t.given, t.log, t.log_match, names, texts, t.relation, m.counters, c.relid, t.row_match)
+        $f$, t.given, t.log, t.log_match, names, texts, t.relation, m.counters, c.relid, t.row_match, skipped)
        INTO answer USING since, NULL::txid_snapshot, given, until;
     RETURN coalesce(answer, '[]');
 END

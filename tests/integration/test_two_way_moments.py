@@ -73,8 +73,8 @@ def test_rows_that_change_while_a_truncation_is_under_way(source, target, rebeco
 # ------------------------------------------------------------------ half rounds
 
 
-def half_round(rebeco, there, late, at_there, at_late):
-    """Both ends write; `there` gets what the other has written, and the daemon dies before `late` does."""
+def half_round(rebeco, there, late, at_there, at_late, then_there="", then_late=""):
+    """Both ends write; `there` gets what the other has written, and the daemon dies before `late` does. Then both may write again."""
     rebeco.ok("pause")
     there.psql(at_there + "; UPDATE held SET v = 'new'")
     late.psql(at_late)
@@ -86,6 +86,8 @@ def half_round(rebeco, there, late, at_there, at_late):
         rebeco.wait("one end has committed", lambda: position(there) != before[0])
         rebeco.kill9()
         assert position(late) == before[1], "the other end has not"
+    there.psql(then_there)
+    late.psql(then_late)
     rebeco.start()
     wait_both(rebeco)
     assert late.value("SELECT v FROM held") == "new"
@@ -102,6 +104,23 @@ def test_skipped_rows_stay_different_after_half_a_round(source, target, rebecos,
     assert there.run("SELECT id, v FROM t WHERE id < 4 ORDER BY id") == [(1, "first"), (2, "first"), (3, "first")]
     assert late.run("SELECT id, v FROM t WHERE id < 4 ORDER BY id") == [(1, "second"), (2, "second")]
     assert len(conflicts(source)) == len(conflicts(target)) == 3
+    rebeco.terminate()
+
+
+@pytest.mark.parametrize("first", ["target", "source"])
+def test_skipped_columns_stay_different_after_half_a_round(source, target, rebecos, first):
+    """What does not clash in a merged row is sent all the same, also when one end changes it again: 2 another column, 3 the one that clashed."""
+    rebeco = start(source, target, rebecos, HELD + "CREATE TABLE t (id int PRIMARY KEY, v text, w text, x text, y text, n int); INSERT INTO t SELECT i, 'old', 'old', 'old', 'old', 100 FROM generate_series(1, 9) i",
+                   default="skip", merge=["public.t"], counters={"public.t": ["n"]})
+    there, late = (target, source) if first == "target" else (source, target)
+    half_round(rebeco, there, late, "UPDATE t SET v = 'first', w = 'first', n = n + 1 WHERE id < 4; INSERT INTO t VALUES (10, 'first')",
+               "UPDATE t SET v = 'second', x = 'second', n = n + 10 WHERE id < 4; INSERT INTO t VALUES (10, 'second')",
+               "UPDATE t SET v = 'again' WHERE id = 3; UPDATE t SET n = n + 1000 WHERE id = 1", "UPDATE t SET y = 'late', n = n + 2000 WHERE id = 2")
+    rest = {1: ("first", "second", "old", 1111), 2: ("first", "second", "late", 2111), 3: ("first", "second", "old", 111), 10: (None, None, None, None)}
+    for server, own in (there, "first"), (late, "second"):
+        want = [(i, "again" if i == 3 else own, *columns) for i, columns in rest.items()]
+        assert server.run("SELECT * FROM t WHERE id NOT BETWEEN 4 AND 9 ORDER BY id") == want, server.name
+        assert sorted(c[1] for c in conflicts(server)) == ["1", "10", "2", "3"]
     rebeco.terminate()
 
 
