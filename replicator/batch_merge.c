@@ -8,8 +8,8 @@
  * way, by the times of their own last changes; the other columns are kept from both ends. So what
  * an application writes together (street and town) stays together. With `skip` each end keeps its
  * own of these columns; `abort` pauses the table. Changes that do not clash lose nothing, and are
- * not recorded. Columns of one constraint of several (a foreign key, CHECK, UNIQUE, EXCLUDE) are
- * one block: it clashes where both ends have changed anything in it that is different now, and
+ * not recorded. Columns of one constraint of several (a foreign key, CHECK, UNIQUE or a unique
+ * index, EXCLUDE) are one block: it clashes where both ends have changed anything in it that is different now, and
  * comes from one end, which has checked it. With counters and without merge all other columns are
  * one block. What foreign keys do to rows that are merged: batch_foreign_key.c.
  *

@@ -272,8 +272,8 @@ BEGIN
 END
 $$;
 
--- Columns that one constraint speaks of, a foreign key, CHECK, UNIQUE or EXCLUDE of several, count as one: of (a, b) from both ends
--- neither knows that it may be. {column: name of its block}; a column that is not in it is alone. NULL, as for a table
+-- Columns that one constraint speaks of, a foreign key, CHECK, UNIQUE or EXCLUDE of several, count as one, and so do those of a unique
+-- index, in its expressions and its predicate, too: of (a, b) from both ends neither knows that it may be. {column: name of its block}; a column that is not in it is alone. NULL, as for a table
 -- that only counts: all are one block.
 CREATE FUNCTION rebeco.merge_blocks(capture_number int) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -281,8 +281,15 @@ CREATE FUNCTION rebeco.merge_blocks(capture_number int) RETURNS jsonb
 AS $$
     WITH RECURSIVE pairs AS (
         SELECT DISTINCT x.attnum AS one, y.attnum AS other
-          FROM rebeco.capture c JOIN pg_constraint k ON k.conrelid = c.relid
-         CROSS JOIN LATERAL unnest(k.conkey) x (attnum) CROSS JOIN LATERAL unnest(k.conkey) y (attnum)
+          FROM rebeco.capture c
+         CROSS JOIN LATERAL (SELECT k.conkey AS attnums FROM pg_constraint k WHERE k.conrelid = c.relid
+                             UNION ALL
+                             SELECT array_agg(d.refobjsubid::smallint)
+                               FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                                AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+                              WHERE i.indrelid = c.relid AND (i.indisunique OR i.indisexclusion)
+                              GROUP BY i.indexrelid) k
+         CROSS JOIN LATERAL unnest(k.attnums) x (attnum) CROSS JOIN LATERAL unnest(k.attnums) y (attnum)
          WHERE c.id = capture_number AND x.attnum <> ALL (c.key_attnums) AND y.attnum <> ALL (c.key_attnums)
     ), reach AS (
         SELECT one, other FROM pairs

@@ -80,7 +80,8 @@ SELECT w, r.* FROM unnest('{source,target}'::text[]) w, rebeco.merge_row('{}', :
 SELECT * FROM rebeco.merge_row('{}', :'one', '{"cols": {"n": "2026-01-02"}, "adds": {"n": ["0", "3", null]}, "texts": {"n": "8"}}', NULL);
 
 \echo -- columns of one constraint are one: a and b are, as n and m; o is alone, and the key does not count
-CREATE TABLE k (id int PRIMARY KEY, a int, b int, n int, m int, o int, CHECK (a < b), CHECK (b < a + 100), UNIQUE (n, m), CHECK (o < id), CHECK (id < n));
+CREATE TABLE k (id int PRIMARY KEY, a int, b int, n int, m int, o int, p text, q int, r text, CHECK (a < b), CHECK (b < a + 100), UNIQUE (n, m), CHECK (o < id), CHECK (id < n));
+CREATE UNIQUE INDEX ON k (id, lower(p), r) WHERE q > 0; CREATE INDEX ON k (o, a);
 SELECT rebeco.capture_install('k'::regclass, 'k_pkey'::regclass, 'auto', two_way => true) AS k \gset
 SELECT rebeco.merge_set(:k, true, '{}');
 SELECT rebeco.merge_blocks(:k);
