@@ -43,10 +43,10 @@
  * The look before the commit. An application that writes a merged row after the snapshot does not
  * send the round back when it has changed other columns than we write, or added where we add: the
  * write is a sum with what is there by then, and only of the columns that it is about. So a row on
- * which both ends count without a pause still moves. Where we write one column of a block, the others of
- * it are none of these: that pair was checked by neither end. Any other change sends the round back, and
- * so does a deadlock with an application that locks several of the round's rows in changing order, or a
- * CHECK that such a pair does not meet.
+ * which both ends count without a pause still moves. Where we write one column of a block, the
+ * others of it are none of these: that pair was checked by neither end. Any other change sends the
+ * round back, and so does a deadlock with an application that locks several of the round's rows in
+ * changing order, or a CHECK that such a pair does not meet.
  *
  * The same bytes: 3.0 and 3.00 are one sum. So where nothing was written meanwhile, both ends get
  * the same text, made once.
