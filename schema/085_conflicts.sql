@@ -38,9 +38,11 @@ BEGIN
                                   ELSE CASE WHEN is_target THEN k.target_row ELSE k.source_row END END;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture.id);
     -- Columns that came later are not compared, nor those that are gone.
-    EXECUTE format('SELECT row_to_json(x.*), $4 IS NOT NULL AND rebeco.json_bare(row_to_json(json_populate_record(x.*, rebeco.json_readable($4)))) = rebeco.json_bare(row_to_json(x.*)) FROM %s x, %s f WHERE %s%s',
+    EXECUTE format('SELECT row_to_json(x.*), $4 IS NOT NULL AND CASE WHEN $5 THEN rebeco.json_bare(r) ELSE r::text END = row_to_json(x.*)::text '
+                   'FROM %s x CROSS JOIN LATERAL (SELECT row_to_json(json_populate_record(x.*, $4)) AS r) p, %s f WHERE %s%s',
                    t.relation, t.given, t.row_match, CASE WHEN lock THEN ' FOR UPDATE OF x' END)
-       INTO row_now, is_same USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key), as_decided;
+       INTO row_now, is_same USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key), rebeco.json_readable(as_decided),
+             rebeco.json_readable(as_decided)::text <> as_decided::text;
     state := CASE WHEN k.replayed IS NOT NULL THEN 'replayed'
                   WHEN CASE WHEN row_now IS NULL OR as_decided IS NULL THEN row_now IS NULL AND as_decided IS NULL ELSE is_same END THEN 'as decided'
                   ELSE 'changed' END;

@@ -579,6 +579,28 @@ def test_a_kill_between_the_two_commits(source, target, rebecos, first):
     rebeco.terminate()
 
 
+def test_a_sum_is_added_once_where_rows_trade_values(source, target, rebecos):
+    """Rows that take unique values of each other are removed first and then written, merged ones among them; meanwhile the source's half fails."""
+    source.psql("CREATE TABLE u (id int PRIMARY KEY, place int UNIQUE, n int); INSERT INTO u SELECT i, i, 0 FROM generate_series(1, 4) i")
+    rebeco = rebecos(source, target, config=config(merge=["public.u"], counters={"public.u": ["n"]}))
+    rebeco.start()
+    wait_both(rebeco)
+    rebeco.ok("pause")
+    source.psql("UPDATE u SET place = -place, n = n + 10; UPDATE u SET place = id % 4 + 1")
+    target.psql("UPDATE u SET n = n + 1")
+    with source.connect() as app:
+        app.run("BEGIN")
+        app.run("SELECT 1 FROM u WHERE id = 1 FOR UPDATE")
+        before = position(target)
+        rebeco.ok("resume")
+        rebeco.wait("the target has committed", lambda: position(target) != before)
+        app.run("COMMIT")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT * FROM u ORDER BY id") == [(i, i % 4 + 1, 11) for i in range(1, 5)]
+    rebeco.terminate()
+
+
 def test_rows_that_never_rest_still_move(source, target, rebecos):
     """Both ends count on the same rows without a pause, one at a time: each sees the other's changes all the same, before they stop."""
     rebeco = start_accounts(source, target, rebecos)

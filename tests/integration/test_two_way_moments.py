@@ -156,8 +156,9 @@ def test_many_conflicts_of_half_a_round_are_known_at_both_ends(source, target, r
 def test_json_that_nothing_can_read(source, target, rebecos, first):
     """A column of type json holds escapes that no function can make characters of: such rows are compared, recorded and shown like any."""
     hard = [r'{"a": "\u0000"}', r'"\ud800"', r'{"b":  1, "a": "\\u0000 \u0001u \u00e9"}', r'["C:\\users"]']
+    values = ", ".join(f"'{h}'" for h in hard)
     tables = "".join(f"CREATE TABLE {t} (id int PRIMARY KEY, v text, w text, x text, j json, k json);"
-                     f"INSERT INTO {t} SELECT n, 'old', 'old', 'old', j::json FROM unnest(ARRAY[{', '.join(f"'{h}'" for h in hard)}]) WITH ORDINALITY h (j, n);" for t in "tm")
+                     f"INSERT INTO {t} SELECT n, 'old', 'old', 'old', j::json FROM unnest(ARRAY[{values}]) WITH ORDINALITY h (j, n);" for t in "tm")
     rebeco = start(source, target, rebecos, HELD + tables, default="source", merge=["public.m"])
     there, late = (target, source) if first == "target" else (source, target)
     half_round(rebeco, there, late, *("".join(f"UPDATE {t} SET v = '{end}', {own} = '{end}', {json} = j;" for t in "tm")
