@@ -23,7 +23,6 @@
 
 #include "batch_read.h"
 #include "batch_two_way.h"
-#include "direction.h"
 #include "two_way.h"
 
 /* Skips, or may do so: a function of the user's. */
@@ -39,8 +38,7 @@ const char *batch_half_of(const struct batch_job *b, const struct batch_table *t
 {
     const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
 
-    return b->is_half_done && !direction_is_closed(b->sync) && may_skip(b, t) ? forward->name
-                                                                              : NULL;
+    return b->is_half_done && !b->is_closed && may_skip(b, t) ? forward->name : NULL;
 }
 
 enum job_next batch_enter_half(struct job *j)
