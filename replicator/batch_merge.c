@@ -9,9 +9,9 @@
  * an application writes together (street and town) stays together. With `skip` each end keeps its
  * own of these columns; `abort` pauses the table. Changes that do not clash lose nothing, and are
  * not recorded. Columns of one constraint of several (a foreign key, CHECK, UNIQUE or a unique
- * index, EXCLUDE) are one block: it clashes where both ends have changed anything in it that is different now, and
- * comes from one end, which has checked it. With counters and without merge all other columns are
- * one block. What foreign keys do to rows that are merged: batch_foreign_key.c.
+ * index, EXCLUDE) are one block: it clashes where both ends have changed anything in it that is
+ * different now, and comes from one end, which has checked it. With counters and without merge all
+ * other columns are one block. What foreign keys do to rows that are merged: batch_foreign_key.c.
  *
  * Columns. The log says of each update which columns it has changed. The promise of two_way.c holds
  * for each column by itself: when neither log has a change of it that is not in A or in a, it is

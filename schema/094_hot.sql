@@ -64,7 +64,7 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
     EXECUTE format('SELECT json_agg(e.v ORDER BY e.n) FROM json_array_elements($4) WITH ORDINALITY e (v, n) JOIN %s f ON f.n = e.n '
-                   'LEFT JOIN LATERAL (SELECT row_to_json(x.*) AS doc FROM %s x WHERE %s LIMIT 1) r ON true '
+                   'LEFT JOIN LATERAL (SELECT rebeco.json_shielded(row_to_json(x.*)) AS doc FROM %s x WHERE %s LIMIT 1) r ON true '
                    'WHERE cardinality($5) = 0 OR (r.doc IS NOT NULL AND json_typeof(e.v -> ''ties'') = ''object'' AND NOT EXISTS '
                    '(SELECT 1 FROM unnest($5) c (name) WHERE (e.v -> ''ties'' -> c.name)::text IS DISTINCT FROM (r.doc -> c.name)::text))',
                    t.given, t.relation, t.row_match)
