@@ -357,11 +357,11 @@ const struct command commands[] = {
      "Removes triggers, change logs and the schema rebeco from source and target, also when some "
      "of it is lost already. Your tables and their rows stay. Refused while a daemon runs, and "
      "while a closed direction of a two-way sync keeps changes that were not sent. Names rows that "
-     "were left out with `skip`: the record of them goes. Takes one table per transaction and "
-     "waits for locks without making others wait; it may be interrupted "
-     "and repeated, and `run` refuses to lead what is removed in part. With --sync, and when other "
-     "syncs use the same database, only what belongs to "
-     "that sync is removed.",
+     "were left out with `skip`: the record of them goes; and counts changes that were not sent. "
+     "Takes one table per transaction and waits for locks without making others wait; it may be "
+     "interrupted and repeated, and `run` refuses to lead what is removed in part. With --sync, "
+     "and "
+     "when other syncs use the same database, only what belongs to that sync is removed.",
      uninstall_run},
     {"config", "[sample|schema]", 0, 1, COMMAND_NOTHING, NULL, "print the effective configuration",
      "Reads the file, the environment and the options, and prints what would be in force, without "

@@ -18,12 +18,28 @@ struct guard {
     bool keeps_source; /* one direction is closed: what the source changes is kept there */
     bool keeps_target;
     bool can_mark; /* the target's tables are of a version that knows the mark */
+    struct uninstall_position at_target;
+    struct uninstall_position at_source;
 };
 
 static struct guard *guard_of(struct job *j)
 {
     struct client *c = container_of(j, struct client, job);
     return container_of(c, struct guard, client);
+}
+
+void uninstall_take_position(struct uninstall_position *p, const PGresult *r)
+{
+    free(p->all);
+    free(p->own);
+    p->all = mem_strdup(client_text(r, 0, "position"));
+    p->own = mem_strdup(client_text(r, 0, "own"));
+}
+
+static void forget_position(struct uninstall_position *p)
+{
+    free(p->all);
+    free(p->own);
 }
 
 /* ---------------------------------------------------------------- the guard */
@@ -61,6 +77,7 @@ static enum job_next result_consumer(struct job *j, PGresult *r)
     direction = client_text(r, 0, "direction");
     g->consumer = mem_strdup(client_text(r, 0, "consumer"));
     g->can_mark = client_bool(r, 0, "can_mark");
+    uninstall_take_position(&g->at_target, r);
     g->keeps_source = direction && strcmp(direction, "target-to-source") == 0;
     g->keeps_target = direction && strcmp(direction, "source-to-target") == 0;
     return JOB_NEXT;
@@ -196,7 +213,7 @@ static int clean(const struct guard *g, const struct uninstall_wish *w, bool sou
 
 static int guard_and_clean(struct guard *g, bool source, bool target)
 {
-    struct uninstall_wish w = {.x = g->x};
+    struct uninstall_wish w = {.x = g->x, .at_target = &g->at_target, .at_source = &g->at_source};
     struct error e;
     error_clear(&e);
     if (!client_run(&g->client, 0, &e)) {
@@ -236,5 +253,7 @@ int uninstall_run(struct command_context *x)
     int code = guard_and_clean(&g, source, target);
     client_fini(&g.client);
     free(g.consumer);
+    forget_position(&g.at_target);
+    forget_position(&g.at_source);
     return code;
 }

@@ -3,6 +3,8 @@
 #ifndef UNINSTALL_H
 #define UNINSTALL_H
 
+#include <libpq-fe.h>
+
 #include "command.h"
 
 /* For the table of commands. Both ends are looked at before anything is removed: whatever refuses
@@ -13,12 +15,24 @@
  * before, and a daemon leaves such a sync alone (lead_take_sync()). */
 int uninstall_run(struct command_context *x);
 
+/* What an end has of the other one's changes, as it says itself: sql/uninstall_consumer.sql. */
+struct uninstall_position {
+    char *all; /* malloc; NULL: not known */
+    char *own; /* of tables that are out of step; NULL: there are none */
+};
+
+/* Takes it from the first row of that statement's result. */
+void uninstall_take_position(struct uninstall_position *p, const PGresult *r);
+
 /* One end of an uninstallation, see uninstall_end.c. */
 struct uninstall_wish {
     const struct command_context *x;
     const char *consumer; /* the sync's name as a reader at the source; NULL: not known */
     bool keeps_source;    /* what the source changes is kept there: that direction is closed */
     bool keeps_target;    /* and the other one */
+    struct uninstall_position *at_target;
+    struct uninstall_position
+        *at_source; /* of a two-way sync; known once the source was looked at */
 };
 
 /* What is done at an end: what it keeps for the other one is counted; all that may refuse is looked
@@ -26,7 +40,8 @@ struct uninstall_wish {
 enum uninstall_step { UNINSTALL_COUNTS, UNINSTALL_LOOKS, UNINSTALL_CLEANS };
 
 /* Looks at `database`, or cleans it; `side` is "source" or "target". Prints what was left out
- * there, and what it did. False when it failed, or something refuses. */
+ * there and what was not sent from there, or what it did. False when it failed, or something
+ * refuses. */
 bool uninstall_end(const struct uninstall_wish *w, enum uninstall_step step, const char *side,
                    const struct config_database *database, struct error *e);
 

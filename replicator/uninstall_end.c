@@ -17,6 +17,7 @@
 
 #define UNINSTALL_BACKOFF_S 1.
 #define DROP_S 60.
+#define UNSENT_MOST "10000" /* of one change log: to count all of a large one takes its time */
 
 struct end {
     struct client client;
@@ -104,7 +105,7 @@ static enum job_next result_survey(struct job *j, PGresult *r)
     d->is_ours = client_bool(r, 0, "is_ours");
     d->has_apart = client_bool(r, 0, "has_apart");
     if (d->what == UNINSTALL_COUNTS)
-        return client_bool(r, 0, "has_state") ? job_goto(j, "kept here") : JOB_DONE;
+        return client_bool(r, 0, "has_state") ? job_goto(j, "way back") : JOB_DONE;
     if (d->has_schema && d->is_ours && dependents != NULL && !d->wish->x->force) {
         struct error e;
         error_clear(&e);
@@ -117,7 +118,7 @@ static enum job_next result_survey(struct job *j, PGresult *r)
         return d->what == UNINSTALL_LOOKS ? JOB_DONE : job_goto(j, "apart");
     if (d->what == UNINSTALL_CLEANS)
         return job_goto(j, "others");
-    return client_bool(r, 0, "has_skips") && !d->has_told ? JOB_NEXT : job_goto(j, "kept here");
+    return client_bool(r, 0, "has_skips") && !d->has_told ? JOB_NEXT : job_goto(j, "way back");
 }
 
 /* ---------------------------------------------------------------- what is only kept in our tables
@@ -150,12 +151,29 @@ static enum job_next result_left_out(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-static enum job_next enter_kept_here(struct job *j)
+/* What the source has of the target's changes, for when the target is looked at. */
+static enum job_next enter_way_back(struct job *j)
 {
     const struct end *d = end_of(j);
 
-    return (is_source(d) ? d->wish->keeps_source : d->wish->keeps_target) ? JOB_NEXT
-                                                                          : job_goto(j, "counted");
+    if (!is_source(d))
+        return JOB_NEXT;
+    params_clear(&j->params);
+    params_text(&j->params, arena_printf(j->arena, "%s back", sync_name(d)));
+    conn_execute(job_conn(j, JOB_TARGET), &sql_uninstall_consumer, &j->params, CONN_TEXT, 60.);
+    return JOB_WAIT;
+}
+
+static enum job_next result_way_back(struct job *j, PGresult *r)
+{
+    if (PQntuples(r) > 0)
+        uninstall_take_position(end_of(j)->wish->at_source, r);
+    return JOB_NEXT;
+}
+
+static bool is_closed(const struct end *d)
+{
+    return is_source(d) ? d->wish->keeps_source : d->wish->keeps_target;
 }
 
 /* A two-way sync reads the target's logs under the name of its way back. */
@@ -166,6 +184,9 @@ static void bind_kept(struct job *j, struct params *p)
     params_text(p, is_source(d) ? sync_name(d) : arena_printf(j->arena, "%s back", sync_name(d)));
     params_text(p, is_source(d) ? d->wish->consumer : NULL);
     params_text(p, d->wish->consumer);
+    params_text(p, is_source(d) ? d->wish->at_target->all : d->wish->at_source->all);
+    params_text(p, is_source(d) ? d->wish->at_target->own : d->wish->at_source->own);
+    params_text(p, is_closed(d) ? NULL : UNSENT_MOST);
 }
 
 static enum job_next result_kept(struct job *j, PGresult *r)
@@ -182,15 +203,31 @@ static enum job_next enter_count_kept(struct job *j)
     return JOB_WAIT;
 }
 
+/* No daemon has come to send them: of an application that goes on writing there are always some.
+ * After a cutover there should be none. */
+static void tell_unsent(const struct end *d, const char *changes)
+{
+    bool is_many = atoll(changes) >= atoll(UNSENT_MOST);
+
+    printf("%s: %s%s changes were made after the last that the other end has, and are not sent any "
+           "more\n",
+           d->side, is_many ? "more than " : "", is_many ? UNSENT_MOST : changes);
+    fflush(stdout);
+}
+
 /* Of a two-way sync one direction is closed: such changes were not sent, and never could be. */
 static enum job_next result_count_kept(struct job *j, PGresult *r)
 {
-    const struct end *d = end_of(j);
+    struct end *d = end_of(j);
     const char *changes = PQgetvalue(r, 0, 0);
     struct error e;
 
     if (strcmp(changes, "0") == 0)
         return JOB_NEXT;
+    if (!is_closed(d)) {
+        tell_unsent(d, changes);
+        return JOB_NEXT;
+    }
     if (d->wish->x->force) {
         printf("%s: %s changes that were kept for the other end are given up, because of --force\n",
                d->side, changes);
@@ -360,7 +397,7 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_left_out,
      .result = result_left_out},
-    {.name = "kept here", .enter = enter_kept_here},
+    {.name = "way back", .enter = enter_way_back, .result = result_way_back},
     {.name = "kept",
      .sql = &sql_uninstall_kept,
      .side = JOB_TARGET,

@@ -202,6 +202,30 @@ def test_half_an_uninstallation_costs_no_rows(source, target, rebeco):
     assert target.run("SELECT id FROM a ORDER BY id") == [(1,), (77,)]
 
 
+def test_what_was_not_sent_is_counted(source, target, rebecos):
+    """By what the other end says that it has: what was sent and not confirmed any more does not count."""
+    source.psql(UNIQUE)
+    rebeco = rebecos(source, target, config=two_way.config())
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    for i in range(10, 15):
+        source.run("INSERT INTO a VALUES (%s)", i)
+        target.run("INSERT INTO b VALUES (%s)", i)
+        rebeco.wait("it is there", lambda: target.value("SELECT max(id) FROM a") == i and source.value("SELECT max(id) FROM b") == i)
+    rebeco.kill9()
+    two_way.check_equal(source, target)
+    target.run("CREATE VIEW lag AS SELECT * FROM rebeco.status")
+    r = rebeco.command("uninstall")  # it looks, and refuses
+    assert r.code == 1 and "public.lag" in r.err and "not sent" not in r.out, r
+    target.run("DROP VIEW lag")
+    source.run("INSERT INTO a VALUES (20), (21)")
+    target.run("INSERT INTO a SELECT generate_series(100, 30000)")
+    said = rebeco.ok("uninstall")
+    assert "source: 2 changes were made after the last" in said
+    assert "target: more than 10000 changes were made after the last" in said
+    assert not installed(source) and not installed(target)
+
+
 def test_a_sync_may_begin_anew_after_half_an_uninstallation(source, target, rebeco):
     source.psql(UNIQUE)
     rebeco.start()
