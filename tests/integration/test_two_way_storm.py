@@ -455,7 +455,7 @@ def test_storm(source, target, rebecos):
     seed = random.randrange(10**6)
     print("seed", seed)
     with Writers(seed, (source, target), 20, 0.1) as writers:
-        disturb(rebeco, source, target, random.Random(seed), 600 if rig.LONG else 12)
+        disturb(rebeco, source, target, random.Random(seed), 600 if rig.LONG else 12, 0.1 if rig.LONG else 0.0)
     stopped = time.monotonic()
     rig.wait_converged(source, target, 10 if rig.LONG else 60, ignore=("watch.change", "watch.move"), sequences=False)
     print(f"{dict(writers.done)} transactions; equal {time.monotonic() - stopped:.1f} s after the last")

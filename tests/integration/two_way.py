@@ -97,11 +97,12 @@ def make_equal(rebeco, source, target, column, i):
     check_equal(source, target)
 
 
-def disturb(rebeco, source, target, r, seconds):
-    """Kills of the daemon and of its connections at random, for so long."""
+def disturb(rebeco, source, target, r, seconds, calm=0.0):
+    """Kills of the daemon and of its connections at random, for so long. `calm` is how many of the pauses in between are long ones: where a
+    round takes longer than the others, it gets through in these."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(r.uniform(0.3, 1.5))
+        time.sleep(r.uniform(5, 20) if r.random() < calm else r.uniform(0.3, 1.5))
         if r.random() < 0.3:
             rebeco.kill9()
             rebeco.start()
