@@ -32,7 +32,7 @@
 
 #define LARGE_OBJECTS "large-objects-" /* a verb, with the scope behind it */
 
-enum { ROTATE_BYTES = 1024 * 1024 };
+enum { ROTATE_BYTES = 1024 * 1024, ROTATE_AGAIN_MAX = 10 };
 
 void lead_show(struct lead_job *l)
 {
@@ -508,14 +508,26 @@ void upkeep_bind_rotate(struct job *j, struct params *p)
     params_int(p, ROTATE_BYTES);
 }
 
-/* Only logs that hold something need to be summarized; when all are empty that is known already. */
+/* A segment is still to be emptied: it was just left, somebody reads it, or a reader has not
+ * confirmed all of it yet. */
+static bool is_left(const PGresult *r)
+{
+    for (int i = 0; i < PQntuples(r); i++)
+        if (!PQgetisnull(r, i, 1) && strcmp(PQgetvalue(r, i, 1), "emptied") != 0)
+            return true;
+    return false;
+}
+
+/* Only logs that hold something new need to be summarized. What is left behind is tried again some
+ * times, although nothing may be added to it: it would stay, and be read, for half a minute. */
 enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
-
     bool is_same = l->sync->batches == l->batches_rotated;
 
-    (void)r;
+    l->rotations_left = is_same ? l->rotations_left - 1 : ROTATE_AGAIN_MAX;
+    if (is_left(r) && l->rotations_left > 0)
+        no_later(&l->rotate_due, steady_now() + ROTATE_BUSY_S);
     l->batches_rotated = l->sync->batches;
     return is_same ? job_goto(j, "watch") : JOB_NEXT;
 }
