@@ -300,13 +300,15 @@ const struct command commands[] = {
      "are copied by --large-objects alone: once more before a cutover, say. That is answered when "
      "they are there; give --timeout 0 to wait for it.",
      request_run},
-    {"accept", "", 0, 0, COMMAND_TARGET, request_options,
-     "begin anew with a source that has changed",
+    {"accept", "", 0, 0, COMMAND_TARGET, request_options, "begin anew with an end that has changed",
      "When the source was promoted from a standby, restored from a backup, or is another database "
      "than before, the daemon stops: what the target has may not be what this source has. After "
-     "you "
-     "made sure that this source is the right one, this lets the daemon begin anew with it: every "
-     "table is copied again, and its rows at the target are replaced. The daemon finds the request "
+     "you made sure that this source is the right one, this lets the daemon begin anew with it: "
+     "every "
+     "table is copied again, and its rows at the target are replaced. The same holds for a target "
+     "that has lost commits which "
+     "the source was told of, as after a failover to a standby that was behind, or a restore. The "
+     "daemon finds the request "
      "at its next try, or when it is started.",
      request_run},
     {"retry", "[TABLE...]", 0, -1, COMMAND_TARGET, request_options,

@@ -42,7 +42,8 @@ struct lead_job {
     int installed;  /* version on that side */
     int installing; /* the file in hand */
     struct lead_identity identities[JOB_SIDES];
-    bool is_source_new;          /* another one than before, accepted by a person */
+    bool begins_anew;            /* an end is not what it was, and a person has accepted that */
+    bool is_accepted;            /* a person has asked for it */
     const char *former_consumer; /* our name at the source until then; NULL: none (arena) */
     bool schema_tried;           /* the schema copy was asked since the last lead */
     bool schema_is_half;         /* its first part was begun once, and has not ended */

@@ -135,7 +135,6 @@ static void take_over(struct sync *s, const PGresult *r)
     s->snapshot = PQgetisnull(r, 0, 3) ? NULL : mem_strdup(PQgetvalue(r, 0, 3));
     free(s->consumer);
     s->consumer = mem_strdup(PQgetvalue(r, 0, 4));
-    error_clear(&s->stopped);
 }
 
 enum job_next lead_take_sync(struct job *j, PGresult *r)
@@ -156,9 +155,38 @@ enum job_next lead_take_sync(struct job *j, PGresult *r)
     if (what && !is_accepted(r))
         return stop(j, what, hint);
     take_over(j->sync, r);
+    l->is_accepted = is_accepted(r);
     l->former_consumer =
         PQgetisnull(r, 0, 14) ? NULL : arena_strdup(j->arena, PQgetvalue(r, 0, 14));
-    l->is_source_new = what != NULL;
+    l->begins_anew = what != NULL;
+    return JOB_NEXT;
+}
+
+/* The source is told of a position when the target has it on disk, and empties its change logs
+ * then. A target that is behind that has lost commits, and what they held may be nowhere any more.
+ * Of a way back the forward direction notices it: its source has gone back. */
+void lead_bind_confirmed(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->consumer);
+    params_text(p, j->sync->snapshot);
+}
+
+static const char ahead_what[] =
+    "the target has gone back in time: the source was told that it has more, as "
+    "before a failover to a standby that was behind, or a restore";
+static const char ahead_hint[] =
+    "Changes since then may be nowhere any more. Compare the ends. `rebeco accept` "
+    "begins anew with this target: every table is copied again, and its rows "
+    "there are replaced.";
+
+enum job_next lead_take_confirmed(struct job *j, PGresult *r)
+{
+    bool is_ahead = PQntuples(r) > 0 && PQgetvalue(r, 0, 0)[0] == 't';
+
+    if (is_ahead && !j->sync->is_back && !lead_of(j)->is_accepted)
+        return stop(j, ahead_what, ahead_hint);
+    error_clear(&j->sync->stopped);
+    lead_of(j)->begins_anew |= is_ahead && !j->sync->is_back;
     return JOB_NEXT;
 }
 
@@ -166,7 +194,7 @@ enum job_next lead_take_sync(struct job *j, PGresult *r)
  */
 enum job_next lead_enter_accept(struct job *j)
 {
-    if (!lead_of(j)->is_source_new)
+    if (!lead_of(j)->begins_anew)
         return JOB_NEXT;
     params_clear(&j->params);
     lead_bind_take(j, &j->params);
@@ -177,7 +205,7 @@ enum job_next lead_enter_accept(struct job *j)
 enum job_next lead_take_accepted(struct job *j, PGresult *r)
 {
     (void)r;
-    log_event(LOG_WARNING, "the source was accepted: every table is copied again", "sync",
+    log_event(LOG_WARNING, "accepted by a person: every table is copied again", "sync",
               j->sync->name, NULL);
     return job_goto(j, "take");
 }

@@ -22,6 +22,8 @@ enum job_next lead_take_target_identity(struct job *j, PGresult *r);
 enum job_next lead_enter_check_servers(struct job *j);
 void lead_bind_take(struct job *j, struct params *p);
 enum job_next lead_take_sync(struct job *j, PGresult *r);
+void lead_bind_confirmed(struct job *j, struct params *p);
+enum job_next lead_take_confirmed(struct job *j, PGresult *r);
 enum job_next lead_enter_accept(struct job *j);
 enum job_next lead_take_accepted(struct job *j, PGresult *r);
 void lead_bind_former(struct job *j, struct params *p);

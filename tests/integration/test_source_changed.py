@@ -123,3 +123,38 @@ def test_a_running_daemon_is_told(source, target, rebecos):
     r.ok("accept", "--timeout", "60s", timeout=70)
     r.wait_in_sync(60)
     rig.check_equal(source, target)
+
+
+def confirmed(source, target):
+    """The source has been told of the target's position, so that it may empty its change logs."""
+    return source.value("SELECT snapshot::text FROM rebeco.consumer") == target.value("SELECT snapshot::text FROM rebeco.sync")
+
+
+@pytest.mark.limit(180)
+@pytest.mark.parametrize("running", [False, True])
+def test_a_target_that_lost_commits(source, target, rebecos, running):
+    """It went over to a standby that was behind: the source may have emptied its logs of what is missing there."""
+    r = begin(source, target, rebecos)
+    if not running:
+        r.terminate()
+    follower = target.standby()
+    follower.stop()
+    if not running:
+        r.start()
+    lost_commits(source)
+    r.wait_in_sync()
+    r.wait("the source knows", lambda: confirmed(source, target))
+    if not running:
+        r.terminate()
+    target.stop("immediate")
+    backup = target.data + ".lost"
+    os.rename(target.data, backup)
+    os.rename(follower.data, target.data)
+    os.unlink(target.data + "/standby.signal")
+    target.start()
+    if running:
+        r.wait("the log says why", lambda: [x for x in r.log_lines("back in time") if "rebeco accept" in x], 30)
+        r.kill9()
+    assert target.value("SELECT count(*) FROM parent WHERE id = 9000") == 0, "it has lost something"
+    check_stops(r, target, "back in time")
+    check_accepts(r, source, target, kill=not running)
