@@ -232,8 +232,9 @@ const struct check_code check_codes[] = {
      "ALTER TABLE ... NO FORCE ROW LEVEL SECURITY, connect as the owner, or ALTER ROLE ... "
      "BYPASSRLS."},
     {"unlogged-table", CHECK_WARNING,
-     "These tables are unlogged: a crash of the source empties them, and no trigger hears of it.",
-     "ALTER TABLE ... SET LOGGED, exclude them, or `rebeco resync` them after a crash."},
+     "These tables are unlogged: a crash of a server empties them there. The daemon notices that and "
+     "copies them again; in a two-way sync they stand still then.",
+     "ALTER TABLE ... SET LOGGED, or exclude them, where that will not do."},
     {"large-objects", CHECK_WARNING,
      "The database has large objects. They are copied when the sync begins (option large_objects), "
      "but no trigger fires for them: changes after that are not followed.",

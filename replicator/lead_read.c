@@ -39,6 +39,27 @@ static enum table_pause pause_from_name(const char *name)
     return TABLE_RUNS;
 }
 
+/* What the source says of its changes since is not enough: its rows are gone at the target. */
+static void pause_as_emptied(struct table *t)
+{
+    struct error e = {0};
+
+    error_set(&e, "the target has crashed, and that has emptied %s: it is unlogged there",
+              t->label);
+    if (t->sync->other)
+        error_hint(&e,
+                   "`rebeco resync %s` copies it again from the source. To keep its rows over a "
+                   "crash: ALTER TABLE %s SET LOGGED.",
+                   t->label, t->label);
+    else
+        error_hint(&e,
+                   "It is copied again by itself. To keep its rows over a crash, at the target: "
+                   "ALTER TABLE %s SET LOGGED.",
+                   t->label);
+    t->is_lossy = true;
+    table_pause(t, TABLE_CAPTURE, &e);
+}
+
 static void take_table(struct sync *s, const PGresult *r, int row)
 {
     struct table *t = sync_table_new(s);
@@ -70,6 +91,8 @@ static void take_table(struct sync *s, const PGresult *r, int row)
     /* The snapshot that the first chunks shared is gone. */
     t->tolerant =
         PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);
+    if (PQgetvalue(r, row, 22)[0] == 't')
+        pause_as_emptied(t);
 }
 
 enum job_next lead_take_tables(struct job *j, PGresult *r)

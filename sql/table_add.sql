@@ -24,6 +24,9 @@ added AS (
            copy_started_at = NULL, copied_at = NULL
     RETURNING t.sync, t.id
 ),
+alive AS (
+    INSERT INTO rebeco.target_alive (sync, table_id) SELECT a.sync, a.id FROM added a ON CONFLICT DO NOTHING
+),
 settled AS (
     UPDATE rebeco.skipped k SET settled_at = pg_catalog.clock_timestamp()
       FROM ours WHERE k.sync = $1 AND k.table_id = $3::int AND k.settled_at IS NULL

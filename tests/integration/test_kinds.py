@@ -354,3 +354,41 @@ def test_views_are_no_tables(source, target, rebeco):
     for view in ("plain", "joined", "ruled"):
         assert source.run(f"SELECT * FROM {view} ORDER BY 1") == target.run(f"SELECT * FROM {view} ORDER BY 1")
     assert not rebeco.log_lines("paused") and {t["name"] for t in rebeco.status()["tables"]} == {"t", "u"}
+
+
+UNLOGGED = """
+CREATE UNLOGGED TABLE cache (id int PRIMARY KEY, v text);
+CREATE TABLE kept (id int PRIMARY KEY, v text);
+CREATE TABLE parted (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+CREATE UNLOGGED TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (50);
+CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (50) TO (1000);
+INSERT INTO cache SELECT i, 'v' || i FROM generate_series(1, 100) i;
+INSERT INTO kept SELECT i, 'v' || i FROM generate_series(1, 100) i;
+INSERT INTO parted SELECT i, 'v' || i FROM generate_series(1, 100) i;
+"""
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_crash_of_the_target_empties_what_is_unlogged(source, target, rebeco, running):
+    def all_there():
+        return all(server.value(f"SELECT count(*) FROM {name}") == n for server in (source, target)
+                   for name, n in (("cache", 101), ("kept", 101), ("parted", 100)))
+
+    source.psql(UNLOGGED)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    if not running:
+        rebeco.terminate()
+    target.kill9()
+    target.start()
+    if not running:
+        rebeco.start()
+    source.psql("INSERT INTO cache VALUES (999, 'after'); INSERT INTO kept VALUES (999, 'after')")
+    rebeco.wait("all rows are there again", all_there)
+    rebeco.wait_in_sync()
+    copied = [line for line in rebeco.log_lines("has emptied")]
+    assert len(copied) == 2 and not [line for line in copied if "kept" in line], copied
+    target.restart()
+    source.run("UPDATE cache SET v = 'once more' WHERE id = 1")
+    rebeco.wait("it goes on", lambda: target.value("SELECT v FROM cache WHERE id = 1") == "once more")
+    assert len(rebeco.log_lines("has emptied")) == 2, "a server that was stopped in peace has lost nothing"
