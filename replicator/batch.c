@@ -231,10 +231,12 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
         b->sync->wants_catalog = true; /* its foreign keys may have changed */
         lead_wake(b->sync->lead);
     }
-    if (t && sqlstate_is_of_table(action)) {
+    if (t && (sqlstate_is_of_table(action) || sqlstate_is_internal(e.sqlstate))) {
+        bool is_sure = sqlstate_is_of_table(action) && side == JOB_TARGET;
+
         t->failures++;
         error_place(&e, "table %s", t->label);
-        if (!batch_try_otherwise(b, t, &e) && (side == JOB_TARGET || t->failures > 3))
+        if (!batch_try_otherwise(b, t, &e) && (is_sure || t->failures > 3))
             batch_pause_failed(b, t, &e);
         b->sync->wants_catalog = true;
     }

@@ -87,6 +87,11 @@ bool sqlstate_is_of_row(const char *sqlstate)
            strcmp(sqlstate, "P0001") == 0;
 }
 
+bool sqlstate_is_internal(const char *sqlstate)
+{
+    return strncmp(sqlstate, "XX", 2) == 0 && sqlstate_action(sqlstate) == SQLSTATE_RECONNECT;
+}
+
 const char *sqlstate_name(const char *sqlstate)
 {
     int i = sqlstate[0] ? find(sqlstate) : -1;

@@ -21,6 +21,9 @@ enum sqlstate_action {
 bool sqlstate_is_of_table(enum sqlstate_action action);
 /* What the server refuses is a row: its values, or how it stands to others. */
 bool sqlstate_is_of_row(const char *sqlstate);
+/* The server has no better word for it (class XX), though what it is about may be one row:
+ * extensions say so of values that they refuse. */
+bool sqlstate_is_internal(const char *sqlstate);
 /* The action for a five-letter SQLSTATE; an empty one (no server spoke) is SQLSTATE_RECONNECT, an
  * unknown one SQLSTATE_DATA. */
 enum sqlstate_action sqlstate_action(const char *sqlstate);

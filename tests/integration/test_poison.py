@@ -3,6 +3,7 @@ person may retry it or leave the row out, which is recorded."""
 
 import json
 
+import pytest
 import rig
 
 TABLES = """
@@ -186,3 +187,28 @@ def test_a_bad_byte_at_the_source(source, target, rebecos):
     r.wait_in_sync()
     assert target.value("SELECT v FROM shop.item WHERE id = 5") == "caf\u00e9"
     assert target.value("SELECT v FROM shop.item WHERE id = 6") == "fine"
+
+
+@pytest.mark.parametrize("copying", [False, True])
+def test_a_refusal_without_a_name(source, target, rebeco, copying):
+    """Extensions refuse values with XX000, as if the server were broken: it is this table's trouble all the same."""
+    source.psql("CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY)")
+    target.psql("CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY);"
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "IF new.v = 'bad' THEN RAISE 'this is no geometry' USING ERRCODE = 'XX000'; END IF; RETURN new; END $$;"
+                "CREATE TRIGGER refuse BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION refuse();"
+                "ALTER TABLE a ENABLE ALWAYS TRIGGER refuse")
+    if not copying:
+        rebeco.start()
+        rebeco.wait_in_sync()
+    source.psql("INSERT INTO a VALUES (1, 'good'), (2, 'bad'); INSERT INTO b VALUES (1)")
+    if copying:
+        rebeco.start()
+    rebeco.wait("the other table moves", lambda: target.value("SELECT count(*) FROM pg_class WHERE relname = 'b'")
+                and target.value("SELECT count(*) FROM b") == 1)
+    rebeco.wait("the table stands still", lambda: [t for t in (rebeco.status() or {}).get("tables", [])
+                                                   if t["name"] == "a" and t["paused"] == "error" and "no geometry" in t["what"]])
+    source.run("UPDATE a SET v = 'good' WHERE id = 2")
+    rebeco.ok("retry", "public.a")
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
