@@ -11,6 +11,10 @@
 SELECT pg_catalog.set_config(s.name, v.value, false),
        CASE WHEN s.name = 'lock_timeout' AND $4::text IS NOT NULL THEN pg_catalog.pg_try_advisory_lock_shared(pg_catalog.hashtextextended('rebeco session ' || $4, 0)) END
   FROM (VALUES ('search_path', 'pg_catalog'),
+               ('client_encoding', 'UTF8'),
+               ('quote_all_identifiers', 'off'),
+               ('array_nulls', 'on'),
+               ('lc_monetary', 'C'),
                ('datestyle', 'ISO, YMD'),
                ('intervalstyle', 'postgres'),
                ('timezone', 'UTC'),

@@ -229,7 +229,8 @@ def test_sessions_in_replica_role_are_captured(source, target, rebeco):
 @pytest.mark.parametrize("setting", [
     "statement_timeout = 200", "lock_timeout = 50", "transaction_isolation = serializable",
     "session_replication_role = replica", "search_path = ''", "plan_cache_mode = force_custom_plan",
-    "check_function_bodies = off", "row_security = off", "standard_conforming_strings = off"])
+    "check_function_bodies = off", "row_security = off", "standard_conforming_strings = off",
+    "plpgsql.extra_errors = 'all'", "quote_all_identifiers = on", "array_nulls = off", "datestyle = 'SQL, DMY'"])
 def test_settings_of_the_writer_do_not_matter(source, target, rebeco, setting):
     source.psql(TABLES)
     rebeco.start()

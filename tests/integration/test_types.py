@@ -266,3 +266,24 @@ def test_values_of_every_type(source, target, rebeco):
     assert not rebeco.log_lines("level=error"), rebeco.log_tail()
     rig.check_equal(source, target)
     check_each_value(source, target)
+
+
+@pytest.mark.parametrize("where", ["role", "url"])
+def test_settings_of_our_role_change_no_value(source, target, rebecos, where):
+    """What is set for a role or a database, or stands in the URL, changes how values are read and written as text."""
+    source.psql("CREATE TYPE mood AS ENUM ('so', 'so la'); CREATE TYPE pair AS (a text, b money);"
+                "CREATE TABLE t (id int PRIMARY KEY, moods mood[], pairs pair[], word text, amount money)")
+    add = ("INSERT INTO t VALUES (%s, ARRAY['so', NULL, 'so la']::mood[], ARRAY[ROW(NULL, 1234.5::money), ROW('NULL', NULL), NULL]::pair[],"
+           " 'Ã©€', 1234567.89::numeric::money)")
+    source.run(add, 1)
+    for server, role in ((source, "app"), (target, "rds")):
+        for setting in ("array_nulls = off", "quote_all_identifiers = on", "datestyle = 'SQL, DMY'", "plpgsql.extra_errors = 'all'"):
+            if where == "role":
+                server.run(f"ALTER ROLE {role} SET {setting}", user="postgres")
+    more = "?client_encoding=LATIN1" if where == "url" else ""
+    r = rebecos(source.url() + more, target).start()
+    r.wait_in_sync()
+    source.run(add, 2)
+    source.run("UPDATE t SET word = word || 'é' WHERE id = 1")
+    r.wait_in_sync()
+    rig.check_equal(source, target)
