@@ -20,6 +20,7 @@
 #include "batch.h"
 #include "copier.h"
 #include "daemon.h"
+#include "give_way.h"
 #include "lead.h"
 #include "log.h"
 #include "log_watch.h"
@@ -239,6 +240,7 @@ void sync_start_streams(struct sync *s)
     start_streams_for(s, false);
     if (s->config->follower.url)
         start_streams_for(s, true);
+    give_way_think(s->give_way);
 }
 
 void sync_start_early(struct sync *s)
@@ -246,6 +248,7 @@ void sync_start_early(struct sync *s)
     if (s->is_new && !s->is_led && !s->is_paused && !s->replaces_rows && s->other == NULL &&
         s->config->follower.url == NULL) {
         start_streams_for(s, false);
+        give_way_think(s->give_way);
         lead_show(s->lead);
     }
 }
@@ -469,6 +472,7 @@ void sync_lost_lead(struct sync *s)
     pulse_stop(s->pulse);
     if (s->other && !s->is_back)
         sync_stop(s->other);
+    give_way_stop(s->give_way);
     stop_streams(s);
     batch_stop(s->batch);
     sequence_stop(s->sequences);
@@ -505,6 +509,8 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     s->pulse = mem_alloc(sizeof *s->pulse);
     pulse_init(s->pulse, s);
     s->batch = batch_new(s);
+    s->give_way = mem_alloc(sizeof *s->give_way);
+    give_way_init(s->give_way, s);
     s->sequences = mem_alloc(sizeof *s->sequences);
     sequence_init(s->sequences, s);
     s->apart = mem_alloc(sizeof *s->apart);
@@ -547,6 +553,8 @@ void sync_free(struct sync *s)
     lead_free(s->lead);
     log_watch_fini(s->log_watch);
     free(s->log_watch);
+    give_way_fini(s->give_way);
+    free(s->give_way);
     pulse_fini(s->pulse);
     free(s->pulse);
     batch_free(s->batch);

@@ -27,6 +27,7 @@
 struct daemon;
 struct batch_job;
 struct copier;
+struct give_way;
 struct lead_job;
 struct log_watch;
 struct poison;
@@ -189,6 +190,7 @@ struct sync {
     struct lead_job *lead;
     struct log_watch *log_watch;
     struct pulse *pulse;
+    struct give_way *give_way;
     struct copier *copier; /* NULL but in a process that only helps with the copy */
     struct batch_job *batch;
     struct sequence_job *sequences;
