@@ -107,6 +107,8 @@ static enum job_next take_sync(struct job *j, PGresult *r)
     if (c->has_read && (owner != s->owner || (c->is_stale && is_at_rest(s))))
         forget_all(c);
     s->owner = owner;
+    free(s->consumer);
+    s->consumer = mem_strdup(PQgetvalue(r, 0, 6));
     s->is_paused = PQgetvalue(r, 0, 2)[0] == 't' || c->is_stale;
     c->waiting = NULL;
     return c->has_read ? job_goto(j, "tables now") : JOB_NEXT;

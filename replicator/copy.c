@@ -10,6 +10,10 @@
  * was updated after capture was installed, so its key is in the change log. Twice: the remaining
  * chunks are loaded tolerantly, over the key's index, and the first to come stays.
  *
+ * A chunk may have read what is not on the source's disk yet (synchronous_commit = off). It is
+ * noted as done when that is there: a crash of the source would else leave rows at the target that
+ * never were, and that no change log names.
+ *
  * A chunk with a row that the target refuses is loaded again without it, and the row's key is
  * written into the change log: copy_refused.c. */
 #include "copy.h"
@@ -53,6 +57,9 @@ void copy_put_down(struct copy_job *c)
     c->is_key_only = false;
     c->is_loading = false;
     c->makes_key = false;
+    c->is_foreign = false;
+    c->follower_said_at = 0;
+    c->seen_lsn = NULL;
     c->key_sql = NULL;
     c->before = NULL;
     c->after = NULL;
@@ -253,6 +260,7 @@ static enum job_next enter_share(struct job *j)
 static void bind_relation(struct job *j, struct params *p)
 {
     params_text(p, copy_of(j)->oid);
+    params_text(p, copy_of(j)->is_source_open ? copy_of(j)->seen_lsn : NULL);
 }
 
 /* Rows came twice before there was a key to tell, or blocks no longer mean what was planned: only a
@@ -271,6 +279,9 @@ static enum job_next take_relation(struct job *j, PGresult *r)
     struct copy_job *c = copy_of(j);
     struct error e = {0};
 
+    if (c->seen_lsn == NULL)
+        c->seen_lsn = copy_value(j, r, 2);
+    c->is_flushed = PQgetvalue(r, 0, 3)[0] == 't';
     if (!PQgetisnull(r, 0, 0) && strcmp(PQgetvalue(r, 0, 1), c->filenode) == 0) {
         c->relation = copy_value(j, r, 0);
         return JOB_NEXT;
@@ -426,8 +437,10 @@ static const struct job_step steps[] = {
     {.name = "after", .enter = copy_enter_after, .result = copy_take_after},
     {.name = "let source go", .enter = copy_enter_let_go},
     {.name = "refused", .enter = copy_enter_refused, .result = copy_take_refused},
+    {.name = "flushed", .enter = copy_enter_flushed},
+    {.name = "source end first", .enter = copy_enter_source_end},
+    {.name = "flush", .sql = &sql_copy_flush, .side = JOB_SOURCE, .bind = copy_bind_flush},
     {.name = "done", .enter = enter_done},
-    {.name = "piece flushed", .enter = copy_enter_piece_flushed, .result = copy_take_piece_flushed},
     {.name = "piece done", .enter = copy_enter_piece_done},
     {.name = "commit", .sql = &sql_commit, .side = JOB_TARGET, .timeout_s = -1},
     {.name = "account",
@@ -479,7 +492,8 @@ static bool failed(struct job *j, const struct error *e)
             copy_anew(t, e);
         else if (copy_may_refuse(c, e))
             t->care = copy_more_care(c, e);
-        else if (sqlstate_is_of_table(action)) {
+        else if (sqlstate_is_of_table(action) ||
+                 (sqlstate_is_internal(e->sqlstate) && ++t->failures > 3)) {
             t->care = COPY_PLAIN;
             table_pause(t, TABLE_ERROR, e);
         }

@@ -44,11 +44,16 @@ struct copy_job {
     const char *after;
     const char *refused; /* keys of rows that the target refuses, JSON; NULL: none */
     const char *key_sql;
-    const char *seen_lsn; /* of the source, when the snapshot of a piece was taken */
+    const char *seen_lsn; /* of the source: what the snapshot sees was written before; NULL: of a
+                             follower */
     bool is_source_open;  /* a transaction on the source is open */
     bool is_output_done;
-    bool makes_key;   /* it holds table->is_indexing */
-    bool is_key_only; /* the table needs its key before this chunk can be loaded */
+    bool is_flushed;         /* what was read is on the source's disk */
+    bool is_foreign;         /* the follower said last that it is none of the source */
+    double follower_said_at; /* steady_now when it was waited for first, or that was last said; 0:
+                                it is not */
+    bool makes_key;          /* it holds table->is_indexing */
+    bool is_key_only;        /* the table needs its key before this chunk can be loaded */
 };
 
 /* Keeps a snapshot of the source alive while the chunks of one table are read. */

@@ -23,24 +23,6 @@ enum job_next copy_take_piece_snapshot(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-enum job_next copy_enter_piece_flushed(struct job *j)
-{
-    const struct copy_job *c = copy_of(j);
-
-    if (c->table->records == TABLE_KEY)
-        return JOB_NEXT;
-    params_clear(&j->params);
-    params_text(&j->params, c->seen_lsn);
-    conn_execute(job_conn(j, JOB_SOURCE), &sql_piece_flushed, &j->params, CONN_TEXT, 60.);
-    return JOB_WAIT;
-}
-
-/* The server does that by itself, some times a second. */
-enum job_next copy_take_piece_flushed(struct job *j, PGresult *r)
-{
-    return PQgetvalue(r, 0, 0)[0] == 't' ? JOB_NEXT : job_sleep(j, 0.05, JOB_REPEAT);
-}
-
 enum job_next copy_enter_piece_done(struct job *j)
 {
     const struct table *t = copy_of(j)->table;

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 
 #include "copy.h"
+#include "log.h"
 #include "sync.h"
+
+enum { EXPORT_TRIES = 5 };
 
 static struct snapshot_job *snapshot_of(struct job *j)
 {
@@ -42,14 +45,18 @@ static enum job_next enter_hold(struct job *j)
     return JOB_WAIT;
 }
 
-/* The snapshot is gone with its session; what is left of the table is loaded tolerantly. */
+/* The snapshot is gone with its session, or cannot be had (no connection is left, say); what is
+ * left of the table is loaded tolerantly. */
 static bool snapshot_failed(struct job *j, const struct error *e)
 {
     struct table *t = container_of(j, struct snapshot_job, job)->table;
 
     (void)e;
-    if (t->exported && (t->chunks_done > 0 || t->streams > 0))
+    if (t->exported ? t->chunks_done > 0 || t->streams > 0 : j->failures >= EXPORT_TRIES)
         t->tolerant = true;
+    if (t->tolerant && t->exported == NULL)
+        log_event(LOG_WARNING, "no snapshot can be shared: the table is copied without", "sync",
+                  j->sync->name, "table", t->label, NULL);
     free(t->exported);
     t->exported = NULL;
     return !t->tolerant;

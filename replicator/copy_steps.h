@@ -23,8 +23,6 @@ const char *copy_value(struct job *j, const PGresult *r, int field);
 /* A table in one piece. */
 enum job_next copy_enter_in_snapshot(struct job *j);
 enum job_next copy_take_piece_snapshot(struct job *j, PGresult *r);
-enum job_next copy_enter_piece_flushed(struct job *j);
-enum job_next copy_take_piece_flushed(struct job *j, PGresult *r);
 enum job_next copy_enter_piece_done(struct job *j);
 void copy_piece_done(struct table *t);
 
@@ -52,6 +50,9 @@ const char *copy_column_casts(struct job *j, const struct relation *rel);
 /* What it waits for. */
 enum job_next copy_enter_follower(struct job *j);
 enum job_next copy_take_follower(struct job *j, PGresult *r);
+/* What a chunk has read is to be on the source's disk; a commit of ours brings it there. */
+enum job_next copy_enter_flushed(struct job *j);
+void copy_bind_flush(struct job *j, struct params *p);
 enum job_next copy_ready_to_help(struct copy_job *c);
 /* The chunk in hand, if there is one, is not in hand any more. */
 void copy_put_down(struct copy_job *c);

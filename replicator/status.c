@@ -191,14 +191,21 @@ static void add_failing(json_t *list, const struct job *j)
 /* What does not work now and is tried again by itself. */
 static json_t *failing_tree(const struct sync *s)
 {
-    const struct job *const jobs[] = {&s->lead->job, &s->batch->job, &s->log_watch->job,
-                                      &s->sequences->job, &s->matviews->job};
+    const struct job *const jobs[] = {&s->lead->job,         &s->batch->job,    &s->log_watch->job,
+                                      &s->sequences->job,    &s->matviews->job, &s->apart->job,
+                                      &s->large_objects->job};
     json_t *list = json_array();
 
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
         add_failing(list, jobs[i]);
     for (const struct list *l = s->jobs.next; l != &s->jobs; l = l->next)
         add_failing(list, container_of(l, struct job, in_sync));
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->holder)
+            add_failing(list, &t->holder->job);
+    }
     return list;
 }
 
