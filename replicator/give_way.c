@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "batch.h"
-#include "buf.h"
 #include "steady.h"
 #include "sync.h"
 
@@ -52,20 +51,18 @@ static void add(struct buf *pids, const struct job *j)
 static enum job_next enter_look(struct job *j)
 {
     struct sync *s = j->sync;
-    struct buf pids = {0};
+    struct buf *pids = &give_way_of(j)->pids;
 
+    buf_clear(pids, 4096);
     for (const struct list *l = s->jobs.next; l != &s->jobs; l = l->next)
-        add(&pids, container_of(l, struct job, in_sync));
+        add(pids, container_of(l, struct job, in_sync));
     if (batch_may_be_in_the_way(give_way_of(j)))
-        add(&pids, &s->batch->job);
-    if (pids.len == 0) {
-        buf_fini(&pids);
+        add(pids, &s->batch->job);
+    if (pids->len == 0)
         return list_is_empty(&s->jobs) ? JOB_DONE : JOB_NEXT;
-    }
-    buf_text(&pids, "}");
+    buf_text(pids, "}");
     params_clear(&j->params);
-    params_text(&j->params, pids.data);
-    buf_fini(&pids);
+    params_text(&j->params, pids->data);
     conn_execute(job_conn(j, JOB_SOURCE), &sql_lock_waiters, &j->params, CONN_TEXT, 60.);
     return JOB_WAIT;
 }
@@ -146,4 +143,5 @@ void give_way_stop(struct give_way *g)
 void give_way_fini(struct give_way *g)
 {
     job_fini(&g->job);
+    buf_fini(&g->pids);
 }

@@ -4,11 +4,13 @@
 #ifndef GIVE_WAY_H
 #define GIVE_WAY_H
 
+#include "buf.h"
 #include "job.h"
 
 struct give_way {
     struct job job;
     double batch_at; /* steady_now when a batch gave way, 0: never */
+    struct buf pids; /* of the sessions asked about, an array's text */
 };
 
 /* Prepares it for a sync, which must outlive it. */
