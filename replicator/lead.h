@@ -44,6 +44,7 @@ struct lead_job {
     struct lead_identity identities[JOB_SIDES];
     bool begins_anew;            /* an end is not what it was, and a person has accepted that */
     bool is_accepted;            /* a person has asked for it */
+    bool keeps_position;         /* of a way back: it goes on from where it was */
     const char *former_consumer; /* our name at the source until then; NULL: none (arena) */
     bool schema_tried;           /* the schema copy was asked since the last lead */
     bool schema_is_half;         /* its first part was begun once, and has not ended */

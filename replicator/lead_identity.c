@@ -120,6 +120,33 @@ static const char *difference(const PGresult *r, const struct lead_identity *sou
     return NULL;
 }
 
+/* The same of a way back, which reads from the target. It goes on from its position where that
+ * still means something: what was written there meanwhile is in its change logs and nowhere else.
+ */
+static const char *difference_back(const PGresult *r, const struct lead_identity *source,
+                                   const char **hint, bool *keeps_position)
+{
+    bool is_promoted = is_other(r, 6, source->timeline);
+    bool is_older =
+        !PQgetisnull(r, 0, 10) && strtoll(PQgetvalue(r, 0, 10), NULL, 10) > source->next_xid;
+
+    *keeps_position = is_promoted && !is_older;
+    *hint = "Compare the ends. `rebeco accept` goes on with this target as it is. What it has lost "
+            "is at "
+            "the source only: `rebeco resync TABLE` copies a table again from there.";
+    if (is_other(r, 5, source->system) || is_other(r, 7, source->database))
+        return "the target is not the database that the way back was made with";
+    if (is_older)
+        return "the target has gone back in time: its next transaction id lies below the recorded "
+               "one, as "
+               "after a restore from a backup";
+    if (is_promoted)
+        return "the target was promoted from a standby or restored: it may lack commits that the "
+               "source "
+               "has";
+    return NULL;
+}
+
 static void take_over(struct sync *s, const PGresult *r)
 {
     s->owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
@@ -140,7 +167,12 @@ static void take_over(struct sync *s, const PGresult *r)
 enum job_next lead_take_sync(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
-    const char *hint, *what = difference(r, &l->identities[JOB_SOURCE], &hint);
+    const struct lead_identity *source = &l->identities[JOB_SOURCE];
+    const char *hint, *what;
+
+    l->keeps_position = false;
+    what = j->sync->is_back ? difference_back(r, source, &hint, &l->keeps_position)
+                            : difference(r, source, &hint);
 
     if (PQgetvalue(r, 0, 18)[0] == 't')
         return stop(j, "this sync is being uninstalled: part of it is gone already",
@@ -197,17 +229,39 @@ enum job_next lead_enter_accept(struct job *j)
     if (!lead_of(j)->begins_anew)
         return JOB_NEXT;
     params_clear(&j->params);
-    lead_bind_take(j, &j->params);
-    conn_execute(job_conn(j, JOB_TARGET), &sql_sync_accept, &j->params, CONN_TEXT, 60.);
+    if (lead_of(j)->keeps_position) {
+        params_text(&j->params, j->sync->name);
+        params_text(&j->params, lead_of(j)->identities[JOB_SOURCE].timeline);
+        conn_execute(job_conn(j, JOB_TARGET), &sql_sync_accept_timeline, &j->params, CONN_TEXT,
+                     60.);
+    } else {
+        lead_bind_take(j, &j->params);
+        conn_execute(job_conn(j, JOB_TARGET), &sql_sync_accept, &j->params, CONN_TEXT, 60.);
+    }
     return JOB_WAIT;
 }
 
 enum job_next lead_take_accepted(struct job *j, PGresult *r)
 {
     (void)r;
-    log_event(LOG_WARNING, "accepted by a person: every table is copied again", "sync",
-              j->sync->name, NULL);
-    return job_goto(j, "take");
+    log_event(LOG_WARNING,
+              lead_of(j)->keeps_position ? "accepted by a person: the way back goes on"
+              : j->sync->is_back         ? "accepted by a person: the way back begins anew"
+                                         : "accepted by a person: every table is copied again",
+              "sync", j->sync->name, NULL);
+    return job_goto(j, j->sync->other && !j->sync->is_back ? "accept back" : "take");
+}
+
+/* People know of one sync only: what they accept holds for its way back, too. */
+void lead_bind_accept_back(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->other->name);
+}
+
+enum job_next lead_take_accept_back(struct job *j, PGresult *r)
+{
+    (void)r;
+    return job_goto(j, j->sync->is_led ? "answer" : "take");
 }
 
 void lead_bind_former(struct job *j, struct params *p)

@@ -26,6 +26,8 @@ void lead_bind_confirmed(struct job *j, struct params *p);
 enum job_next lead_take_confirmed(struct job *j, PGresult *r);
 enum job_next lead_enter_accept(struct job *j);
 enum job_next lead_take_accepted(struct job *j, PGresult *r);
+void lead_bind_accept_back(struct job *j, struct params *p);
+enum job_next lead_take_accept_back(struct job *j, PGresult *r);
 void lead_bind_former(struct job *j, struct params *p);
 
 /* Makes the tables of the sync as they are recorded at the target, from what tables_list says; for

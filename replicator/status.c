@@ -169,6 +169,8 @@ static void add_trouble(json_t *o, const struct sync *s)
 
     if (error_is_set(&s->stopped))
         e = &s->stopped;
+    else if (s->other && !s->is_back && error_is_set(&s->other->stopped))
+        e = &s->other->stopped;
     else if (schema_copy_is_running(s->schema))
         e = schema_copy_trouble(s->schema, NULL);
     if (e == NULL)

@@ -369,6 +369,11 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
     }
     if (strncmp(verb, LARGE_OBJECTS, strlen(LARGE_OBJECTS)) == 0)
         return do_large_objects(j, id, verb + strlen(LARGE_OBJECTS));
+    if (strcmp(verb, "accept") == 0 && j->sync->other && !j->sync->is_back &&
+        error_is_set(&j->sync->other->stopped)) {
+        upkeep_answer(j, id, true, "the way back goes on with the target as it is");
+        return job_goto(j, "accept back");
+    }
     if (strcmp(verb, "accept") == 0)
         return upkeep_answer(j, id, false,
                              "the source is the one of before: there is nothing to accept");

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 import rig
+import two_way
 
 TABLES = """
 CREATE TABLE parent (id int PRIMARY KEY, v text);
@@ -158,3 +159,33 @@ def test_a_target_that_lost_commits(source, target, rebecos, running):
     assert target.value("SELECT count(*) FROM parent WHERE id = 9000") == 0, "it has lost something"
     check_stops(r, target, "back in time")
     check_accepts(r, source, target, kill=not running)
+
+
+@pytest.mark.limit(180)
+def test_a_target_that_was_promoted_in_a_two_way_sync(source, target, rebecos):
+    """Nothing is lost in it; what was written there while the daemon stood still is sent when a person has looked."""
+    source.psql(TABLES)
+    config = two_way.config()
+    r = rebecos(source, target, config).start()
+    two_way.wait_both(r)
+    follower = target.standby()
+    source.run("UPDATE parent SET v = 'source' WHERE id = 1")
+    target.run("UPDATE parent SET v = 'target' WHERE id = 2")
+    two_way.wait_both(r)
+    rig.eventually("the standby has it", lambda: follower.value("SELECT v FROM parent WHERE id = 2") == "target")
+    r.terminate()
+    target.run("UPDATE parent SET v = 'before' WHERE id = 3")
+    target.stop()
+    follower.run("SELECT pg_promote()", user="postgres")
+    rig.eventually("it is promoted", lambda: follower.value("SELECT NOT pg_is_in_recovery()"))
+    follower.run("UPDATE parent SET v = 'after' WHERE id = 4")
+    after = rebecos(source, follower, config).start()
+    after.wait("it says why", lambda: "promoted" in ((after.status() or {}).get("trouble") or {}).get("what", ""), 30)
+    source.run("UPDATE parent SET v = 'source' WHERE id = 5")
+    assert after.ok("accept", timeout=40)
+    two_way.wait_both(after)
+    two_way.check_equal(source, follower)
+    assert source.run("SELECT v FROM parent WHERE id < 6 ORDER BY id") == [("source",), ("target",), ("before",), ("after",), ("source",)]
+    after.terminate()
+    after.start()
+    two_way.wait_both(after)
