@@ -232,7 +232,8 @@ const struct check_code check_codes[] = {
      "ALTER TABLE ... NO FORCE ROW LEVEL SECURITY, connect as the owner, or ALTER ROLE ... "
      "BYPASSRLS."},
     {"unlogged-table", CHECK_WARNING,
-     "These tables are unlogged: a crash of a server empties them there. The daemon notices that and "
+     "These tables are unlogged: a crash of a server empties them there. The daemon notices that "
+     "and "
      "copies them again; in a two-way sync they stand still then.",
      "ALTER TABLE ... SET LOGGED, or exclude them, where that will not do."},
     {"large-objects", CHECK_WARNING,
