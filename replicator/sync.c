@@ -363,7 +363,8 @@ static bool only_a_person_can_help(const struct sync *s)
 
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
-        bool waits = t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR;
+        bool is_lost = t->pause == TABLE_CAPTURE && s->other && t->is_lossy && !t->wants_copy;
+        bool waits = t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR || is_lost;
 
         if (!waits && t->state != TABLE_FOLLOW)
             return false;

@@ -271,3 +271,16 @@ def test_what_is_not_taken(source, target, rebecos):
     target.run("INSERT INTO y VALUES (1, 'a')")
     rebeco.wait("the row comes", lambda: source.value("SELECT v FROM y") == "a!")
     rebeco.terminate()
+
+
+def test_until_ends_where_a_capture_was_lost(source, target, rebecos):
+    """Nothing is copied again by itself here, so that only a person can help: code 4, and not a Job that never ends."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)")
+    rebeco = rebecos(source, target, config=config())
+    rebeco.start()
+    wait_both(rebeco)
+    rebeco.terminate()
+    source.psql("ALTER TABLE t DISABLE TRIGGER USER; INSERT INTO t VALUES (1); ALTER TABLE t ENABLE TRIGGER USER; INSERT INTO other VALUES (1)")
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 4
+    assert rebeco.log_lines("rebeco resync")
