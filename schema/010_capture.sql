@@ -145,6 +145,48 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
+-- A table has become a partition of another captured one, or has gone over to one. What was logged of it by the capture that
+-- it had, and is not read yet, is logged there, too: a row that was removed before is in no partition any more, and its key
+-- nowhere else. Keys of other rows do no harm.
+CREATE FUNCTION rebeco.capture_hand_over(capture_id int, partition oid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c rebeco.capture;
+    heir rebeco.capture;
+    heir_log text;
+    columns text;
+    keys text;
+    unread text;
+BEGIN
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    FOR heir IN
+        WITH RECURSIVE up AS (
+            SELECT i.inhparent AS oid FROM pg_inherits i WHERE i.inhrelid = partition
+            UNION ALL
+            SELECT i.inhparent FROM up JOIN pg_inherits i ON i.inhrelid = up.oid
+        )
+        SELECT h.* FROM up JOIN rebeco.capture h ON h.relid = up.oid AND h.is_partitioned
+         WHERE h.id <> c.id AND h.records = 'key' AND to_regclass('rebeco.log_' || c.id) IS NOT NULL
+    LOOP
+        heir_log := format('log_%s_%s', heir.id, heir.segment);
+        SELECT string_agg('k' || h.ordinal, ', ' ORDER BY h.ordinal),
+               CASE WHEN c.records = 'key' AND bool_and(k.ordinal IS NOT NULL) THEN string_agg('l.k' || k.ordinal, ', ' ORDER BY h.ordinal) END
+          INTO columns, keys
+          FROM unnest(heir.key_columns, heir.key_types) WITH ORDINALITY h (name, type, ordinal)
+          LEFT JOIN unnest(c.key_columns, c.key_types) WITH ORDINALITY k (name, type, ordinal) ON k.name = h.name AND k.type = h.type;
+        unread := format('FROM rebeco.log_%1$s l WHERE EXISTS (SELECT 1 FROM rebeco.consumer_table t JOIN rebeco.consumer r ON r.consumer = t.consumer '
+                         'WHERE t.capture_id = %1$s AND txid_visible_in_snapshot(l.xid, coalesce(t.snapshot, r.snapshot)) IS NOT TRUE)', c.id);
+        IF keys IS NOT NULL THEN
+            EXECUTE format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() %s AND op IS NULL', heir_log, columns, keys, unread);
+        END IF;
+        EXECUTE format('INSERT INTO rebeco.%I (xid, op) SELECT txid_current(), ''B'' %s%s LIMIT 1', heir_log, unread,
+                       CASE WHEN keys IS NOT NULL THEN ' AND op IS NOT NULL' END);
+    END LOOP;
+END
+$$;
+
 -- The key in the text of a trigger's function: the log's columns, the values of transition tables' rows (r), of OLD
 -- and of NEW, and the condition that the last two are the same.
 CREATE FUNCTION rebeco.capture_keys(c rebeco.capture, OUT columns text, OUT of_rows text, OUT of_old text, OUT of_new text, OUT same text)
@@ -591,6 +633,9 @@ END
 $$;
 
 -- One trigger; where what we apply is passed on, a second one for that, if it is AFTER: rebeco.chain_origin() says why.
+-- On a partitioned table and its partitions it has the capture's number in its name: a table that becomes a partition may be
+-- captured by itself, or by the table whose partition it was, and two triggers of one name would make ATTACH fail, or one of
+-- the two captures.
 CREATE FUNCTION rebeco.capture_create_trigger(capture_id int, relation oid, name text, event text, level text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -600,6 +645,7 @@ DECLARE
     t record;
 BEGIN
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    name := name || CASE WHEN c.is_partitioned THEN '_' || c.id ELSE '' END;
     FOR t IN SELECT * FROM (VALUES
             ('', '', CASE WHEN c.is_two_way AND NOT (c.passes_on AND event LIKE 'BEFORE%') THEN 'DISTINCT' END),
             ('_applied', 'applied', CASE WHEN c.passes_on AND event LIKE 'AFTER%' THEN 'NOT DISTINCT' END)) v (suffix, argument, depth_is)
@@ -760,7 +806,7 @@ BEGIN
               FROM was WHERE NOT EXISTS (SELECT 1 FROM pg_class x WHERE x.oid = was.relid)
             UNION ALL
             SELECT 3, format('partition %s was detached', was.relid::regclass), false
-              FROM was WHERE was.relid <> c.relid AND was.name = 'rebeco_truncate'
+              FROM was WHERE was.relid <> c.relid AND was.name LIKE 'rebeco!_truncate%' ESCAPE '!'
                          AND was.relid NOT IN (SELECT oid FROM partition)
             UNION ALL
             SELECT 4, format('partition %s is new', partition.oid::regclass), false
@@ -822,6 +868,7 @@ DECLARE
     is_lossy boolean;
     names text[];
     partition record;
+    ours oid;
 BEGIN
     SELECT s.problem, s.is_lossy INTO problem, is_lossy FROM rebeco.capture_state(capture_id) s;
     IF is_lossy THEN
@@ -829,6 +876,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Install it again, and copy the table again.';
     END IF;
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id FOR UPDATE;
+    ours := format('rebeco.capture_%s()', capture_id)::regprocedure;
 
     names := rebeco.capture_columns(c.relid::regclass, c.key_attnums, c.key_typids);
     IF names <> c.key_columns THEN
@@ -842,20 +890,22 @@ BEGIN
         done := done || 'merges the columns that there are now'::text;
     END IF;
 
-    FOR partition IN SELECT t.tgrelid AS oid FROM pg_trigger t
-                      WHERE t.tgfoid = format('rebeco.capture_%s()', capture_id)::regprocedure AND t.tgname = 'rebeco_truncate'
+    FOR partition IN SELECT t.tgrelid AS oid, t.tgname AS name FROM pg_trigger t
+                      WHERE t.tgfoid = ours AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!'
                         AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_partitions(c.relid))
     LOOP
-        EXECUTE format('DROP TRIGGER rebeco_truncate ON %s', partition.oid::regclass);
+        EXECUTE format('DROP TRIGGER %I ON %s', partition.name, partition.oid::regclass);
         PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
+        PERFORM rebeco.capture_hand_over(capture_id, partition.oid);
         done := done || format('partition %s has left', partition.oid::regclass);
     END LOOP;
     FOR partition IN SELECT p.oid FROM rebeco.capture_partitions(c.relid) p (oid)
-                      WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = p.oid AND t.tgname = 'rebeco_truncate')
+                      WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t
+                                         WHERE t.tgrelid = p.oid AND t.tgfoid = ours AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!')
     LOOP
         PERFORM rebeco.capture_create_trigger(capture_id, partition.oid, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
         EXECUTE (SELECT string_agg(format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname), '; ') FROM pg_trigger t
-                  WHERE t.tgrelid = partition.oid AND t.tgname IN ('rebeco_row', 'rebeco_row_applied'));
+                  WHERE t.tgrelid = partition.oid AND t.tgfoid = ours AND t.tgname LIKE 'rebeco!_row%' ESCAPE '!');
         PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
         done := done || format('partition %s is captured', partition.oid::regclass);
     END LOOP;

@@ -22,6 +22,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    PERFORM rebeco.capture_hand_over(capture_number, (SELECT c.relid FROM rebeco.capture c WHERE c.id = capture_number));
     DELETE FROM rebeco.consumer_table t WHERE t.consumer = consumer_name AND t.capture_id = capture_number;
     IF NOT EXISTS (SELECT 1 FROM rebeco.consumer_table t WHERE t.capture_id = capture_number) THEN
         PERFORM rebeco.capture_remove(capture_number);

@@ -12,7 +12,7 @@ SELECT t.tgrelid::regclass::text AS label,
   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
  WHERE NOT t.tgisinternal
    AND (n.nspname = 'rebeco'
-        OR (t.tgname ~ '^rebeco_(insert|update|delete|row|truncate)(_applied)?$'
+        OR (t.tgname ~ '^rebeco_(insert|update|delete|row|truncate)(_[0-9]+)?(_applied)?$'
             AND p.proname ~ '^capture_[0-9]+$' AND pg_catalog.strpos(p.prosrc, 'rebeco.log_') > 0))
    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
                     WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid

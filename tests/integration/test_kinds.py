@@ -392,3 +392,34 @@ def test_a_crash_of_the_target_empties_what_is_unlogged(source, target, rebeco, 
     source.run("UPDATE cache SET v = 'once more' WHERE id = 1")
     rebeco.wait("it goes on", lambda: target.value("SELECT v FROM cache WHERE id = 1") == "once more")
     assert len(rebeco.log_lines("has emptied")) == 2, "a server that was stopped in peace has lost nothing"
+
+
+def test_a_captured_table_becomes_a_partition(source, target, rebecos):
+    """What was done to it before, and is not sent yet, arrives by the table that it belongs to now; so it is for one that goes over
+    from one table to another. The statement itself does not fail, whichever triggers either has."""
+    source.psql("""CREATE SCHEMA p; CREATE TABLE p.t (k int, id int, v text, PRIMARY KEY (k, id)) PARTITION BY LIST (k);
+        CREATE TABLE p.t1 PARTITION OF p.t FOR VALUES IN (1); CREATE TABLE p.archive (k int, id int, v text, PRIMARY KEY (k, id)) PARTITION BY LIST (k);
+        CREATE TABLE p.archive0 PARTITION OF p.archive FOR VALUES IN (0); CREATE TABLE p.a (k int, id int, v text, PRIMARY KEY (k, id));
+        INSERT INTO p.t SELECT 1, i, 'v' FROM generate_series(1, 100) i; INSERT INTO p.a SELECT 2, i, 'v' FROM generate_series(1, 100) i;
+        INSERT INTO p.archive SELECT 0, i, 'v' FROM generate_series(1, 1000) i""")
+    rebeco = rebecos(source, target, config=rig.config(capture="row"))
+    rebeco.start()
+    rebeco.wait_in_sync()
+    attach = "ALTER TABLE p.t ATTACH PARTITION p.a FOR VALUES IN (2)"
+    rebeco.ok("pause")
+    source.psql(f"UPDATE p.a SET v = 'late' WHERE id < 5; DELETE FROM p.a WHERE id = 7; {attach}; UPDATE p.a SET v = 'later' WHERE id = 50")
+    target.psql(attach)
+    rebeco.ok("resume")
+    rig.wait_converged(source, target, 60)
+    source.psql("INSERT INTO p.t VALUES (2, 1000, 'new'); DELETE FROM p.a WHERE id = 8")
+    rig.wait_converged(source, target)
+    source.run("TRUNCATE p.a")
+    rig.wait_converged(source, target)
+    move = "BEGIN; ALTER TABLE p.t DETACH PARTITION p.t1; ALTER TABLE p.archive ATTACH PARTITION p.t1 FOR VALUES IN (1); COMMIT;"
+    rebeco.ok("pause")
+    source.psql(f"UPDATE p.t SET v = 'late' WHERE id < 5; DELETE FROM p.t WHERE id = 7; {move} UPDATE p.t1 SET v = 'later' WHERE id = 50")
+    target.psql(move)
+    rebeco.ok("resume")
+    rig.wait_converged(source, target, 60)
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)

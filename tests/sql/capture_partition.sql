@@ -41,8 +41,8 @@ INSERT INTO p4 VALUES (1, 401, 'x'); SELECT test.log('p');
 DROP TABLE p5; SELECT regexp_replace(test.state('p'), '\d+', 'N');
 SELECT test.capture('p'); SELECT test.state('p');
 \echo a trigger disabled on one partition, for a while
-ALTER TABLE p1 DISABLE TRIGGER rebeco_row; SELECT test.state('p');
-ALTER TABLE p1 ENABLE ALWAYS TRIGGER rebeco_row; SELECT test.state('p');
+ALTER TABLE p1 DISABLE TRIGGER rebeco_row_1; SELECT test.state('p');
+ALTER TABLE p1 ENABLE ALWAYS TRIGGER rebeco_row_1; SELECT test.state('p');
 SELECT test.capture('p'); SELECT test.state('p');
 \echo the key is renamed, retyped, dropped
 ALTER TABLE p RENAME id TO key; ALTER TABLE p RENAME a TO id;
