@@ -49,6 +49,7 @@ struct ddl {
     double patient_until;
     char *asked;      /* the request for that, as an array's text */
     char *xid;        /* of the transaction in hand */
+    char *settings;   /* by which the source reads values: the target does the same */
     const char *note; /* what is written about an unfinished run */
     double give_up_at;
     enum job_side side; /* the end in hand */
@@ -195,11 +196,21 @@ static void bind_source_person(struct job *j, struct params *p)
     const struct ddl *d = ddl_of(j);
     /* An index that is given up half made is in the way of the next try. */
     params_int(p, d->is_outside ? 0 : (int64_t)(d->x->sync->lock_timeout_s * 1000));
+    params_text(p, NULL);
+}
+
+static enum job_next result_source_person(struct job *j, PGresult *r)
+{
+    struct ddl *d = ddl_of(j);
+    free(d->settings);
+    d->settings = mem_strdup(client_text(r, 0, "settings"));
+    return JOB_NEXT;
 }
 
 static void bind_target_person(struct job *j, struct params *p)
 {
     params_int(p, ddl_of(j)->is_outside ? 0 : TARGET_LOCK_MS);
+    params_text(p, ddl_of(j)->settings);
 }
 
 static void say(struct job *j, const struct sql *sql)
@@ -364,7 +375,8 @@ static const struct job_step steps[] = {
     {.name = "source session",
      .sql = &sql_session_person,
      .side = JOB_SOURCE,
-     .bind = bind_source_person},
+     .bind = bind_source_person,
+     .result = result_source_person},
     {.name = "target session",
      .sql = &sql_session_person,
      .side = JOB_TARGET,
@@ -535,6 +547,7 @@ int ddl_run(struct command_context *x)
     free(d.text);
     free(d.run);
     free(d.xid);
+    free(d.settings);
     free(d.asked);
     return code;
 }

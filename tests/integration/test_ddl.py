@@ -187,3 +187,20 @@ def test_a_second_target(source, servers, running, rebecos):
     for server in (running.target, second):
         rig.check_equal(source, server)
     assert other.command("ddl", file(other, sql), "--only", "source").code == 2
+
+
+def test_values_are_read_as_in_a_session_of_the_application(source, target, running):
+    """The source's time zone and formats count, at both ends."""
+    source.run("ALTER ROLE app SET timezone = 'America/New_York'")
+    source.run("ALTER ROLE app SET datestyle = 'SQL, DMY'")
+    target.run("ALTER ROLE rds SET timezone = 'Asia/Tokyo'")
+    for server in (source, target):
+        server.run("CREATE TABLE shop.event (id int PRIMARY KEY, at timestamp)")
+    source.run("INSERT INTO shop.event VALUES (1, '2024-01-15 12:00')")
+    running.wait("it is copied", lambda: target.value("SELECT count(*) FROM shop.event") == 1)
+    running.wait_in_sync()
+    running.ok("ddl", file(running, "ALTER TABLE shop.event ALTER at TYPE timestamptz, ADD COLUMN day date DEFAULT '3/4/2024'"))
+    for server in (source, target):
+        assert server.run("SELECT at = '2024-01-15 17:00Z', day::text FROM shop.event", user="postgres") == [(True, "2024-04-03")]
+    running.wait_in_sync(60)
+    rig.check_equal(source, target)
