@@ -273,6 +273,7 @@ static void copy_anew(struct table *t, const struct error *e)
 }
 
 /* A table that was rewritten has its rows in other blocks, and is empty in a snapshot from before.
+ * What has another name after the loading may have been read from the table that has its name now.
  */
 static enum job_next take_relation(struct job *j, PGresult *r)
 {
@@ -282,11 +283,12 @@ static enum job_next take_relation(struct job *j, PGresult *r)
     if (c->seen_lsn == NULL)
         c->seen_lsn = copy_value(j, r, 2);
     c->is_flushed = PQgetvalue(r, 0, 3)[0] == 't';
-    if (!PQgetisnull(r, 0, 0) && strcmp(PQgetvalue(r, 0, 1), c->filenode) == 0) {
+    if (!PQgetisnull(r, 0, 0) && strcmp(PQgetvalue(r, 0, 1), c->filenode) == 0 &&
+        (job_is_at(j, "relation") || strcmp(PQgetvalue(r, 0, 0), c->relation) == 0)) {
         c->relation = copy_value(j, r, 0);
         return JOB_NEXT;
     }
-    error_set(&e, "source: %s was rewritten, truncated or dropped while it was copied",
+    error_set(&e, "source: %s was rewritten, truncated, renamed or dropped while it was copied",
               c->table->label);
     error_hint(&e, "%s", "It is copied again by itself.");
     snprintf(e.sqlstate, sizeof e.sqlstate, "40001");

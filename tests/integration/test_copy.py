@@ -283,3 +283,26 @@ def test_tables_that_wait_are_no_new_ones(source, target, rebecos):
     assert target.value("SELECT count(*) FROM late") == 0
     assert {t["name"] for t in rebeco.status()["tables"]} == {"a", "busy", "missing"}
     rebeco.terminate()
+
+
+def test_a_table_whose_name_goes_to_another_while_it_is_copied(source, target, rebecos):
+    """The loading waits for the lock of the migration, and then finds the other table under the name."""
+    big(source, 20000)
+    for name, value in (("item", "old"), ("item_new", "new")):
+        source.psql(f"CREATE TABLE {name} (id int PRIMARY KEY, v text); INSERT INTO {name} SELECT i, '{value}' FROM generate_series(1, 100) i")
+    source.run("UPDATE item_new SET id = id + 1000")
+    rebeco = rebecos(source, target, rig.config(tables={"include": ["public.big", "public.item"]}, new_tables=False,
+                                                copy={"streams": 1, "max_rate": "1MB/s"})).start()
+    with source.connect() as holder:
+        rebeco.wait("all are captured", lambda: source.value("SELECT count(*) FROM rebeco.consumer_table") == 2)
+        rebeco.wait_phase("copy")
+        holder.run("BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
+        rebeco.wait("the copy waits for it", lambda: source.value(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'item'::regclass") == 1, 60)
+        holder.run("ALTER TABLE item RENAME TO item_old; ALTER TABLE item_new RENAME TO item; COMMIT")
+    rebeco.wait("the old one is asked for", lambda: "item_old is missing" in rebeco.ok("status", "--json"), 30)
+    assert target.value("SELECT count(*) FROM item WHERE v = 'new'") == 0
+    target.run("ALTER TABLE item RENAME TO item_old")
+    rebeco.wait("it is copied", lambda: target.value("SELECT count(*) FROM item_old") == 100, 40)
+    assert target.value("SELECT count(*) FROM item_old WHERE v = 'new'") == 0
+    rebeco.terminate()
