@@ -164,7 +164,9 @@ static const char *quoted_pattern(struct arena *a, const char *name)
     return text;
 }
 
-/* The arguments of pg_dump; in the job's arena. */
+/* The arguments of pg_dump; in the job's arena. It holds all tables while it waits for one: in less
+ * than a second it gives up, before the server would call that a deadlock, should somebody who has
+ * the one want to alter another, and end a statement of the application's. */
 static const char **dump_arguments(struct schema_copy *s)
 {
     static const char *const fixed[] = {"pg_dump",
@@ -176,7 +178,7 @@ static const char **dump_arguments(struct schema_copy *s)
                                         "--no-publications",
                                         "--no-subscriptions",
                                         "--no-security-labels",
-                                        "--lock-wait-timeout=5000"};
+                                        "--lock-wait-timeout=800"};
     enum { FIXED = sizeof fixed / sizeof *fixed };
     struct arena *a = s->prepare.arena;
     size_t n = FIXED + 3;
