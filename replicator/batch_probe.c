@@ -89,7 +89,7 @@ static void send_probe(struct batch_job *b, struct batch_table *t)
 {
     char name[48];
 
-    snprintf(name, sizeof name, "rebeco_probe_%d", t->table->id);
+    snprintf(name, sizeof name, "rebeco_probe_%d", t->table->plan);
     if (!t->has_probe)
         batch_prepare(b, name, t->probe);
     t->has_probe = true;
