@@ -226,9 +226,11 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
     action = sqlstate_action(e.sqlstate);
     if (strcmp(e.sqlstate, SQLSTATE_TAKEN_OVER) == 0)
         lead_again(b->sync->lead);
+    if (t && side == JOB_SOURCE && strcmp(e.sqlstate, SQLSTATE_LOCKED) == 0)
+        batch_note_held(t);
     if (t == NULL && side == JOB_TARGET) {
         t = batch_table_named(b, r);
-        b->sync->wants_catalog = true; /* its foreign keys may have changed */
+        b->sync->wants_catalog = true; /* its foreign keys may have changed, or it is another one */
         lead_wake(b->sync->lead);
     }
     if (t && (sqlstate_is_of_table(action) || sqlstate_is_internal(e.sqlstate))) {
@@ -315,6 +317,7 @@ static enum job_next enter_commit(struct job *j)
     params_text(&j->params, b->taken_at);
     params_text(&j->params, joining.data);
     params_bool(&j->params, b->says_consistent && skip_count_left(b->sync) == 0);
+    batch_bind_written(b, &j->params);
     conn_execute_name(target_of(b), sql_sync_advance.name, &j->params, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
     conn_query(target_of(b), sql_commit.text, NULL, CONN_TEXT, 0);
@@ -329,6 +332,8 @@ static void note_tables(struct batch_job *b)
     for (int i = 0; i < b->group_count; i++) {
         struct table *t = b->group[i].table;
 
+        if (t->snapshot) /* it joins the others: what was copied, too, is seen from here on */
+            sync_table_changed(t);
         table_set_snapshot(t, NULL);
         t->rows_applied += t->rows_uncommitted;
         t->rows_uncommitted = 0;
@@ -404,6 +409,13 @@ static void bind_position(struct job *j, struct params *p)
     params_text(p, j->sync->name);
 }
 
+/* What a batch has read it holds until its end, and whoever alters that waits for us: so we wait
+ * for nobody long, who may hold a table for an hour, or want to alter the other one next. */
+static void bind_source_lock_timeout(struct job *j, struct params *p)
+{
+    params_int(p, (int64_t)(j->sync->config->lock_timeout_s * 1000));
+}
+
 /* In a two-way sync the application writes at the target, too, and must not queue behind us. */
 static void bind_lock_timeout(struct job *j, struct params *p)
 {
@@ -441,6 +453,10 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_position,
      .result = take_position},
+    {.name = "bound source locks",
+     .sql = &sql_session_lock_timeout,
+     .side = JOB_SOURCE,
+     .bind = bind_source_lock_timeout},
     {.name = "bound locks",
      .sql = &sql_session_lock_timeout,
      .side = JOB_TARGET,

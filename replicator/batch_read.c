@@ -20,8 +20,11 @@
 #include "skip.h"
 #include "sqlstate.h"
 #include "steady.h"
+#include "two_way.h"
 
-enum { MOVES_MAX = 2 };
+enum { MOVES_MAX = 2, HELD_MAX = 3 };
+
+#define HELD_AGAIN_S 2.
 
 #define CLOCK_AGES 1.01
 #define READ_TIMEOUT_S 0. /* a large batch may take long; a dead network is noticed by TCP */
@@ -323,6 +326,21 @@ void batch_pause_failed(struct batch_job *b, struct table *t, const struct error
     table_pause(t, TABLE_ERROR, is_known ? &t->why : e);
 }
 
+/* Short ones are waited for by making the batch again; a longer one must not hold up the others. */
+void batch_note_held(struct table *t)
+{
+    struct error e = {0};
+    double again_s = HELD_AGAIN_S * (double)(1 << (t->retries < 1 ? t->retries : 1));
+
+    if (++t->failures <= HELD_MAX && t->retries == 0)
+        return;
+    t->retries++;
+    error_set(&e, "%s is locked at the source: its changes cannot be read", t->label);
+    error_hint(&e, "%s", "It goes on by itself when whoever holds it lets it go.");
+    table_pause(t, TABLE_ERROR, &e);
+    t->retry_at = steady_now() + again_s;
+}
+
 static struct error drift_error(const struct table *t, const char *shape)
 {
     struct error e = {0};
@@ -330,6 +348,8 @@ static struct error drift_error(const struct table *t, const char *shape)
     error_set(&e, "table %s has changed at the source", t->label);
     error_detail(&e, "it is now: %s", shape ? shape : "gone");
     error_hint(&e, "Make the same change at the target; the table goes on by itself then.");
+    two_way_say_ends(t->sync, e.what);
+    two_way_say_ends(t->sync, e.hint);
     return e;
 }
 

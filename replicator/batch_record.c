@@ -2,6 +2,9 @@
  * where they will go on; at the source, what is safely at the target. */
 #include "batch_record.h"
 
+#include <jansson.h>
+#include <stdlib.h>
+
 #include "batch_read.h"
 #include "lead.h"
 #include "steady.h"
@@ -37,6 +40,24 @@ enum job_next batch_enter_record(struct job *j)
         any = true;
     }
     return any ? batch_sync_target(b) : JOB_NEXT;
+}
+
+void batch_bind_written(struct batch_job *b, struct params *p)
+{
+    json_t *list = json_array();
+    char *text;
+
+    for (int i = 0; i < b->group_count; i++) {
+        const struct relation *r = b->group[i].table->target;
+
+        if (b->group[i].changes > 0)
+            json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "s", r->schema, "n", r->name,
+                                                  "oid", (json_int_t)r->oid));
+    }
+    text = json_dumps(list, JSON_COMPACT);
+    params_text(p, arena_strdup(b->arena, text));
+    free(text);
+    json_decref(list);
 }
 
 /* What was sent to be recorded is recorded: such a table has a position of its own from here on,

@@ -219,8 +219,9 @@ const struct config_option config_options[] = {
      .standard = "200ms",
      .min = 0.001,
      .max = 60,
-     .help = "How long installing capture waits for the lock on a table at a time, which is also "
-             "how long it can make other writers wait. It tries again until it gets it."},
+     .help = "How long we wait for the lock on a table of the source at a time. Installing capture "
+             "can make other writers wait that long, and tries again until it gets it; a batch "
+             "leaves a table that is held for longer aside, until it is free."},
     {.path = "syncs[].log_limit",
      .type = OPTION_BYTES,
      .offset = offsetof(struct config_sync, log_limit_bytes),

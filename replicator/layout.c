@@ -5,6 +5,7 @@
 #include "layout.h"
 
 #include <jansson.h>
+#include <stdint.h>
 #include <string.h>
 
 static const char *text_at(const json_t *column, size_t i)
@@ -39,6 +40,36 @@ static json_t *columns_of(const json_t *layout)
     return json_object_get(layout, "columns");
 }
 
+/* The name of the column with this number; NULL: there is none. */
+static const char *name_of(const json_t *columns, const json_t *number)
+{
+    const char *name;
+    json_t *column;
+
+    json_object_foreach((json_t *)(uintptr_t)columns, name, column)
+    {
+        if (json_equal(json_array_get(column, 0), number))
+            return name;
+    }
+    return NULL;
+}
+
+/* A name that was not there before, at either end: the column has it instead of another one, or it
+ * is a new column. The same must be so at the target, and not a new column there for one that was
+ * renamed here, or the other way round. */
+static bool keeps_new_name(const char *name, const json_t *now, const json_t *old,
+                           const json_t *old_target, const json_t *target)
+{
+    const json_t *there = json_object_get(target, name);
+    const char *was = name_of(old, json_array_get(now, 0));
+
+    if (was)
+        return json_equal(json_array_get(json_object_get(old_target, was), 0),
+                          json_array_get(there, 0));
+    return is_same_when_missing(now, json_object_get(old_target, name), there) &&
+           name_of(old_target, json_array_get(there, 0)) == NULL;
+}
+
 /* Other columns or other rows are taken than before (see shaping.h). */
 static bool takes_other(const json_t *old, const json_t *now)
 {
@@ -64,9 +95,8 @@ static bool compare(const json_t *old, const json_t *now, const json_t *old_targ
         if (before && !keeps_column(before, column, rewritten))
             return false;
         if (before == NULL &&
-            (rewritten ||
-             !is_same_when_missing(column, json_object_get(columns_of(old_target), name),
-                                   json_object_get(columns_of(target), name))))
+            (rewritten || !keeps_new_name(name, column, columns_of(old), columns_of(old_target),
+                                          columns_of(target))))
             return false;
     }
     return true;
@@ -113,6 +143,18 @@ bool layout_keeps_names(const char *old, const char *now, const char *source)
     json_decref(n);
     json_decref(s);
     return keeps;
+}
+
+bool layout_is_same_table(const char *old, const char *now)
+{
+    json_t *o = parse(old);
+    json_t *n = parse(now);
+    const json_t *was = json_object_get(o, "oid"), *is = json_object_get(n, "oid");
+    bool same = was == NULL || is == NULL || json_equal(was, is);
+
+    json_decref(o);
+    json_decref(n);
+    return same;
 }
 
 bool layout_has_column(const char *layout, const char *name)

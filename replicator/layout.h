@@ -16,6 +16,9 @@ bool layout_keeps_values(const char *old, const char *now, const char *old_targe
 /* The same for the end that is written: true unless names that `source` has too were exchanged
  * there. Its rewrites are our own doing. */
 bool layout_keeps_names(const char *old, const char *now, const char *source);
+/* Is it the same table still? False for another one that has its name now. True when either is not
+ * known. */
+bool layout_is_same_table(const char *old, const char *now);
 /* Does the text name the column? False when it is NULL. */
 bool layout_has_column(const char *layout, const char *name);
 

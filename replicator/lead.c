@@ -97,12 +97,15 @@ void lead_attach_relations(struct sync *s)
 {
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
-        const struct relation *source;
+        const struct relation *source, *target;
 
         if (t->catalogs)
             continue;
         source = catalog_find_oid(s->catalogs->source, t->source_oid);
-        table_set_relations(t, s->catalogs, source, catalog_find_mate(s->catalogs->target, source));
+        target = source || t->names[2] == NULL
+                     ? catalog_find_mate(s->catalogs->target, source)
+                     : catalog_find(s->catalogs->target, t->names[2], t->names[3]);
+        table_set_relations(t, s->catalogs, source, target);
     }
 }
 
@@ -268,13 +271,15 @@ static const struct job_step steps[] = {
     {.name = "forget at source",
      .sql = &sql_consumer_table_remove,
      .side = JOB_SOURCE,
-     .bind = lead_bind_consumer_table},
+     .bind = lead_bind_consumer_table,
+     .event = lead_table_event},
     {.name = "forgotten", .enter = lead_enter_forgotten},
     {.name = "next copy", .enter = lead_enter_next_copy},
     {.name = "rows there",
      .sql = &sql_tables_with_rows,
      .side = JOB_TARGET,
      .bind = lead_bind_rows_there,
+     .event = lead_table_event,
      .result = lead_take_rows_there},
     {.name = "capture",
      .enter = lead_enter_capture,
@@ -286,6 +291,7 @@ static const struct job_step steps[] = {
      .sql = &sql_chunks_plan,
      .side = JOB_SOURCE,
      .bind = lead_bind_chunks,
+     .event = lead_table_event,
      .result = lead_take_chunks},
     {.name = "add", .sql = &sql_table_add, .side = JOB_TARGET, .bind = lead_bind_add},
     {.name = "added", .enter = lead_enter_added},

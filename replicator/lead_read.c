@@ -1,5 +1,5 @@
-/* What the target knows of a sync's tables, read at each start of the leading job, and what becomes
- * of rows that the target refuses. */
+/* What the target knows of a sync's tables and what the configuration asks for, read at each start
+ * of the leading job, and what becomes of rows that the target refuses. */
 #include "lead_steps.h"
 
 #include <jansson.h>
@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "batch.h"
+#include "config_rules.h"
 #include "copy_steps.h"
+#include "daemon.h"
 #include "log.h"
 #include "shaping.h"
 #include "skip.h"
@@ -23,6 +25,25 @@ void table_set_layouts(struct table *t, const char *source, const char *target)
     free(t->target_layout);
     t->layout = mem_strdup(source);
     t->target_layout = mem_strdup(target);
+}
+
+void table_set_names(struct table *t, const char *const names[4])
+{
+    for (int i = 0; i < 4; i++) {
+        free(t->names[i]);
+        t->names[i] = mem_strdup(names[i]);
+    }
+}
+
+bool table_has_names(const struct table *t, const struct relation *source,
+                     const struct relation *target)
+{
+    const char *const now[] = {source->schema, source->name, target->schema, target->name};
+
+    for (int i = 0; i < 4; i++)
+        if (t->names[i] && strcmp(t->names[i], now[i]) != 0)
+            return false;
+    return true;
 }
 
 void table_set_snapshot(struct table *t, const char *snapshot)
@@ -67,6 +88,8 @@ static void take_table(struct sync *s, const PGresult *r, int row)
     t->id = atoi(PQgetvalue(r, row, 0));
     t->source_oid = (Oid)strtoul(PQgetvalue(r, row, 1), NULL, 10);
     t->label = arena_printf(t->arena, "%s.%s", PQgetvalue(r, row, 2), PQgetvalue(r, row, 3));
+    table_set_names(t, (const char *const[4]){PQgetvalue(r, row, 2), PQgetvalue(r, row, 3),
+                                              PQgetvalue(r, row, 4), PQgetvalue(r, row, 5)});
     t->state = strcmp(PQgetvalue(r, row, 6), "follow") == 0 ? TABLE_FOLLOW : TABLE_COPY;
     if (!PQgetisnull(r, row, 7))
         table_set_snapshot(t, PQgetvalue(r, row, 7));
@@ -101,6 +124,63 @@ enum job_next lead_take_tables(struct job *j, PGresult *r)
         take_table(j->sync, r, i);
     j->sync->is_new = PQntuples(r) == 0;
     return JOB_NEXT;
+}
+
+/* ------------------------------------------------------------------ what is asked for */
+
+/* The first pattern that means no table, -1 for none. */
+static int first_unused(const struct config_patterns *p, const PGresult *r)
+{
+    bool *used = mem_alloc(sizeof *used * (size_t)(p->count + 1));
+    int unused = -1;
+
+    for (int i = 0; i < PQntuples(r); i++)
+        config_patterns_match(p, PQgetvalue(r, i, 0), PQgetvalue(r, i, 1), used);
+    for (int i = 0; i < p->count && unused < 0; i++)
+        if (!used[i])
+            unused = i;
+    free(used);
+    return unused;
+}
+
+/* A pattern that means no table is a mistake, and found before anything is touched; later a table
+ * may come and go. To take everything of an empty database is none, unless an end is asked for:
+ * that end would be reached at once, at the wrong database most likely. */
+enum job_next lead_take_names(struct job *j, PGresult *r)
+{
+    const struct config_patterns *p = &j->sync->config->include;
+    int unused = lead_of(j)->is_first ? first_unused(p, r) : -1;
+    const struct config_rule *rule = shaping_unused(j->sync->config, r, 0);
+    const char *place;
+    struct error e = {0};
+
+    if (unused < 0 && lead_of(j)->is_first) {
+        p = &j->sync->config->whole;
+        unused = first_unused(p, r);
+    }
+    if (unused < 0 && lead_of(j)->is_first) {
+        p = &j->sync->config->fire_triggers;
+        unused = first_unused(p, r);
+    }
+    if (unused < 0 && lead_of(j)->is_first && j->sync->other) {
+        p = &j->sync->config->merge;
+        unused = first_unused(p, r);
+    }
+    if (!lead_of(j)->is_first || (unused < 0 && rule == NULL))
+        return JOB_NEXT;
+    if (unused >= 0 && p->places[unused] == NULL &&
+        j->sync->daemon->until == CONFIG_UNTIL_STOPPED) {
+        log_event(LOG_WARNING, "the source has no tables", "sync", j->sync->name, "hint",
+                  "Is it the right database? New tables are taken in as they come.", NULL);
+        return JOB_NEXT;
+    }
+    place = unused >= 0 ? p->places[unused] : rule->place;
+    error_set(&e, "no table at the source is meant by %s",
+              unused >= 0 ? p->texts[unused] : rule->pattern);
+    error_hint(&e, "%s", place ? "Mend the pattern, or take it out." : "Is it the right database?");
+    error_place(&e, "%s", place ? place : "");
+    daemon_misconfigured(j->sync->daemon, &e);
+    return JOB_WAIT;
 }
 
 /* ------------------------------------------------------------------ refused rows */

@@ -13,9 +13,7 @@
 #include "batch_read.h"
 #include "daemon.h"
 #include "log.h"
-#include "config_rules.h"
 #include "plan.h"
-#include "shaping.h"
 #include "skip.h"
 #include "sqlstate.h"
 #include "steady.h"
@@ -25,12 +23,21 @@
 #define CAPTURE_RETRY_S 1.
 #define EARLY_BYTES (8 * 1024 * 1024) /* copying them takes longer than a capture */
 
+/* What was just recorded at the target. */
+static void note_definition(struct table *t)
+{
+    table_set_layouts(t, t->source->layout, t->target->layout);
+    table_set_names(t, (const char *const[4]){t->source->schema, t->source->name, t->target->schema,
+                                              t->target->name});
+}
+
 /* ------------------------------------------------------------------ leaving tables */
 
 enum job_next lead_enter_forget(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
+    l->is_blocked = false;
     l->table = plan_next_forget(j->sync);
     if (l->table == NULL)
         return job_goto(j, "next copy");
@@ -57,63 +64,6 @@ enum job_next lead_enter_forgotten(struct job *j)
     sync_table_forget(lead_of(j)->table);
     lead_of(j)->table = NULL;
     return job_goto(j, "forget");
-}
-
-/* ------------------------------------------------------------------ what is asked for */
-
-/* The first pattern that means no table, -1 for none. */
-static int first_unused(const struct config_patterns *p, const PGresult *r)
-{
-    bool *used = mem_alloc(sizeof *used * (size_t)(p->count + 1));
-    int unused = -1;
-
-    for (int i = 0; i < PQntuples(r); i++)
-        config_patterns_match(p, PQgetvalue(r, i, 0), PQgetvalue(r, i, 1), used);
-    for (int i = 0; i < p->count && unused < 0; i++)
-        if (!used[i])
-            unused = i;
-    free(used);
-    return unused;
-}
-
-/* A pattern that means no table is a mistake, and found before anything is touched; later a table
- * may come and go. To take everything of an empty database is none, unless an end is asked for:
- * that end would be reached at once, at the wrong database most likely. */
-enum job_next lead_take_names(struct job *j, PGresult *r)
-{
-    const struct config_patterns *p = &j->sync->config->include;
-    int unused = lead_of(j)->is_first ? first_unused(p, r) : -1;
-    const struct config_rule *rule = shaping_unused(j->sync->config, r, 0);
-    const char *place;
-    struct error e = {0};
-
-    if (unused < 0 && lead_of(j)->is_first) {
-        p = &j->sync->config->whole;
-        unused = first_unused(p, r);
-    }
-    if (unused < 0 && lead_of(j)->is_first) {
-        p = &j->sync->config->fire_triggers;
-        unused = first_unused(p, r);
-    }
-    if (unused < 0 && lead_of(j)->is_first && j->sync->other) {
-        p = &j->sync->config->merge;
-        unused = first_unused(p, r);
-    }
-    if (!lead_of(j)->is_first || (unused < 0 && rule == NULL))
-        return JOB_NEXT;
-    if (unused >= 0 && p->places[unused] == NULL &&
-        j->sync->daemon->until == CONFIG_UNTIL_STOPPED) {
-        log_event(LOG_WARNING, "the source has no tables", "sync", j->sync->name, "hint",
-                  "Is it the right database? New tables are taken in as they come.", NULL);
-        return JOB_NEXT;
-    }
-    place = unused >= 0 ? p->places[unused] : rule->place;
-    error_set(&e, "no table at the source is meant by %s",
-              unused >= 0 ? p->texts[unused] : rule->pattern);
-    error_hint(&e, "%s", place ? "Mend the pattern, or take it out." : "Is it the right database?");
-    error_place(&e, "%s", place ? place : "");
-    daemon_misconfigured(j->sync->daemon, &e);
-    return JOB_WAIT;
 }
 
 /* ------------------------------------------------------------------ captures that are gone */
@@ -198,6 +148,7 @@ enum job_next lead_enter_next_copy(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
+    l->is_blocked = false;
     l->table = plan_next_copy(j->sync, steady_now());
     if (l->table == NULL)
         return job_goto(j, "resume");
@@ -216,13 +167,15 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
     struct error e = {0};
+    bool may_replace =
+        !l->table->is_other_target || j->sync->replaces_rows || upkeep_was_asked_to_copy(l->table);
 
     l->adopts = j->sync->is_back; /* they came the other way */
     if (l->adopts)
         return JOB_NEXT;
     l->table->wants_copy |= j->sync->replaces_rows;
     l->adopts = PQntuples(r) > 0 && !l->table->wants_copy && j->sync->config->copy_adopt;
-    if (PQntuples(r) == 0 || l->table->wants_copy || l->adopts)
+    if (PQntuples(r) == 0 || (l->table->wants_copy && may_replace) || l->adopts)
         return JOB_NEXT;
     error_set(&e, "%s holds rows at the target already", l->table->label);
     error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced.",
@@ -274,10 +227,13 @@ static enum job_next table_failed(struct job *j, enum job_side side, const PGres
     if (action == SQLSTATE_RECONNECT || (state && strcmp(state, SQLSTATE_TAKEN_OVER) == 0))
         return job_fail_result(j, side, r);
     try_later(l);
-    l->is_blocked = action == SQLSTATE_RETRY;
-    if (l->is_blocked)
-        return JOB_WAIT;
+    l->is_blocked = action == SQLSTATE_RETRY && side == JOB_SOURCE;
     conn_result_error(job_conn(j, side), r, &e);
+    if (action == SQLSTATE_RETRY && side == JOB_TARGET)
+        log_error(LOG_NOTICE, "a table at the target is held by somebody", &e, "sync",
+                  j->sync->name, "table", l->table->label, NULL);
+    if (action == SQLSTATE_RETRY)
+        return JOB_WAIT;
     table_pause(l->table, l->table->id ? TABLE_ERROR : TABLE_DRIFT, &e);
     return JOB_WAIT;
 }
@@ -290,11 +246,11 @@ enum job_next lead_table_event(struct job *j, enum job_side side, const struct c
     if (m->event == CONN_RESULT && job_result_failed(m->result))
         return table_failed(j, side, m->result);
     if (m->event == CONN_RESULT && l->job.step->result)
-        l->job.step->result(j, m->result);
+        j->answer = l->job.step->result(j, m->result);
     if (m->event != CONN_DONE)
         return JOB_WAIT;
     if (l->table->next_try <= steady_now())
-        return JOB_NEXT;
+        return j->answer;
     return job_goto(j, l->is_blocked ? "blockers" : "next copy");
 }
 
@@ -414,7 +370,7 @@ enum job_next lead_enter_added(struct job *j)
     skip_clear(t);
     t->retries = t->searches = 0;
     t->wants_search = false;
-    table_set_layouts(t, t->source->layout, t->target->layout);
+    note_definition(t);
     j->sync->is_consistent = false;
     t->is_indexing = false;
     t->bytes_moving = 0;
@@ -427,6 +383,7 @@ enum job_next lead_enter_added(struct job *j)
     t->is_lossy = false;
     t->wants_copy = false;
     t->wants_plan = false;
+    t->takes_values = false;
     t->tolerant = false;
     t->delete_first = false;
     t->bytes = t->source->bytes;
@@ -495,10 +452,18 @@ enum job_next lead_repair_event(struct job *j, enum job_side side, const struct 
     struct lead_job *l = lead_of(j);
 
     if (m->event == CONN_RESULT && job_result_failed(m->result)) {
-        if (sqlstate_action(PQresultErrorField(m->result, PG_DIAG_SQLSTATE)) != SQLSTATE_RETRY)
+        const char *state = PQresultErrorField(m->result, PG_DIAG_SQLSTATE);
+        enum sqlstate_action action = sqlstate_action(state ? state : "");
+        struct error e;
+
+        if (action == SQLSTATE_RECONNECT)
             return job_fail_result(j, side, m->result);
-        l->table->wants_plan = false; /* the next reconciliation tries again */
-        j->sync->wants_catalog = true;
+        conn_result_error(job_conn(j, side), m->result, &e);
+        l->table->wants_plan = false; /* a later reconciliation tries again */
+        if (action == SQLSTATE_RETRY)
+            j->sync->wants_catalog = true;
+        else
+            table_pause(l->table, TABLE_CAPTURE, &e);
     }
     if (m->event != CONN_DONE)
         return JOB_WAIT;
@@ -515,10 +480,16 @@ enum job_next lead_enter_repair(struct job *j)
 
 enum job_next lead_enter_resumed(struct job *j)
 {
+    const struct table *t = lead_of(j)->table;
+
     params_clear(&j->params);
     lead_bind_table(j, &j->params);
-    params_text(&j->params, lead_of(j)->table->source->layout);
-    params_text(&j->params, lead_of(j)->table->target->layout);
+    params_text(&j->params, t->source->layout);
+    params_text(&j->params, t->target->layout);
+    params_text(&j->params, t->source->schema);
+    params_text(&j->params, t->source->name);
+    params_text(&j->params, t->target->schema);
+    params_text(&j->params, t->target->name);
     conn_execute(job_conn(j, JOB_TARGET), &sql_table_resume, &j->params, CONN_TEXT, 60.);
     return JOB_WAIT;
 }
@@ -533,8 +504,9 @@ enum job_next lead_take_resumed(struct job *j, PGresult *r)
     t->pause = TABLE_RUNS;
     t->is_recorded = false;
     t->wants_plan = false;
+    t->takes_values = false;
     t->failures = 0;
-    table_set_layouts(t, t->source->layout, t->target->layout);
+    note_definition(t);
     batch_wake(j->sync->batch); /* its changes have waited */
     return job_goto(j, "resume");
 }

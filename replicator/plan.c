@@ -126,6 +126,8 @@ static void pause_for_drift(struct table *t, const struct drift *d)
 
     error_set(&e, "%s", d->what);
     error_hint(&e, "%s. The table goes on by itself then; the others are not held up.", d->remedy);
+    two_way_say_ends(t->sync, e.what);
+    two_way_say_ends(t->sync, e.hint);
     if (t->pause != TABLE_USER)
         table_pause(t, TABLE_DRIFT, &e);
 }
@@ -164,6 +166,64 @@ static void pause_for_planning(struct table *t)
     table_pause(t, TABLE_DRIFT, &e);
 }
 
+/* What was copied is in another table, which may have gone: this one must be filled, and may be
+ * somebody's. */
+static void pause_as_replaced(struct table *t)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s at the target is another table than the one that was copied to", t->label);
+    error_hint(&e,
+               "If it is empty it is filled by itself. To have its rows replaced: rebeco resync %s",
+               t->label);
+    table_pause(t, TABLE_DRIFT, &e);
+}
+
+/* To copy it again would lose what only the target has. */
+static void pause_as_unsure(struct table *t)
+{
+    struct error e = {0};
+
+    if (t->is_other_target)
+        error_set(&e, "%s is another table than before at one end", t->label);
+    else
+        error_set(&e, "values of %s may have changed without a row being written", t->label);
+    error_detail(&e, "%s",
+                 t->is_other_target ? "it was renamed, or made anew"
+                                    : "a column was retyped or made anew, or columns have "
+                                      "exchanged their names");
+    error_hint(&e,
+               "Compare both ends. Where they hold the same, because the same was done at both: "
+               "`rebeco resume %s` lets it go on. `rebeco resync %s` copies it from the source; "
+               "what only the target has of it is lost then.",
+               t->label, t->label);
+    table_pause(t, TABLE_DRIFT, &e);
+    t->is_unsure = true;
+}
+
+static void pause_running(struct table *t, bool keeps)
+{
+    if (!keeps && t->sync->other)
+        pause_as_unsure(t);
+    else if (t->is_other_target)
+        pause_as_replaced(t);
+    else
+        pause_for_planning(t);
+}
+
+/* What is at the target is still right for the source's table as it is now. */
+static bool keeps_values(struct table *t, const struct relation *source,
+                         const struct relation *target)
+{
+    t->is_other_target = !layout_is_same_table(t->target_layout, target->layout);
+    if (t->id != 0 && !table_is_captured(t, plan_records(t->sync, source)))
+        return false;
+    return t->takes_values ||
+           (!t->is_other_target &&
+            layout_keeps_values(t->layout, source->layout, t->target_layout, target->layout) &&
+            layout_keeps_names(t->target_layout, target->layout, source->layout));
+}
+
 /* Of two directions, one that goes on while the other cannot would take a column that only one end
  * has for one that was always there, and then find it new at the other. */
 static bool fits_back(const struct table *t, const struct relation *source,
@@ -178,16 +238,15 @@ static bool fits_back(const struct table *t, const struct relation *source,
 static void mend(struct table *t, const struct relation *source, const struct relation *target)
 {
     bool changed = !is_same_source(source, t->source) || !is_same_target(target, t->target) ||
+                   !table_has_names(t, source, target) ||
                    takes_on_conflict(source, target) != takes_on_conflict(t->source, t->target);
-    bool keeps = layout_keeps_values(t->layout, source->layout, t->target_layout, target->layout) &&
-                 layout_keeps_names(t->target_layout, target->layout, source->layout);
+    bool keeps = keeps_values(t, source, target);
     double now = steady_now();
 
-    keeps &= t->id == 0 || table_is_captured(t, plan_records(t->sync, source));
     switch (t->pause) {
     case TABLE_RUNS:
         if ((changed || !keeps) && t->state != TABLE_NEW)
-            pause_for_planning(t);
+            pause_running(t, keeps);
         else if (t->state == TABLE_NEW || t->source == NULL)
             table_set_relations(t, t->sync->catalogs, source, target);
         break;
@@ -209,7 +268,9 @@ static void mend(struct table *t, const struct relation *source, const struct re
     }
     if (t->wants_plan && !keeps) {
         t->wants_plan = false;
-        t->wants_copy = t->sync->other == NULL;
+        t->wants_copy |= t->sync->other == NULL;
+        if (!t->wants_copy)
+            pause_as_unsure(t);
     }
     if (t->wants_plan || (t->wants_copy && stands_still(t)))
         table_set_relations(t, t->sync->catalogs, source, target);
@@ -222,16 +283,42 @@ static bool is_expected(const struct table *t)
            t->sync->expects_schema;
 }
 
-/* Another table has its name at the source now, and with it the one at the target. */
-static bool has_successor(const struct table *t)
+/* Another table that has its name at the source now, and with it the one at the target; NULL: none.
+ */
+static const struct relation *successor(const struct table *t)
 {
     const struct catalog *c = t->sync->catalogs->source;
 
     for (int i = 0; t->target && i < c->count; i++)
         if (strcmp(c->relations[i].target_schema, t->target->schema) == 0 &&
             strcmp(c->relations[i].target_name, t->target->name) == 0)
-            return true;
-    return false;
+            return &c->relations[i];
+    return NULL;
+}
+
+/* It was dropped, and made again under its name, where new tables are not taken in: to leave it
+ * would be to leave the one at the target as it is for good, and nobody would know. */
+static bool is_replaced(struct table *t)
+{
+    const struct relation *r = successor(t);
+    struct drift d;
+
+    if (r == NULL || t->sync->is_back || sync_table_find_oid(t->sync, r->oid))
+        return false;
+    snprintf(d.what, sizeof d.what, "%s was dropped at the source, and another table has its name",
+             r->label);
+    snprintf(d.remedy, sizeof d.remedy,
+             "new tables are not taken in: to have this one followed, say new_tables: true in the "
+             "configuration and start again");
+    pause_for_drift(t, &d);
+    return true;
+}
+
+/* A person may want to keep at the target what is gone at the source. */
+static bool is_excluded(const struct table *t)
+{
+    return t->names[0] &&
+           config_patterns_match(&t->sync->config->exclude, t->names[0], t->names[1], NULL);
 }
 
 static void reconcile_table(struct table *t)
@@ -241,7 +328,10 @@ static void reconcile_table(struct table *t)
     const struct relation *target = catalog_find_mate(p->target, source ? source : t->target);
     struct drift d;
 
-    if (source == NULL && (target == NULL || has_successor(t))) {
+    t->is_unsure = false;
+    if (source == NULL && target && is_replaced(t))
+        return;
+    if (source == NULL && (target == NULL || successor(t) || is_excluded(t))) {
         if (t->id != 0 && t->pause != TABLE_DRIFT)
             pause_as_gone(t);
         t->is_gone = true;
@@ -257,6 +347,7 @@ static void reconcile_table(struct table *t)
             table_set_relations(t, t->sync->catalogs, source, target);
         if (!is_expected(t))
             pause_for_drift(t, &d);
+        t->takes_values = false;
         return;
     }
     if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT &&
@@ -314,7 +405,8 @@ struct table *plan_next_forget(struct sync *s)
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
 
-        if (t->is_gone && t->streams == 0 && (t->id == 0 || stands_still(t)))
+        if (t->is_gone && t->streams == 0 && (t->id == 0 || stands_still(t)) &&
+            steady_now() >= t->next_try)
             return t;
     }
     return NULL;

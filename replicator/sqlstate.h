@@ -17,6 +17,9 @@ enum sqlstate_action {
 /* And: somebody else has taken rows away at the target. */
 #define SQLSTATE_ROWS_MISSING "RB020"
 
+/* A lock was not to be had in the time that it may be waited for. */
+#define SQLSTATE_LOCKED "55P03"
+
 /* A statement of one table that fails so is that table's trouble, not everybody's. */
 bool sqlstate_is_of_table(enum sqlstate_action action);
 /* What the server refuses is a row: its values, or how it stands to others. */

@@ -93,6 +93,9 @@ struct table {
     bool wants_copy;             /* as soon as it stands still */
     bool is_gone;                /* at both ends */
     bool is_orphan;              /* its capture is not known at the source */
+    bool is_other_target;        /* the target's table is not the one that was copied to */
+    bool is_unsure;              /* two-way: only a person knows whether both ends hold the same */
+    bool takes_values;           /* and has said that they do */
     bool wants_plan;             /* its statements are to be made */
     bool knows_merge;            /* its capture was asked whether it merges as is configured */
     bool wants_merge;            /* it does not yet */
@@ -105,8 +108,9 @@ struct table {
     const char *label;             /* schema.name, for people; lives in `arena` */
     struct arena *arena;           /* label, snapshot and statements; replaced when planned anew */
     char *snapshot;                /* its own position (malloc), NULL: the sync's */
-    int64_t log;                   /* oid of the change log that its position is about */
-    int plan; /* counts the plannings of all tables: in the names of prepared statements */
+    char *names[4]; /* schema and name at the source and at the target, as recorded (malloc) */
+    int64_t log;    /* oid of the change log that its position is about */
+    int plan;       /* counts the plannings of all tables: in the names of prepared statements */
     const char *read_sql;
     const char *upsert_sql;
     const char *upsert_large_sql; /* of one row, its values by themselves; NULL: there is none */
@@ -280,6 +284,11 @@ void table_set_relations(struct table *t, struct catalog_pair *pair, const struc
 /* Puts a table out of step, in memory; the leading job records it. */
 void table_pause(struct table *t, enum table_pause why, const struct error *e);
 void table_set_layouts(struct table *t, const char *source, const char *target);
+/* The names under which the target knows it; false: it has others by now. Not recorded yet: true.
+ */
+void table_set_names(struct table *t, const char *const names[4]);
+bool table_has_names(const struct table *t, const struct relation *source,
+                     const struct relation *target);
 void table_set_snapshot(struct table *t, const char *snapshot);
 
 /* No table is left to be copied: large objects aside. */

@@ -53,7 +53,9 @@
  *
  * A table runs in both directions or in none: whatever pauses one pauses the other, each with its
  * position. It is never copied again by itself, since that would lose what only the target has:
- * `resync` is for a person to ask. Then the table is copied from the source, and captured anew. */
+ * `resync` is for a person to ask. Where values may have changed without a row being written (a
+ * column was retyped at both ends), `resume` is the word of a person that both hold the same. Then
+ * the table is copied from the source, and captured anew. */
 #include "two_way.h"
 
 #include <string.h>
@@ -154,22 +156,35 @@ void two_way_unlink(struct table *t)
     t->other = NULL;
 }
 
-static void pause_with(struct table *t, const char *why)
+/* What helps the other direction helps this one; the status shows the forward one only. */
+static void pause_with(struct table *t, const char *why, const char *remedy)
 {
     struct error e = {0};
 
     error_set(&e, "the other direction of %s does not run", t->label);
     error_detail(&e, "%s", why);
-    error_hint(&e, "%s", "It goes on by itself as soon as that one does.");
+    error_hint(&e, "%s",
+               remedy && remedy[0] ? remedy : "It goes on by itself as soon as that one does.");
     table_pause(t, TABLE_OTHER, &e);
+}
+
+void two_way_say_ends(const struct sync *s, char *text)
+{
+    static const char source[] = "the source", target[] = "the target";
+
+    for (char *p = text; s->is_back && *p; p++)
+        if (strncmp(p, source, sizeof source - 1) == 0)
+            memcpy(p, target, sizeof target - 1);
+        else if (strncmp(p, target, sizeof target - 1) == 0)
+            memcpy(p, source, sizeof source - 1);
 }
 
 void two_way_paused(struct table *t)
 {
     struct table *o = two_way_other(t);
 
-    if (o && o->pause == TABLE_RUNS && t->pause != TABLE_OTHER)
-        pause_with(o, t->why.what);
+    if (o && (o->pause == TABLE_RUNS || o->pause == TABLE_OTHER) && t->pause != TABLE_OTHER)
+        pause_with(o, t->why.what, t->why.hint);
 }
 
 static bool runs(const struct table *t)
@@ -218,7 +233,7 @@ static bool gate_table(struct sync *s, struct table *t)
         return true;
     if (is_about_to_run(s, o))
         return false;
-    pause_with(t, o ? o->why.what : "it is not captured at the target");
+    pause_with(t, o ? o->why.what : "it is not captured at the target", o ? o->why.hint : NULL);
     return true;
 }
 

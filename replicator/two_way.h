@@ -21,6 +21,9 @@ bool two_way_is_coupled(const struct sync *s);
 struct table *two_way_other(struct table *t);
 /* The table is about to be freed, or means another relation. */
 void two_way_unlink(struct table *t);
+/* Words about an end, as a person knows the ends: on the way back "the source" and "the target" are
+ * exchanged in the text. */
+void two_way_say_ends(const struct sync *s, char *text);
 /* The table was paused: so is the other direction's. */
 void two_way_paused(struct table *t);
 /* A table that was paused with the other direction may go on. */

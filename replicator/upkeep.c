@@ -240,6 +240,15 @@ static void copy_again(struct table *t)
     table_pause(t, TABLE_CAPTURE, &e);
 }
 
+/* A person says that both ends hold the same, whatever was done to their definition. */
+static void take_values(struct table *t)
+{
+    t->takes_values = true;
+    t->sync->wants_catalog = true;
+    t->sync->lead->reconcile_due = 0;
+    lead_wake(t->sync->lead);
+}
+
 /* Lets the table go on, and in a two-way sync its other direction; only where a pause of that kind
  * holds it. Gives how many were held. */
 static int let_go_on(struct table *t, bool by_person_too)
@@ -247,6 +256,11 @@ static int let_go_on(struct table *t, bool by_person_too)
     struct table *directions[] = {t, two_way_other(t)};
     int n = 0;
 
+    if (by_person_too && directions[1] && (t->is_unsure || directions[1]->is_unsure)) {
+        take_values(t);
+        take_values(directions[1]);
+        return 1;
+    }
     for (size_t i = 0; i < 2; i++) {
         struct table *d = directions[i];
 

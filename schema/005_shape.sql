@@ -187,14 +187,14 @@ AS $$
      LIMIT 1
 $$;
 
--- Where a table keeps its values: its file, and for each column its number, the transaction that last
+-- Which table it is and where it keeps its values: its file, and for each column its number, the transaction that last
 -- touched its definition, and what rows from before it was added have. From two of them it can be told
 -- whether the values under the names may have changed without a row being written.
 CREATE FUNCTION rebeco.table_layout(relation oid) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT json_build_object('file', (
+    SELECT json_build_object('oid', c.oid::bigint, 'file', (
                WITH RECURSIVE tree AS (
                    SELECT c.oid
                    UNION ALL

@@ -24,13 +24,22 @@ AS $$
 $$;
 
 -- Ends a batch: the sync, and the tables that were in it, are at `until` now. Fails when the sync is
--- not where the batch began. `tables` are those with a position of their own that have joined.
+-- not where the batch began. `tables` are those with a position of their own that have joined. Statements find the tables
+-- that they write to (`written`) by name: when another one has the name of one, which may be somebody's, nothing is written.
 CREATE FUNCTION rebeco.sync_advance(sync_name text, our_number bigint, since txid_snapshot,
-        until txid_snapshot, taken_at timestamptz, tables int[], is_consistent boolean) RETURNS void
+        until txid_snapshot, taken_at timestamptz, tables int[], is_consistent boolean, written json) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    other record;
 BEGIN
+    SELECT w.doc ->> 's' AS schema, w.doc ->> 'n' AS name INTO other FROM json_array_elements(written) w (doc)
+     WHERE to_regclass(format('%I.%I', w.doc ->> 's', w.doc ->> 'n'))::oid IS DISTINCT FROM (w.doc ->> 'oid')::oid LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'table %.% is another one than before', other.schema, other.name
+            USING ERRCODE = 'RB030', SCHEMA = other.schema, TABLE = other.name;
+    END IF;
     UPDATE rebeco.sync s
        SET snapshot = until, snapshot_at = taken_at, applied_at = clock_timestamp(),
            consistent_since = CASE WHEN is_consistent THEN coalesce(s.consistent_since, clock_timestamp()) END
@@ -66,9 +75,9 @@ BEGIN
 END
 $$;
 
--- Lets a paused table run again, from the position that it has.
-CREATE FUNCTION rebeco.table_resume(sync_name text, our_number bigint, table_id int, new_layout text,
-        new_target_layout text) RETURNS void
+-- Lets a paused table run again, from the position that it has, under the names that it has now.
+CREATE FUNCTION rebeco.table_resume(sync_name text, our_number bigint, table_id int, new_layout text, new_target_layout text,
+        at_source_schema text, at_source_name text, at_target_schema text, at_target_name text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -76,7 +85,8 @@ BEGIN
     PERFORM rebeco.sync_check_owner(sync_name, our_number);
     UPDATE rebeco.sync_table t
        SET paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL, paused_at = NULL,
-           layout = new_layout, target_layout = new_target_layout
+           layout = new_layout, target_layout = new_target_layout,
+           source_schema = at_source_schema, source_name = at_source_name, target_schema = at_target_schema, target_name = at_target_name
      WHERE t.sync = sync_name AND t.id = table_id;
 END
 $$;

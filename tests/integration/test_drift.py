@@ -192,6 +192,18 @@ def test_swapped_names_while_the_daemon_is_away(running, source, target):
     rig.wait_converged(source, target, 30)
 
 
+@pytest.mark.parametrize("made_anew", ["source", "target"])
+def test_a_name_that_is_new_for_different_reasons(running, source, target, made_anew):
+    """At one end a column got it, at the other a new column has it: what rows from before hold under it differs."""
+    ends = [source, target] if made_anew == "target" else [target, source]
+    ends[0].run("ALTER TABLE shop.item RENAME first TO given")
+    ends[1].run("ALTER TABLE shop.item ADD given text, DROP first")
+    source.run("UPDATE shop.item SET number = 0 WHERE id = 3")
+    check_others_move(source, target, 1000)
+    rig.wait_converged(source, target, 40)
+    running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
+
+
 @pytest.mark.parametrize("change", [
     "ALTER TABLE shop.item DROP number, ADD number int NOT NULL DEFAULT 7",
     "ALTER TABLE shop.item ALTER first TYPE text USING upper(first) || '!'",
@@ -346,3 +358,93 @@ def test_until_in_sync_ends_with_4(source, target, rebeco):
     source.run("UPDATE shop.item SET extra = 1")
     rebeco.start("--until", "in-sync")
     assert rebeco.wait_exit(60) == 4
+
+
+# ------------------------------------------------------------------ another table under the same name
+
+
+def remake(target, rows):
+    """The table at the target is dropped and made again, with no rows or some."""
+    target.psql("DROP TABLE shop.item; CREATE TABLE shop.item (id int PRIMARY KEY, first text, second text, "
+                "number int NOT NULL DEFAULT 0, code int NOT NULL);" + rows)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_the_target_made_again(running, source, target, away):
+    """Empty, it is filled again; rows that may be somebody's are left alone until a person says so."""
+    if away:
+        running.terminate()
+    remake(target, "")
+    if away:
+        running.start()
+    source.run("UPDATE shop.item SET first = 'F-new' WHERE id = 3")
+    rig.wait_converged(source, target, 40)
+    running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
+    remake(target, "INSERT INTO shop.item VALUES (9999, 'somebody', 'else', 0, 0)")
+    source.run("UPDATE shop.item SET first = 'F-newer' WHERE id = 3")
+    check_said(running, target, "shop.item", ["holds rows"], "resync")
+    check_others_move(source, target, 1000)
+    assert target.run("SELECT id FROM shop.item") == [(9999,)]
+    running.ok("resync", "shop.item")
+    rig.wait_converged(source, target, 40)
+
+
+def test_two_tables_trade_their_names(running, source, target):
+    """Both are of the sync, and alike: what was written at the target as one must not be taken for the other."""
+    for server in (source, target):
+        server.psql("CREATE TABLE shop.thing (LIKE shop.item INCLUDING ALL)")
+    source.run("INSERT INTO shop.thing SELECT i, 'T' || i, 'T' || i, i, i FROM generate_series(400, 700) i")
+    running.wait("the new one is copied", lambda: target.value("SELECT count(*) FROM shop.thing") == 301)
+    running.wait_in_sync()
+    trade = ("ALTER TABLE shop.item RENAME TO on_the_way; ALTER TABLE shop.thing RENAME TO item; "
+             "ALTER TABLE shop.on_the_way RENAME TO thing")
+    source.psql(f"BEGIN; {trade}; UPDATE shop.item SET first = 'T-new' WHERE id = 450; UPDATE shop.thing SET first = 'F-new' WHERE id = 450; COMMIT")
+    check_others_move(source, target, 1000)
+    for table in ("shop.item", "shop.thing"):
+        running.wait("it is said", lambda: f"resync {table}" in running.ok("status", "--json"), 30)
+    assert target.run("SELECT first FROM shop.item WHERE id = 450 UNION ALL SELECT first FROM shop.thing WHERE id = 450") == [("F450",), ("T450",)]
+    target.psql(f"BEGIN; {trade}; COMMIT")
+    rig.wait_converged(source, target, 40)
+    running.wait("nothing stands still", lambda: target.value("SELECT count(*) FROM rebeco.sync_table WHERE paused IS NOT NULL") == 0, 20)
+    assert sorted(target.run("SELECT source_name, target_name FROM rebeco.sync_table WHERE source_name <> 'other'")) == [("item", "item"), ("thing", "thing")]
+
+
+def test_a_dropped_table_is_not_forgotten_by_a_restart(source, target, rebecos):
+    """What the target still has is said until a person has dropped it there, or excluded it."""
+    source.psql(TABLES)
+    rebeco = rebecos(source, target, config=rig.config())
+    rebeco.start()
+    rebeco.wait_in_sync()
+    source.run("DROP TABLE shop.item")
+    check_said(rebeco, target, "shop.item", ["gone"], "drop")
+    rebeco.terminate()
+    rebeco.start()
+    check_others_move(source, target, 1000)
+    assert "gone" in paused(target, "shop.item")[1] and "gone" in entry(rebeco, "shop.item")
+    rebeco.terminate()
+    rebeco.configure(rig.config(tables={"exclude": ["shop.item"]}))
+    rebeco.start()
+    rebeco.wait("it is forgotten", lambda: target.value("SELECT count(*) FROM rebeco.sync_table") == 1, 20)
+    rebeco.wait_in_sync()
+    assert target.value("SELECT count(*) FROM shop.item") == 500
+
+
+def test_a_table_made_again_where_new_ones_are_not_taken_in(source, target, rebecos):
+    """It is not left as it is without a word, before a restart or after one."""
+    source.psql(TABLES)
+    rebeco = rebecos(source, target, config=rig.config(new_tables=False))
+    rebeco.start()
+    rebeco.wait_in_sync()
+    source.psql("BEGIN; DROP TABLE shop.item; CREATE TABLE shop.item (id int PRIMARY KEY, first text, second text, "
+                "number int NOT NULL DEFAULT 0, code int NOT NULL); INSERT INTO shop.item VALUES (1, 'new', 'new', 1, 1); COMMIT")
+    check_said(rebeco, target, "shop.item", ["dropped"], "new_tables")
+    rebeco.terminate()
+    rebeco.start()
+    check_others_move(source, target, 1000)
+    assert "another table has its name" in paused(target, "shop.item")[1]
+    rebeco.terminate()
+    rebeco.configure(rig.config())
+    rebeco.start()
+    rebeco.wait("status says what to do", lambda: "resync shop.item" in rebeco.ok("status", "--json"), 20)
+    rebeco.ok("resync", "shop.item")
+    rig.wait_converged(source, target, 40)

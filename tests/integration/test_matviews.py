@@ -264,3 +264,19 @@ def test_outage_during_a_refresh(source, target, rebecos):
     target.restart("immediate")
     r.wait("all are filled", lambda: total(target) == 5050 and target.value("SELECT count(*) FROM z_slow") == 100, 30)
     assert problems(target) == {}
+
+
+def test_on_change_by_a_copy_and_under_another_name(source, target, rebecos):
+    """A table that is copied again changes, though no row of it was written at the source; and one that was renamed is still known."""
+    source.run(TOWER)
+    r = started(rebecos, source, target, "[initial, on-change, {every: 1s}]")
+    r.wait("filled", lambda: total(target) == 5050, 20)
+    r.wait_in_sync()
+    target.run("DELETE FROM t WHERE id <= 50; REFRESH MATERIALIZED VIEW z_low; REFRESH MATERIALIZED VIEW m_mid; REFRESH MATERIALIZED VIEW a_top")
+    assert total(target) == 5050 - 50 * 51 // 2
+    r.ok("resync", "public.t")
+    r.wait("the copy is seen", lambda: total(target) == 5050, 30)
+    for server in source, target:
+        server.run("ALTER TABLE t RENAME TO tt")
+    source.run("UPDATE tt SET v = v + 1 WHERE id = 1")
+    r.wait("so is a change", lambda: total(target) == 5051, 30)
