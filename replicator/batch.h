@@ -41,9 +41,8 @@ struct batch_table {
     int64_t conflicts;        /* of these, as long as neither direction has committed them */
     const char *merged;       /* rows of which both changes are kept: batch_merge.h; NULL: none */
     bool has_sums;            /* they were written in this transaction, counters and all */
-    const char *merged_pairs; /* of the forward direction: these rows' keys at both ends */
+    const char *merged_pairs; /* keys at both ends of what is merged at either */
     const char *late_keys;    /* changed at the target after the round's snapshot */
-    bool may_wait;            /* its rows are not merged: some may arrive later than others */
     const char *hot;          /* keys that were changed too late lately (hot_arena), NULL: none */
     const char *hot_known;    /* what becomes of them in this round */
     const char *spared;       /* what becomes of rows that a truncation has left for later */

@@ -25,8 +25,7 @@
 #include "batch_two_way.h"
 #include "two_way.h"
 
-/* Skips, or may do so: a function of the user's. */
-static bool may_skip(const struct batch_job *b, const struct batch_table *t)
+bool batch_may_skip(const struct batch_job *b, const struct batch_table *t)
 {
     const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
     const char *policy = two_way_policy(forward, t->table);
@@ -38,7 +37,7 @@ const char *batch_half_of(const struct batch_job *b, const struct batch_table *t
 {
     const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
 
-    return b->is_half_done && !b->is_closed && may_skip(b, t) ? forward->name : NULL;
+    return b->is_half_done && !b->is_closed && batch_may_skip(b, t) ? forward->name : NULL;
 }
 
 enum job_next batch_enter_half(struct job *j)

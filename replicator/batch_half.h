@@ -4,6 +4,8 @@
 
 #include "batch.h"
 
+/* The table's policy is `skip`, or may say so: a function of the user's. */
+bool batch_may_skip(const struct batch_job *b, const struct batch_table *t);
 /* Asks which rows of this round were skipped in an earlier one that this direction has not carried
  * out, and leaves those out, or what of them is to stay. */
 enum job_next batch_enter_half(struct job *j);

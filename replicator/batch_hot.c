@@ -13,18 +13,25 @@
  * has lost, or is to stay different; to send it later would be another decision. Where the table
  * was truncated, the truncation waits for such a row, too.
  *
+ * Of a row of which both changes are kept (batch_merge.c) only the way to one end waits, and what
+ * this end's log says of it is moved behind the round, as batch_foreign_key.c says of such rows
+ * that wait. Where the table was truncated in the round none does: its truncation stays where it is
+ * in the log, and what is moved would count as if there had been none. Nor where columns may have
+ * been skipped: they would be sent by a round that knows nothing of that.
+ *
  * It arrives later than what was changed with it. That does no harm where nothing refers to its
  * table, nor the other way round, and no other constraint ties its rows; nor where the row is at
  * the receiving end, with the same values in every column that has to do with such a constraint:
  * to other rows it is as if it had arrived. That is compared there, and what the application
  * changes of these columns afterwards is a change of that end as any. Rows that come, go, or change
- * such a column, and those that are merged, do not wait; others wait for them until a round gets
- * through. */
+ * such a column do not wait; others wait for them until a round gets through. */
 #include "batch_hot.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "batch_half.h"
+#include "batch_merge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
 #include "log.h"
@@ -56,7 +63,7 @@ void batch_hot_note(struct batch_job *b, struct batch_table *t)
     json_array_foreach(hot, i, key) add_once(seen, key);
     json_array_foreach(late, i, key)
     {
-        if (t->may_wait && json_is_array(key) && add_once(seen, key))
+        if (json_is_array(key) && add_once(seen, key))
             json_array_append(hot, key);
     }
     if (b->hot_arena == NULL)
@@ -89,11 +96,28 @@ enum job_next batch_enter_hot(struct job *j)
             continue;
         batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         params_text(&j->params, t->hot);
-        params_text(&j->params, t->left_out);
+        params_text(&j->params, batch_merge_left_out(b, t));
         batch_ask_text(b, &sql_two_way_hot, t, &t->hot_known);
         any = true;
     }
     return any ? batch_sync_source(b) : job_goto(j, "read");
+}
+
+/* What was decided would not be, if the log said of merged rows what it says, but later. */
+static bool is_final(const struct batch_job *b, const struct batch_table *t)
+{
+    return t->is_truncated || (batch_has_any(t->merged) && batch_may_skip(b, t));
+}
+
+/* Rows of which the log's part would be moved are rows that are merged. */
+static bool may_wait(const struct batch_job *b, const struct batch_table *t)
+{
+    json_t *rows = batch_has_any(t->hot_known) ? json_loads(t->hot_known, 0, NULL) : NULL;
+    bool moves = json_is_true(json_object_get(json_array_get(rows, 0), "waits"));
+    bool may = json_array_size(rows) > 0 && !(moves && is_final(b, t));
+
+    json_decref(rows);
+    return may;
 }
 
 enum job_next batch_enter_hot_known(struct job *j)
@@ -104,8 +128,10 @@ enum job_next batch_enter_hot_known(struct job *j)
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 
-        if (!batch_has_any(t->hot_known))
+        if (!may_wait(b, t)) {
+            t->hot_known = NULL;
             continue;
+        }
         params_clear(&j->params);
         params_int(&j->params, t->other_id);
         params_text(&j->params, t->hot_known);
@@ -113,6 +139,15 @@ enum job_next batch_enter_hot_known(struct job *j)
         any = true;
     }
     return any ? batch_sync_target(b) : job_goto(j, "read");
+}
+
+/* What is merged of them does not go to the other end, either. */
+static void leave_merged(struct batch_job *b, struct batch_table *t, const json_t *waiting)
+{
+    json_t *pairs = batch_merge_pairs(t, b->sync->is_back ? JOB_TARGET : JOB_SOURCE);
+
+    batch_merge_wait(b->arena, t, pairs, waiting);
+    json_decref(pairs);
 }
 
 static void leave_out(struct batch_job *b, struct batch_table *t, const json_t *waiting)
@@ -129,6 +164,7 @@ static void leave_out(struct batch_job *b, struct batch_table *t, const json_t *
     if (t->is_truncated)
         t->keep = batch_join(b->arena, t->keep, text);
     t->again = batch_join(b->arena, t->again, batch_text_of(b->arena, waiting));
+    leave_merged(b, t, waiting);
     log_event(LOG_DEBUG, "rows that are changed again and again wait", "sync", b->sync->name,
               "table", t->table->label, NULL);
 }

@@ -54,7 +54,6 @@ static bool may_spare(const struct batch_job *b, const struct batch_table *t, co
     return json_is_true(json_object_get(late, "spares")) && !batch_is_cut_with_parent(b, t);
 }
 
-/* Rows that are merged are left out of the reading only. */
 static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json_t *late)
 {
     const char *keys = batch_text_of(b->arena, json_object_get(late, "keys"));
@@ -65,7 +64,7 @@ static void ask_late_keys(struct batch_job *b, struct batch_table *t, const json
     }
     batch_bind_round(&b->job.params, t->table->id, batch_since(b, t), b->until);
     params_text(&b->job.params, keys);
-    params_text(&b->job.params, batch_has_any(t->merged) ? "[]" : t->left_out);
+    params_text(&b->job.params, batch_merge_left_out(b, t));
     batch_ask_text(b, &sql_two_way_late_keys, t, &t->late_keys);
     if (!t->is_truncated)
         return;
@@ -92,7 +91,6 @@ enum job_next batch_enter_late_keys(struct job *j)
         b->group[i].late_lost =
             json_is_true(json_object_get(late, "lost")) && batch_may_lose(b, &b->group[i]);
         any |= b->group[i].late_lost;
-        b->group[i].may_wait = json_is_true(json_object_get(late, "whole"));
         if (b->group[i].changes == 0)
             continue;
         ask_late_keys(b, &b->group[i], late);

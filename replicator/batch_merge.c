@@ -64,6 +64,8 @@
  * not taken. */
 #include "batch_merge.h"
 
+#include <stdlib.h>
+
 #include "batch_two_way.h"
 #include "config_rules.h"
 
@@ -86,6 +88,7 @@ void batch_merge_take(struct batch_job *b, struct batch_table *t, struct batch_j
     t->merged = rows_of(b->arena, t->merged, verdict, "merge");
     there->merged = rows_of(o->arena, there->merged, verdict, "back_merge");
     t->merged_pairs = rows_of(b->arena, t->merged_pairs, verdict, "pairs");
+    there->merged_pairs = rows_of(o->arena, there->merged_pairs, verdict, "pairs");
 }
 
 json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side)
@@ -108,7 +111,7 @@ json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side)
     return list;
 }
 
-/* The other end's name for a merged row; NULL: it is none. */
+/* The other end's name for a merged row; where it is of no pair (batch_half.c), it has one name. */
 static const json_t *other_key(const json_t *pairs, const json_t *key)
 {
     size_t i;
@@ -119,7 +122,7 @@ static const json_t *other_key(const json_t *pairs, const json_t *key)
         if (json_equal(json_object_get(pair, "k"), key))
             return json_object_get(pair, "other");
     }
-    return NULL;
+    return key;
 }
 
 /* A row as it is written has its key first, then what is to be done. */
@@ -147,13 +150,81 @@ void batch_merge_wait(struct arena *a, struct batch_table *t, const json_t *pair
     {
         const json_t *key = other_key(pairs, json_object_get(row, "k"));
 
-        for (size_t i = json_array_size(merged); key && i-- > 0;)
+        for (size_t i = json_array_size(merged); i-- > 0;)
             if (is_of(json_array_get(merged, i), key))
                 json_array_remove(merged, i);
     }
     if (merged)
         t->merged = json_array_size(merged) > 0 ? batch_text_of(a, merged) : NULL;
     json_decref(merged);
+}
+
+static void note(json_t *set, const json_t *key)
+{
+    char *text = json_dumps(key, JSON_COMPACT);
+
+    if (text)
+        json_object_set_new(set, text, json_true());
+    free(text);
+}
+
+static bool is_noted(const json_t *set, const json_t *key)
+{
+    char *text = json_dumps(key, JSON_COMPACT);
+    bool found = text && json_object_get(set, text);
+
+    free(text);
+    return found;
+}
+
+/* The keys here of rows that are written at the other end, as a set. */
+static json_t *sent_from_here(const struct batch_job *b, const struct batch_table *t)
+{
+    json_t *merged = json_loads(t->merged, 0, NULL);
+    json_t *pairs = batch_merge_pairs(t, b->sync->is_back ? JOB_TARGET : JOB_SOURCE);
+    json_t *there = json_object(), *here = json_object();
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(merged, i, row)
+    {
+        json_array_remove(row, json_array_size(row) - 1);
+        note(there, row);
+        note(here, row);
+    }
+    json_array_foreach(pairs, i, row)
+    {
+        if (is_noted(there, json_object_get(row, "other")))
+            note(here, json_object_get(row, "k"));
+    }
+    json_decref(merged);
+    json_decref(pairs);
+    json_decref(there);
+    return here;
+}
+
+const char *batch_merge_left_out(struct batch_job *b, const struct batch_table *t)
+{
+    json_t *sent, *list, *kept;
+    const char *text;
+    size_t i;
+    json_t *key;
+
+    if (t->merged == NULL)
+        return t->left_out;
+    sent = sent_from_here(b, t);
+    list = json_loads(t->left_out, 0, NULL);
+    kept = json_array();
+    json_array_foreach(list, i, key)
+    {
+        if (!is_noted(sent, key))
+            json_array_append(kept, key);
+    }
+    text = batch_text_of(b->arena, kept);
+    json_decref(sent);
+    json_decref(list);
+    json_decref(kept);
+    return text;
 }
 
 /* Where rows trade unique values, those of the batch are removed first: merged ones are removed

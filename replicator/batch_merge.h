@@ -18,6 +18,9 @@ json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side);
  * rest stays in `t`, whose way goes there. */
 void batch_merge_wait(struct arena *a, struct batch_table *t, const json_t *pairs,
                       const json_t *rows);
+/* What is left out of reading the table of `b`, but for rows that are merged at the other end:
+ * those are sent there all the same. */
+const char *batch_merge_left_out(struct batch_job *b, const struct batch_table *t);
 /* The reading of a table in that mode has ended: sends the rows that are merged in it. */
 void batch_merge_send(struct batch_job *b, struct batch_table *t, enum apply_mode mode);
 /* All of them by their captures at the target, as JSON for sql/two_way_late.sql; in the arena. */

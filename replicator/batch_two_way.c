@@ -150,7 +150,7 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
         t->records = t->late_keys = t->spared = t->merged = t->merged_pairs = NULL;
         t->conflicts = 0;
         t->has_sums = false;
-        t->late_lost = t->may_wait = false;
+        t->late_lost = false;
     }
 }
 

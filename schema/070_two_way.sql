@@ -438,7 +438,7 @@ $$;
 
 -- What others have changed here after a snapshot and is committed now, for the captures that are asked for and
 -- have anything: {"id": {"keys": [...], "cut": was it truncated, "lost": is a row that was inserted not there any more,
--- though nobody but a foreign key can have removed it, "whole": its rows are not merged, "spares": rebeco.two_way_may_spare()}}; and the
+-- though nobody but a foreign key can have removed it, "spares": rebeco.two_way_may_spare()}}; and the
 -- captures that pass on what is applied here: {"passes": [ids]}, if any. `merged` are the rows that the round merges here,
 -- {"id": [...]}: changes of those that do no harm are left out.
 CREATE FUNCTION rebeco.two_way_late(capture_ids int[], since txid_snapshot, merged json DEFAULT '{}') RETURNS json
@@ -463,7 +463,7 @@ BEGIN
                        'LEFT JOIN LATERAL (SELECT true AS is_there FROM %3$s x WHERE %4$s LIMIT 1) r ON true WHERE l.is_new AND r.is_there IS NULL)',
                        t.keys, t.log, t.relation, t.row_log_match)
            INTO lost USING since, NULL::txid_snapshot;
-        found_any := found_any || jsonb_build_object(id::text, one || jsonb_build_object('lost', lost, 'whole', NOT EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = id), 'spares', rebeco.two_way_may_spare(id)));
+        found_any := found_any || jsonb_build_object(id::text, one || jsonb_build_object('lost', lost, 'spares', rebeco.two_way_may_spare(id)));
     END LOOP;
     SELECT found_any || jsonb_build_object('passes', jsonb_agg(c.id)) INTO one
       FROM rebeco.capture c WHERE c.id = ANY (capture_ids) AND c.passes_on HAVING count(*) > 0;

@@ -39,12 +39,12 @@ AS $$
 $$;
 
 -- Of the keys that are changed again and again (`hot`) those in the round that are not left out of it anyway, for rebeco.two_way_again():
--- what is left out already is not logged again, that was decided. `ties` is what ties the row to others, NULL: it is not there.
+-- what is left out already is not logged again, that was decided. What the log says of rows that are merged is moved (waits). `ties` is what ties the row to others, NULL: it is not there.
 CREATE FUNCTION rebeco.two_way_hot(capture_id int, since txid_snapshot, until txid_snapshot, hot json, left_out json) RETURNS json
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(json_agg(json_build_object('k', d.v -> 'k', 'at', d.v -> 'at', 'new', d.v -> 'new', 'waits', false, 'ties', ties.doc)), '[]')
+    SELECT coalesce(json_agg(json_build_object('k', d.v -> 'k', 'at', d.v -> 'at', 'new', d.v -> 'new', 'waits', EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = two_way_hot.capture_id), 'ties', ties.doc)), '[]')
       FROM json_array_elements(rebeco.two_way_details(capture_id, since, until, rebeco.two_way_without(capture_id, hot, left_out))) d (v)
       LEFT JOIN LATERAL (SELECT coalesce(json_object_agg(c.name, d.v -> 'row' -> c.name), '{}') AS doc
                            FROM unnest(rebeco.two_way_ties(capture_id)) c (name)) ties ON json_typeof(d.v -> 'row') = 'object'

@@ -616,6 +616,34 @@ def test_rows_that_never_rest_still_move(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_rows_that_rest_do_not_wait_for_rows_that_never_do(source, target, rebecos):
+    """Both ends count on three rows without a pause, and note when, in a column that each of them sets: what else was changed arrives
+    all the same while that goes on, and no difference is lost."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text, n bigint, changed_at timestamptz); INSERT INTO t SELECT i, 'old', 0, now() FROM generate_series(1, 30) i")
+    rebeco = rebecos(source, target, config=config(merge=["public.t"], counters={"public.t": ["n"]}))
+    rebeco.start()
+    wait_both(rebeco)
+    added = []
+
+    def work(c, rng, number):
+        c.run("UPDATE t SET n = n + 1, changed_at = clock_timestamp() WHERE id = %s", number + 1)
+        added.append(number + 1)
+
+    with rig.Crew(source, work, 3), rig.Crew(target, work, 3):
+        time.sleep(0.5)
+        for n in range(3):
+            source.psql(f"UPDATE t SET v = 'source {n}', n = n + 1000000 WHERE id BETWEEN 10 AND 19; UPDATE t SET n = n + 1000000 WHERE id > 25")
+            target.psql(f"UPDATE t SET v = 'target {n}', n = n + 1000000 WHERE id BETWEEN 20 AND 29")
+            rebeco.wait("the target has them", lambda: target.value(f"SELECT count(*) FROM t WHERE v = 'source {n}'") == 10, 30)
+            rebeco.wait("the source has them", lambda: source.value(f"SELECT count(*) FROM t WHERE v = 'target {n}'") == 10, 30)
+        print("rounds given up:", rebeco.status()["back"]["redone"])
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT id, n FROM t WHERE id < 4 ORDER BY id") == [(i, added.count(i)) for i in (1, 2, 3)]
+    assert source.run("SELECT DISTINCT n FROM t WHERE id BETWEEN 26 AND 29") == [(6000000,)]
+    rebeco.terminate()
+
+
 def test_counters_with_rows_that_come_and_go(source, target, rebecos):
     """Deletes, inserts, moved keys and truncates among the counting: sums cannot be told then, but both ends are equal."""
     source.psql("CREATE TABLE t (id int PRIMARY KEY, n int, a text, b text); INSERT INTO t SELECT i, 0, '-', '-' FROM generate_series(1, 20) i")
