@@ -112,6 +112,7 @@ enum job_next lead_enter_orphan_forgotten(struct job *j);
 enum job_next lead_table_event(struct job *j, enum job_side side, const struct conn_message *m);
 enum job_next lead_take_capture(struct job *j, PGresult *r);
 enum job_next lead_enter_empty(struct job *j);
+enum job_next lead_take_emptied(struct job *j, PGresult *r);
 
 /* One end's catalog of a reading, the source's shaped as the configuration says, in the place of
  * what read[side] was. */

@@ -196,6 +196,7 @@ static void send_capture(struct job *j)
     params_text(&j->params, j->sync->consumer);
     params_text(&j->params, table_records_name(t->records));
     params_bool(&j->params, j->sync->other != NULL);
+    params_text(&j->params, t->emptied_at);
     conn_execute(job_conn(j, JOB_SOURCE), &sql_consumer_table_add, &j->params, CONN_TEXT, 60.);
 }
 
@@ -261,6 +262,8 @@ enum job_next lead_take_capture(struct job *j, PGresult *r)
     t->id = atoi(PQgetvalue(r, 0, 0));
     t->captured = t->records;
     t->knows_merge = false;
+    free(t->emptied_at);
+    t->emptied_at = NULL;
     table_set_snapshot(t, PQgetvalue(r, 0, 1));
     t->log = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
     if (strcmp(j->sync->config->capture, "statement") == 0 &&
@@ -291,6 +294,19 @@ enum job_next lead_enter_empty(struct job *j)
     two_way_bind_session(j, &j->params);
     conn_execute(job_conn(j, JOB_TARGET), &sql_table_empty, &j->params, CONN_TEXT, 0);
     return JOB_WAIT;
+}
+
+/* What the application writes there while it is copied is for the way back, which is taken in anew
+ * when the rows are there: it reads from this moment on. */
+enum job_next lead_take_emptied(struct job *j, PGresult *r)
+{
+    struct table *o = two_way_other(lead_of(j)->table);
+
+    if (o && !j->sync->is_back) {
+        free(o->emptied_at);
+        o->emptied_at = mem_strdup(PQgetvalue(r, 0, 0));
+    }
+    return JOB_NEXT;
 }
 
 void lead_bind_blockers(struct job *j, struct params *p)

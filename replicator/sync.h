@@ -96,11 +96,13 @@ struct table {
     bool is_other_target;        /* the target's table is not the one that was copied to */
     bool is_unsure;              /* two-way: only a person knows whether both ends hold the same */
     bool takes_values;           /* and has said that they do */
-    bool wants_plan;             /* its statements are to be made */
-    bool knows_merge;            /* its capture was asked whether it merges as is configured */
-    bool wants_merge;            /* it does not yet */
-    int tries;                   /* of its capture, in a row */
-    double next_try;             /* steady_now; when its capture may be tried again */
+    char *emptied_at; /* two-way, the way back: a snapshot of when the table it reads was emptied,
+                         to be copied again (malloc); NULL: not since it was taken in */
+    bool wants_plan;  /* its statements are to be made */
+    bool knows_merge; /* its capture was asked whether it merges as is configured */
+    bool wants_merge; /* it does not yet */
+    int tries;        /* of its capture, in a row */
+    double next_try;  /* steady_now; when its capture may be tried again */
     Oid source_oid;
     const struct relation *source; /* NULL when it is gone */
     const struct relation *target; /* NULL when it is not there */

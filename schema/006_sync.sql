@@ -124,13 +124,14 @@ END
 $$;
 
 -- Empties a table before it is copied again: at once where no foreign key points to it, row by row,
--- without their actions, where one does.
-CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text, two_way boolean, origin text) RETURNS void
+-- without their actions, where one does. Gives a snapshot: what it does not see was changed here after that.
+CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text, two_way boolean, origin text) RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     relation regclass := to_regclass(format('%I.%I', table_schema, table_name));
+    before text := txid_current_snapshot();
 BEGIN
     IF two_way THEN
         PERFORM set_config('rebeco.applying', 'on', true), set_config('rebeco.applying_depth', '0', true), set_config('rebeco.origin', coalesce(origin, ''), true); -- no change to be sent back
@@ -138,6 +139,7 @@ BEGIN
         PERFORM rebeco.transaction_replica_role(); -- for triggers on TRUNCATE
     END IF;
     EXECUTE format('TRUNCATE TABLE %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
+    RETURN txid_current_snapshot(); -- nobody else has written to it since the lock was had
 EXCEPTION WHEN feature_not_supported THEN
     -- Rows that point here must stay as they are: they are right again when the copy is there.
     IF NOT rebeco.transaction_replica_role() THEN
@@ -146,6 +148,7 @@ EXCEPTION WHEN feature_not_supported THEN
                   HINT = 'Drop the foreign keys that point to it for the time of the copy, or empty it yourself.';
     END IF;
     EXECUTE format('DELETE FROM %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
+    RETURN before;
 END
 $$;
 

@@ -4,7 +4,8 @@
 -- form of capture stays: two syncs with different wishes would make it anew in turns for ever.
 -- $1 bigint: the table; $2 bigint: its key's index; $3 text: auto, row or statement;
 -- $4 text: the consumer; $5 text: what the log holds: key, image or nothing. Nothing is in any log, so
--- that another sync's log will do. $6 boolean: for a two-way sync
+-- that another sync's log will do. $6 boolean: for a two-way sync; $7 text: the position to read from, where the
+-- table was captured by then, NULL: now
 -- Result: id int, snapshot text, log bigint: which change log the position is about, form text: row,
 -- statement or mixed. When that log was made anew, by whomever, nothing can be said about what is missing, and the
 -- table is copied again.
@@ -18,7 +19,7 @@ WITH installed AS MATERIALIZED (
                           WHERE c.relid = $1::bigint::oid AND o.consumer <> $4 LIMIT 1) o ON true
 )
 INSERT INTO rebeco.consumer_table AS t (consumer, capture_id, snapshot, two_way)
-SELECT $4, i.id, pg_catalog.txid_current_snapshot(), $6::boolean FROM installed i
+SELECT $4, i.id, coalesce($7::txid_snapshot, pg_catalog.txid_current_snapshot()), $6::boolean FROM installed i
  WHERE rebeco.two_way_may_capture(i.id, $4, $6::boolean)
 ON CONFLICT (consumer, capture_id) DO UPDATE SET snapshot = EXCLUDED.snapshot, two_way = EXCLUDED.two_way
 RETURNING t.capture_id AS id, t.snapshot::text AS snapshot, rebeco.log_oid(t.capture_id)::bigint AS log,

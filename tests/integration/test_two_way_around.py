@@ -202,3 +202,17 @@ def test_a_column_retyped_at_both_ends(source, target, rebecos):
     rebeco.wait("both directions go on", lambda: source.value("SELECT w FROM t WHERE id = 5") == "back")
     wait_both(rebeco)
     check_equal(source, target)
+
+
+def test_the_target_is_written_to_while_a_table_is_copied_again(source, target, rebecos):
+    """What comes after the table was emptied is not lost, and goes the way back."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, repeat('v', 300) FROM generate_series(1, 20000) i",
+                   copy={"max_rate": "2MB/s", "split_size": "1MB"})
+    rebeco.ok("resync", "public.t")
+    rebeco.wait("some rows are there", lambda: target.value("SELECT count(*) FROM t WHERE id < 100") == 99 and target.value("SELECT count(*) FROM t") < 20000)
+    target.run("UPDATE t SET v = 'target' WHERE id = 5; INSERT INTO t VALUES (100000, 'target'); DELETE FROM t WHERE id = 6")
+    rebeco.wait("all are there", lambda: target.value("SELECT count(*) FROM t") == 20000)
+    rebeco.wait("they have gone back", lambda: source.value("SELECT count(*) FROM t WHERE v = 'target'") == 2)
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.value("SELECT count(*) FROM t") == 20000
