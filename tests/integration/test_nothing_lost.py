@@ -114,7 +114,7 @@ def test_logs_are_looked_after_when_a_load_begins(source, target, rebeco):
     def log_bytes():
         return source.value("SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = 'rebeco'::regnamespace AND relname ~ '^log_[0-9]+_[01]$'", user="postgres")
 
-    for _ in range(4):
+    for _ in range(2):
         time.sleep(2.5)
         for _ in range(4):
             source.run("UPDATE t SET b = b + 1")
