@@ -28,7 +28,6 @@
 #include "batch_hot.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "batch_half.h"
 #include "batch_merge.h"
@@ -37,18 +36,6 @@
 #include "log.h"
 
 enum { GIVEN_UP_MAX = 2 };
-
-/* A bulk change may come too late with all its keys: no list is searched for each. */
-static bool add_once(json_t *seen, const json_t *key)
-{
-    char *text = json_dumps(key, JSON_COMPACT);
-    bool is_new = text && json_object_get(seen, text) == NULL;
-
-    if (is_new)
-        json_object_set_new(seen, text, json_true());
-    free(text);
-    return is_new;
-}
 
 void batch_hot_note(struct batch_job *b, struct batch_table *t)
 {
@@ -60,10 +47,10 @@ void batch_hot_note(struct batch_job *b, struct batch_table *t)
 
     if (hot == NULL)
         hot = json_array();
-    json_array_foreach(hot, i, key) add_once(seen, key);
+    json_array_foreach(hot, i, key) batch_key_add(seen, key);
     json_array_foreach(late, i, key)
     {
-        if (json_is_array(key) && add_once(seen, key))
+        if (json_is_array(key) && batch_key_add(seen, key))
             json_array_append(hot, key);
     }
     if (b->hot_arena == NULL)

@@ -64,8 +64,6 @@
  * not taken. */
 #include "batch_merge.h"
 
-#include <stdlib.h>
-
 #include "batch_two_way.h"
 #include "config_rules.h"
 
@@ -159,24 +157,6 @@ void batch_merge_wait(struct arena *a, struct batch_table *t, const json_t *pair
     json_decref(merged);
 }
 
-static void note(json_t *set, const json_t *key)
-{
-    char *text = json_dumps(key, JSON_COMPACT);
-
-    if (text)
-        json_object_set_new(set, text, json_true());
-    free(text);
-}
-
-static bool is_noted(const json_t *set, const json_t *key)
-{
-    char *text = json_dumps(key, JSON_COMPACT);
-    bool found = text && json_object_get(set, text);
-
-    free(text);
-    return found;
-}
-
 /* The keys here of rows that are written at the other end, as a set. */
 static json_t *sent_from_here(const struct batch_job *b, const struct batch_table *t)
 {
@@ -189,13 +169,13 @@ static json_t *sent_from_here(const struct batch_job *b, const struct batch_tabl
     json_array_foreach(merged, i, row)
     {
         json_array_remove(row, json_array_size(row) - 1);
-        note(there, row);
-        note(here, row);
+        batch_key_add(there, row);
+        batch_key_add(here, row);
     }
     json_array_foreach(pairs, i, row)
     {
-        if (is_noted(there, json_object_get(row, "other")))
-            note(here, json_object_get(row, "k"));
+        if (batch_key_is_in(there, json_object_get(row, "other")))
+            batch_key_add(here, json_object_get(row, "k"));
     }
     json_decref(merged);
     json_decref(pairs);
@@ -217,7 +197,7 @@ const char *batch_merge_left_out(struct batch_job *b, const struct batch_table *
     kept = json_array();
     json_array_foreach(list, i, key)
     {
-        if (!is_noted(sent, key))
+        if (!batch_key_is_in(sent, key))
             json_array_append(kept, key);
     }
     text = batch_text_of(b->arena, kept);

@@ -3,9 +3,9 @@
 #include "batch_record.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "batch_read.h"
+#include "batch_two_way.h"
 #include "lead.h"
 #include "steady.h"
 
@@ -45,7 +45,6 @@ enum job_next batch_enter_record(struct job *j)
 void batch_bind_written(struct batch_job *b, struct params *p)
 {
     json_t *list = json_array();
-    char *text;
 
     for (int i = 0; i < b->group_count; i++) {
         const struct relation *r = b->group[i].table->target;
@@ -54,9 +53,7 @@ void batch_bind_written(struct batch_job *b, struct params *p)
             json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "s", r->schema, "n", r->name,
                                                   "oid", (json_int_t)r->oid));
     }
-    text = json_dumps(list, JSON_COMPACT);
-    params_text(p, arena_strdup(b->arena, text));
-    free(text);
+    params_text(p, batch_text_of(b->arena, list));
     json_decref(list);
 }
 

@@ -278,6 +278,26 @@ const char *batch_text_of(struct arena *a, const json_t *tree)
     return kept;
 }
 
+bool batch_key_add(json_t *set, const json_t *key)
+{
+    char *text = json_dumps(key, JSON_COMPACT);
+    bool is_new = text && json_object_get(set, text) == NULL;
+
+    if (is_new)
+        json_object_set_new(set, text, json_true());
+    free(text);
+    return is_new;
+}
+
+bool batch_key_is_in(const json_t *set, const json_t *key)
+{
+    char *text = json_dumps(key, JSON_COMPACT);
+    bool found = text && json_object_get(set, text);
+
+    free(text);
+    return found;
+}
+
 const char *batch_join(struct arena *a, const char *before, const char *more)
 {
     if (!batch_has_any(more))

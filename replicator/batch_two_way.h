@@ -30,6 +30,10 @@ const char *batch_since(const struct batch_job *b, const struct batch_table *t);
 void batch_bind_round(struct params *p, int id, const char *since, const char *until);
 /* JSON as text that lives in the arena; an empty list for NULL. */
 const char *batch_text_of(struct arena *a, const json_t *tree);
+/* A set of keys, a JSON object: no list need be searched for each of many. Adds one; false: it was
+ * there. */
+bool batch_key_add(json_t *set, const json_t *key);
+bool batch_key_is_in(const json_t *set, const json_t *key);
 /* A JSON list that is there and not empty. */
 bool batch_has_any(const char *list);
 /* Two such lists as one, which lives in the arena or is one of the two. */
