@@ -409,17 +409,13 @@ static void bind_position(struct job *j, struct params *p)
     params_text(p, j->sync->name);
 }
 
-/* What a batch has read it holds until its end, and whoever alters that waits for us: so we wait
- * for nobody long, who may hold a table for an hour, or want to alter the other one next. */
-static void bind_source_lock_timeout(struct job *j, struct params *p)
-{
-    params_int(p, (int64_t)(j->sync->config->lock_timeout_s * 1000));
-}
-
 /* In a two-way sync the application writes at the target, too, and must not queue behind us. */
 static void bind_lock_timeout(struct job *j, struct params *p)
 {
-    params_int(p, j->sync->other ? (int64_t)(j->sync->config->lock_timeout_s * 1000) : 0);
+    if (j->sync->other)
+        lead_bind_lock_timeout(j, p);
+    else
+        params_int(p, 0);
 }
 
 /* A commit whose answer was lost has moved the position, or another daemon has. */
@@ -453,10 +449,13 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_position,
      .result = take_position},
+    /* What a batch has read it holds until its end, and whoever alters that waits for us: so we
+     * wait for nobody long, who may hold a table for an hour, or want to alter the other one next.
+     */
     {.name = "bound source locks",
      .sql = &sql_session_lock_timeout,
      .side = JOB_SOURCE,
-     .bind = bind_source_lock_timeout},
+     .bind = lead_bind_lock_timeout},
     {.name = "bound locks",
      .sql = &sql_session_lock_timeout,
      .side = JOB_TARGET,

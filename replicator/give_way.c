@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "sqlstate.h"
 #include "steady.h"
 #include "sync.h"
 
@@ -74,7 +75,7 @@ static void break_off(struct job *reader, const PGresult *r, int row)
     error_set(&e,
               "source: session %s waits for a lock on %s: reading it gives way, and is done again",
               PQgetvalue(r, row, 2), PQgetvalue(r, row, 1));
-    snprintf(e.sqlstate, sizeof e.sqlstate, "55P03");
+    snprintf(e.sqlstate, sizeof e.sqlstate, SQLSTATE_LOCKED);
     job_fail(reader, &e);
 }
 

@@ -57,7 +57,7 @@ static void begin(struct job *j)
 /* ------------------------------------------------------------------ how long locks are waited for
  */
 
-static void bind_lock_timeout(struct job *j, struct params *p)
+void lead_bind_lock_timeout(struct job *j, struct params *p)
 {
     params_int(p, (int64_t)(j->sync->config->lock_timeout_s * 1000));
 }
@@ -193,7 +193,7 @@ static const struct job_step steps[] = {
     {.name = "bound locks",
      .sql = &sql_session_lock_timeout,
      .side = JOB_SOURCE,
-     .bind = bind_lock_timeout},
+     .bind = lead_bind_lock_timeout},
     {.name = "bound target locks",
      .sql = &sql_session_lock_timeout,
      .side = JOB_TARGET,

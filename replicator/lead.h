@@ -101,6 +101,9 @@ void lead_wake(struct lead_job *l);
 void lead_show(struct lead_job *l);
 /* What is known in memory does not agree with the target: everything is read anew. */
 void lead_again(struct lead_job *l);
+/* The parameter of sql/session_lock_timeout.sql where the application must not wait for us longer:
+ * milliseconds, as configured. */
+void lead_bind_lock_timeout(struct job *j, struct params *p);
 /* The schema's first part is at the target. */
 void lead_schema_done(struct lead_job *l);
 
