@@ -8,11 +8,14 @@
   SECONDS_EACH=20        how long each load with pgbench lasts
   REBECO_RELEASE=file    the program under test, default build/rebeco
 
-Writes build/bench/bench.txt, bench.json and charts. The exit code is 1 when something could not be measured;
-a missed bar is a figure, not an error."""
+Writes build/bench/bench.txt, bench.json and charts, anew after each figure: what was measured is there when the
+rest is interrupted. Says at the end how long each part took. The exit code is 1 when something could not be
+measured, and 130 when it was interrupted; a missed bar is a figure, not an error."""
 
 import os
+import signal
 import sys
+import time
 
 import part_copy
 import part_follow
@@ -36,14 +39,23 @@ def main():
     if unknown:
         sys.exit(f"bench: there is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     report = Report()
-    for name in names:
-        say(f"== {name}")
-        with report.attempt(name, "the part itself", 0):
-            PARTS[name](report)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for name in names:
+            say(f"== {name}")
+            start = time.monotonic()
+            try:
+                with report.attempt(name, "the part itself", 0):
+                    PARTS[name](report)
+            finally:
+                report.took[name] = time.monotonic() - start
+                report.write()
+    except KeyboardInterrupt:
+        report.failures.setdefault(name, {})["the part itself"] = "interrupted"
         report.write()
     print(report.text())
     print(f"\nalso in {OUT}: bench.txt, bench.json, charts")
-    sys.exit(1 if report.failures else 0)
+    sys.exit(130 if "interrupted" in report.failures.get(name, {}).values() else 1 if report.failures else 0)
 
 
 if __name__ == "__main__":

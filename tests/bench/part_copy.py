@@ -5,7 +5,7 @@ import os
 import floor
 import peers
 import rig
-from scene import SCALE, Failed, Memory, Others, Scene, check_arrived, digest, family, rebeco, stopwatch
+from scene import Failed, Memory, Others, Scene, check_arrived, digest, family, large_table, rebeco, stopwatch
 
 
 def children():
@@ -133,7 +133,6 @@ WHO = {
 def copy(report):
     """A round: each in turn into an empty target, with checksums after each."""
     with Scene() as scene:
-        source = digest(scene.source)
         for n in report.rounds():
             for who in report.in_turn(WHO, n):
                 with report.attempt("copy", who, n):
@@ -141,7 +140,7 @@ def copy(report):
                     scene.checkpoint()
                     others = Others()
                     figures = timed()
-                    check_arrived(scene, source=source)
+                    check_arrived(scene, source=scene.loaded)
                     report.add("copy", who, n, others=others.share(), **figures)
                 if who.startswith("rebeco"):
                     scene.source.run("SET client_min_messages = warning; DROP SCHEMA IF EXISTS rebeco CASCADE")
@@ -150,11 +149,8 @@ def copy(report):
 def split(report):
     """One table of 3 GB (at SCALE 50), alone, with one stream and with two."""
     with Scene(data=False) as scene:
-        rows = int(SCALE * 37000)
-        scene.source.psql(f"CREATE TABLE large (id bigint PRIMARY KEY, doc text, b bytea); INSERT INTO large SELECT i, "
-                          f"repeat(md5(i::text), 30), decode(repeat(md5((i + 1)::text), 30), 'hex') FROM generate_series(1, {rows}) i;")
-        with scene.source.admin() as c:
-            c.run("VACUUM ANALYZE large")
+        large_table(scene.source, 3)
+        loaded = digest(scene.source, tables=["large"])
         for n in report.rounds():
             for who, streams in report.in_turn({"1 stream": 1, "2 streams": 2, "4 streams": 4}, n, items=True):
                 with report.attempt("split", who, n):
@@ -162,6 +158,6 @@ def split(report):
                     scene.checkpoint()
                     others = Others()
                     figures = rebeco_copies(scene, streams)
-                    check_arrived(scene, tables=["large"])
+                    check_arrived(scene, tables=["large"], source=loaded)
                     report.add("split", who, n, others=others.share(), gb=scene.source.value("SELECT pg_table_size('large') / 1e9::float8"), **figures)
                 scene.source.run("SET client_min_messages = warning; DROP SCHEMA IF EXISTS rebeco CASCADE")

@@ -11,9 +11,9 @@ import time
 import floor
 import peers
 import rig
-from part_source import LIVE
-from scene import (BULK, HERE, SCALE, SECONDS, SMALL, TRANSACTIONS, Others, Scene, beat, check_arrived, cpu_of, percentile, rebeco,
-                   sessions, settle, stopwatch, tpcb, wait_beat)
+from part_source import LIVE, tidy
+from scene import (BULK, HERE, SCALE, SECONDS, SMALL, TRANSACTIONS, Late, Others, Scene, beat, check_arrived, cpu_of, digest, percentile, rebeco,
+                   sessions, settle, stopwatch, tpcb, wait_beat, watch_beats)
 
 # ------------------------------------------------------------------ backlogs
 
@@ -35,19 +35,27 @@ def hot(scene):
     return beat(scene.source)
 
 
-def _catch_up(scene, report, part, who, n, number, start, database="app", measure="seconds", ours=list):
-    """From the start of a reader until the last row is there."""
+def _catch_up(scene, report, part, who, n, number, start, database="app", measure="seconds", ours=list, source=None, limit=None):
+    """From the start of a reader until the last row is there. `limit`: after so long it is cut off, and counts as that;
+    `source`: its digest."""
     scene.checkpoint()
     others, figures = Others(ours), {}
-    with stopwatch(figures, measure):
-        start()
-        wait_beat(scene.target, number, 600, database)
+    try:
+        with stopwatch(figures, measure):
+            start()
+            wait_beat(scene.target, number, limit or 600, database)
+    except Late as e:
+        if not limit:
+            raise
+        report.cut_off.setdefault(part, {})[who] = str(e)
+        report.add(part, who, n, others=others.share(), **{measure: limit})
+        return
     share = others.share()
-    check_arrived(scene, database)
+    check_arrived(scene, database, source=source)
     report.add(part, who, n, others=share, **figures)
 
 
-def _floors(scene, report, part, n, number, measure):
+def _floors(scene, report, part, n, source, measure):
     """Each floor on a copy of the target as it was before the catch-up; the best one counts."""
     best = None
     for way in [w for w in floor.WAYS if report.wanted(f"floor ({w})")] or floor.WAYS:
@@ -59,7 +67,7 @@ def _floors(scene, report, part, n, number, measure):
                 figures = {}
                 with stopwatch(figures, measure):
                     floor.apply(scene, way, "floor")
-                check_arrived(scene, "floor")
+                check_arrived(scene, "floor", source=source)
                 report.add(part, f"floor ({way})", n, **figures)
                 best = min(best or 1e9, figures[measure])
             finally:
@@ -112,25 +120,28 @@ class _Group:
         time.sleep(1.5)  # its logs are emptied
         self.r.terminate(60)
 
-    def round(self, n, make, measure="seconds", floors=True):
+    def round(self, n, make, measure="seconds", floors=True, cut_off=None):
+        """`cut_off`: how many times as long as Rebeco logical replication may take."""
         scene, report, part = self.scene, self.report, self.part
         number = make(scene)
+        source = digest(scene.source)  # it stands still until the next round
         if floors and report.wanted("floor"):
-            _floors(scene, report, part, n, number, measure)
+            _floors(scene, report, part, n, source, measure)
         with report.attempt(part, "rebeco", n):
-            _catch_up(scene, report, part, "rebeco", n, number, self.r.start, measure=measure)
+            _catch_up(scene, report, part, "rebeco", n, number, self.r.start, measure=measure, source=source)
         if self.r.is_running():
             self.r.wait_in_sync(600)
             time.sleep(1.5)
             self.r.terminate(60)
         if self.has.get("logical"):
             with report.attempt(part, "logical replication", n):
-                _catch_up(scene, report, part, "logical replication", n, number, self.logical.start, "logical", measure)
+                _catch_up(scene, report, part, "logical replication", n, number, self.logical.start, "logical", measure, source=source,
+                          limit=cut_off and max(30, cut_off * (report.median(part, "rebeco", measure) or 0)))
                 self.logical.stop()
         if self.has.get("bucardo"):
             with report.attempt(part, "bucardo", n):
                 self.has["bucardo"] = False
-                _catch_up(scene, report, part, "bucardo", n, number, self.bucardo.start, "bucardo_copy", measure, self.bucardo.processes)
+                _catch_up(scene, report, part, "bucardo", n, number, self.bucardo.start, "bucardo_copy", measure, self.bucardo.processes, source)
                 self.bucardo.stop()
                 self.has["bucardo"] = True
 
@@ -155,11 +166,12 @@ def catchup(report):
 
 
 def hot_rows(report):
+    """Logical replication takes minutes here: when the bar is reached with room to spare, no more is waited for."""
     for n in report.rounds():
         with Scene() as scene:
             group = _Group(scene, report, "hot", with_bucardo=False)
             try:
-                group.round(n, hot, floors=False)
+                group.round(n, hot, floors=False, cut_off=40)
             finally:
                 group.end()
 
@@ -215,24 +227,11 @@ def delay(report):
 # ------------------------------------------------------------------ lag
 
 
-def _watch(scene, after, out, seconds):
-    """Notes, at the target, when each heartbeat is seen; looks every 2 ms."""
-    with scene.target.admin() as c:
-        c.run("CREATE TEMP TABLE seen (id bigint, at timestamptz)")
-        c.run(f"""DO $$ DECLARE last bigint := {after}; now_last bigint; e timestamptz := clock_timestamp() + interval '{seconds} s'; BEGIN
-            WHILE clock_timestamp() < e LOOP
-                SELECT max(id) INTO now_last FROM beat;
-                IF now_last > last THEN INSERT INTO pg_temp.seen SELECT g, clock_timestamp() FROM generate_series(last + 1, now_last) g; last := now_last; END IF;
-                COMMIT; PERFORM pg_sleep(0.002);
-            END LOOP; END $$""")
-        out.update(c.run("SELECT id, extract(epoch FROM at)::float8 FROM seen"))
-
-
 def measure_lag(scene, rate, seconds, every=0.05):
     count = int(seconds / every)
     first = scene.source.value("SELECT max(id) FROM beat")
     seen, tps = {}, []
-    watch = threading.Thread(target=_watch, args=(scene, first, seen, seconds + 25 if rate >= 1000 else seconds + 5))
+    watch = threading.Thread(target=watch_beats, args=(scene.target, "beat", first, count, seen, seconds + 25 if rate >= 1000 else seconds + 5))
     load = threading.Thread(target=lambda: tps.append(tpcb(scene.source, seconds=seconds + 2, rate=rate)))
     watch.start()
     if rate:
@@ -251,20 +250,26 @@ def measure_lag(scene, rate, seconds, every=0.05):
 
 def lag(report):
     for n in report.rounds():
-        for who in report.in_turn(("rebeco", "logical replication", "slony", "bucardo"), n):
-            with Scene() as scene, report.attempt("lag", who, n):
-                tool = LIVE[who](scene)
-                try:
-                    wait_beat(scene.target, beat(scene.source), 120)
-                    time.sleep(2)
-                    for rate in (0, 200, 1000):
-                        others = Others(getattr(getattr(tool, "peer", None), "processes", list))
-                        figures = measure_lag(scene, rate, SECONDS)
-                        report.add("lag", who, n, others=others.share(), **figures)
-                    wait_beat(scene.target, beat(scene.source), 120)
-                    check_arrived(scene)
-                finally:
-                    tool.end()
+        with Scene() as scene:
+            for who in report.in_turn(("rebeco", "logical replication", "slony", "bucardo"), n):
+                with report.attempt("lag", who, n):
+                    tool = LIVE[who](scene)
+                    try:
+                        _lag(scene, report, tool, who, n)
+                    finally:
+                        tool.end()
+
+
+def _lag(scene, report, tool, who, n):
+    wait_beat(scene.target, beat(scene.source), 120)
+    tidy(scene)
+    time.sleep(2)
+    for rate in (0, 200, 1000):
+        others = Others(getattr(getattr(tool, "peer", None), "processes", list))
+        figures = measure_lag(scene, rate, SECONDS)
+        report.add("lag", who, n, others=others.share(), **figures)
+    wait_beat(scene.target, beat(scene.source), 120)
+    check_arrived(scene)
 
 
 # ------------------------------------------------------------------ for ever

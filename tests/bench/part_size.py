@@ -7,7 +7,7 @@ import time
 
 import rig
 from part_copy import rebeco_copies
-from scene import OUT, SCALE, Scene, check_arrived, cpu_of, rebeco, run, sessions, settle
+from scene import OUT, Scene, check_arrived, cpu_of, digest, large_table, rebeco, run, sessions, settle
 
 
 def small_tables(server, count):
@@ -15,33 +15,42 @@ def small_tables(server, count):
 
 
 def growth(report):
-    for n in report.rounds():
-        for count in (10, 100, 1000):
-            with Scene(data=False, max_locks_per_transaction="1000") as scene, report.attempt("growth", f"{count} tables", n):
-                small_tables(scene.source, count)
-                r = rebeco(scene)
-                settle(r)
-                time.sleep(5)
-                seconds = 10
-                figures = {}
-                for name, pids in (("daemon_cpu", [r.process.pid]), ("source_cpu", sessions(scene.source, "application_name LIKE 'rebeco%'")),
-                                   ("target_cpu", sessions(scene.target, "application_name LIKE 'rebeco%'"))):
-                    figures[name] = (pids, cpu_of(pids))
-                time.sleep(seconds)
-                figures = {name: 100 * (cpu_of(pids) - before) / seconds for name, (pids, before) in figures.items()}
-                report.add("growth", f"{count} tables", n, idle_cpu_percent=sum(figures.values()), **figures, rss_mb=r.peak_rss() / 1e6)
-                r.terminate(60)
-                r.drop()
-        for gb in (0.5, 2, 8):
-            with Scene(data=False) as scene, report.attempt("growth", f"{gb:g} GB", n):
-                rows = int(gb / 3 * 50 * 37000 * SCALE / 50)
-                scene.source.psql(f"CREATE TABLE large (id bigint PRIMARY KEY, doc text, b bytea); INSERT INTO large SELECT i, "
-                                  f"repeat(md5(i::text), 30), decode(repeat(md5((i + 1)::text), 30), 'hex') FROM generate_series(1, {rows}) i;")
-                scene.checkpoint()
-                figures = rebeco_copies(scene)
-                check_arrived(scene, tables=["large"])
-                size = scene.source.value("SELECT pg_table_size('large') / 1e9::float8")
-                report.add("growth", f"{gb:g} GB", n, seconds_per_gb=figures["seconds"] / size, **figures)
+    """Set up once for each size; a round is a look at the idle daemon, or a copy."""
+    for count in (10, 100, 1000):
+        who = f"{count} tables"
+        with Scene(data=False, max_locks_per_transaction="1000") as scene, report.attempt("growth", who, 1):
+            small_tables(scene.source, count)
+            r = rebeco(scene)
+            settle(r)
+            time.sleep(5)
+            for n in report.rounds():
+                report.add("growth", who, n, **_idle(scene, r), rss_mb=r.peak_rss() / 1e6)
+            r.terminate(60)
+            r.drop()
+    for gb in (0.5, 2, 8):
+        who = f"{gb:g} GB"
+        with Scene(data=False) as scene:
+            large_table(scene.source, gb)
+            loaded = digest(scene.source, tables=["large"])
+            size = scene.source.value("SELECT pg_table_size('large') / 1e9::float8")
+            for n in report.rounds():
+                with report.attempt("growth", who, n):
+                    scene.empty_target()
+                    scene.checkpoint()
+                    figures = rebeco_copies(scene)
+                    check_arrived(scene, tables=["large"], source=loaded)
+                    report.add("growth", who, n, seconds_per_gb=figures["seconds"] / size, **figures)
+                scene.source.run("SET client_min_messages = warning; DROP SCHEMA IF EXISTS rebeco CASCADE")
+
+
+def _idle(scene, r, seconds=10):
+    before = {}
+    for name, pids in (("daemon_cpu", [r.process.pid]), ("source_cpu", sessions(scene.source, "application_name LIKE 'rebeco%'")),
+                       ("target_cpu", sessions(scene.target, "application_name LIKE 'rebeco%'"))):
+        before[name] = pids, cpu_of(pids)
+    time.sleep(seconds)
+    figures = {name: 100 * (cpu_of(pids) - then) / seconds for name, (pids, then) in before.items()}
+    return {"idle_cpu_percent": sum(figures.values()), **figures}
 
 
 def binary(report):

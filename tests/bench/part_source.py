@@ -1,5 +1,6 @@
 """Lines 3, 4 and 5: what the source's application pays."""
 
+import contextlib
 import time
 
 import floor
@@ -26,19 +27,22 @@ class Captures:
         self.scene, self.report = scene, report
         self.tools = {}
 
-    def install(self):
+    def install(self, r=None, tools=("bucardo", "slony")):
+        """`r`: a daemon in sync, whose capture it is to be; one that moves everything one way."""
         s = self.scene
-        r = rebeco(s)
-        settle(r)
-        r.terminate()
+        if r is None:
+            r = rebeco(s)
+            settle(r)
+        r.terminate(60)
         r.drop()
         self.on_off("rebeco_", False)
         s.source.psql(EMPTY + ONE_INSERT)
         self.on_off("empty_", False)
         self.on_off("least_", False)
-        for name, tool in (("bucardo", peers.Bucardo(s)), ("slony", peers.Slony(s))):
-            if not self.report.wanted(name):
+        for name, make in (("bucardo", peers.Bucardo), ("slony", peers.Slony)):
+            if name not in tools or not self.report.wanted(name):
                 continue
+            tool = make(s)
             with self.report.attempt(None, name, 1):
                 tool.install()
                 tool.triggers(False)
@@ -64,6 +68,27 @@ class Captures:
                                                   r"AND c.relkind = 'r' AND c.relname ~ '^log_'", prefix.rstrip("_"), user="postgres"):
                     self.scene.source.run(f"TRUNCATE {t}", user="postgres")
 
+    @contextlib.contextmanager
+    def only(self, part, who, n):
+        """One attempt with nothing but this capture on. False when it could not be installed."""
+        if who in ("slony", "bucardo") and who not in self.tools:
+            yield False
+            return
+        with self.report.attempt(part, who, n):
+            self.turn(who, True)
+            try:
+                yield True
+            finally:
+                self.turn(who, False)
+
+    def tpcb(self, part, who, n, clients):
+        """TPC-B with this capture, nobody reading it."""
+        with self.only(part, who, n) as is_on:
+            if is_on:
+                tidy(self.scene)
+                others = Others()
+                self.report.add(part, who, n, others=others.share(), **{f"tps_{clients}": tpcb(self.scene.source, clients, SECONDS)})
+
     def remove(self):
         for tool in self.tools.values():
             tool.remove()
@@ -88,16 +113,7 @@ def overhead(report):
         for n in report.rounds():
             for clients in (8, 32):
                 for who in report.in_turn(WHO, n):
-                    if who in ("slony", "bucardo") and who not in captures.tools:
-                        continue
-                    with report.attempt("overhead", who, n):
-                        captures.turn(who, True)
-                        try:
-                            tidy(scene)
-                            others = Others()
-                            report.add("overhead", who, n, others=others.share(), **{f"tps_{clients}": tpcb(scene.source, clients, SECONDS)})
-                        finally:
-                            captures.turn(who, False)
+                    captures.tpcb("overhead", who, n, clients)
         captures.remove()
 
 
@@ -108,17 +124,12 @@ def bulk(report):
         captures.install()
         for n in report.rounds():
             for who in report.in_turn(WHO[:-1], n):
-                if who in ("slony", "bucardo") and who not in captures.tools:
-                    continue
-                with report.attempt("bulk", who, n):
-                    captures.turn(who, True)
-                    try:
+                with captures.only("bulk", who, n) as is_on:
+                    if is_on:
                         report.add("bulk", who, n, **_bulk(scene))
-                    finally:
-                        captures.turn(who, False)
-                        with scene.source.admin() as c:
-                            c.run("DELETE FROM wide WHERE id > 10000000")
-                            c.run("VACUUM wide")
+                with scene.source.admin() as c:
+                    c.run("DELETE FROM wide WHERE id > 10000000")
+                    c.run("VACUUM wide")
         captures.remove()
 
 

@@ -4,8 +4,8 @@ import os
 import threading
 import time
 
-import peers
-from scene import SECONDS, WIDE, Scene, check_arrived, percentile, program, rebeco, run, tpcb
+from part_source import Captures
+from scene import SECONDS, WIDE, Scene, check_arrived, percentile, program, rebeco, run, tpcb, watch_beats
 
 RATE = 150  # transactions a second at each end
 LOAD = f"""\\set id random(1, {WIDE})
@@ -29,19 +29,6 @@ def _load(server, seconds, folder):
     run(program(server, "pgbench"), "-n", "-c", 8, "-T", max(1, round(seconds)), "-R", RATE, "-f", path, server.url())
 
 
-def _watch(server, table, out, seconds):
-    """Notes when each heartbeat is seen; looks every 2 ms."""
-    with server.admin() as c:
-        c.run("CREATE TEMP TABLE seen (id bigint, at timestamptz)")
-        c.run(f"""DO $$ DECLARE last bigint := 0; now_last bigint; e timestamptz := clock_timestamp() + interval '{seconds} s'; BEGIN
-            WHILE clock_timestamp() < e LOOP
-                SELECT max(id) INTO now_last FROM {table};
-                IF now_last > last THEN INSERT INTO pg_temp.seen SELECT g, clock_timestamp() FROM generate_series(last + 1, now_last) g; last := now_last; END IF;
-                COMMIT; PERFORM pg_sleep(0.002);
-            END LOOP; END $$""")
-        out.update(c.run("SELECT id, extract(epoch FROM at)::float8 FROM seen"))
-
-
 def _beat(server, table, count, every):
     server.run(f"DO $$ BEGIN FOR i IN 1..{count} LOOP INSERT INTO {table} VALUES (i, clock_timestamp()); COMMIT; PERFORM pg_sleep({every}); END LOOP; END $$",
                user="postgres")
@@ -49,13 +36,13 @@ def _beat(server, table, count, every):
 
 def measure(scene, folder, seconds, every=0.1):
     ways = (("there", scene.source, scene.target, "east"), ("back", scene.target, scene.source, "west"))
-    seen = {way: {} for way, *_ in ways}
-    jobs = [threading.Thread(target=_watch, args=(to, table, seen[way], seconds + 5)) for way, _, to, table in ways]
+    seen, count = {way: {} for way, *_ in ways}, int(seconds / every)
+    jobs = [threading.Thread(target=watch_beats, args=(to, table, 0, count, seen[way], seconds + 5)) for way, _, to, table in ways]
     jobs += [threading.Thread(target=_load, args=(here, seconds + 2, folder)) for _, here, _, _ in ways]
     for job in jobs:
         job.start()
     time.sleep(1)
-    beats = [threading.Thread(target=_beat, args=(here, table, int(seconds / every), every)) for _, here, _, table in ways]
+    beats = [threading.Thread(target=_beat, args=(here, table, count, every)) for _, here, _, table in ways]
     for job in beats:
         job.start()
     for job in jobs + beats:
@@ -82,14 +69,12 @@ def lag(report):
 
 
 def capture(report):
-    """TPC-B at the source with what both directions capture, nobody reading it."""
+    """TPC-B at the source with what both directions capture, nobody reading it; and with the least that a trigger can log."""
     with Scene() as scene:
-        r = two_way(scene)
-        r.terminate(60)
-        r.drop()
+        captures = Captures(scene, report)
+        captures.install(two_way(scene), tools=())
+        scene.checkpoint()
+        tpcb(scene.source, seconds=min(SECONDS, 5))
         for n in report.rounds():
-            for who in report.in_turn(("none", "rebeco"), n):
-                with report.attempt("two_way_capture", who, n):
-                    peers.set_triggers(scene.source, "rebeco_", who == "rebeco", "ENABLE ALWAYS")
-                    scene.checkpoint()
-                    report.add("two_way_capture", who, n, tps_8=tpcb(scene.source, 8, SECONDS))
+            for who in report.in_turn(("none", "one INSERT a row", "rebeco"), n):
+                captures.tpcb("two_way_capture", who, n, 8)

@@ -49,6 +49,7 @@ BARS = [
     *[(14, f"two-way, 300 tps on both ends: lag {p} {way}, ms", "two_way", f"{p}_ms_{way}", "rebeco", None, bar, "<=")
       for way in ("there", "back") for p, bar in (("p50", 50), ("p99", 400))],
     (14, "TPC-B with two-way capture, of none, 8 clients", "two_way_capture", "tps_8", "rebeco", "none", 0.85, ">="),
+    (14, "the limit: one INSERT a row and nothing else, of none, 8 clients", "two_way_capture", "tps_8", "one INSERT a row", "none", 0.85, ">="),
 ]
 
 
@@ -57,6 +58,8 @@ class Report:
 
     def __init__(self):
         self.figures, self.failures, self.busy = {}, {}, {}
+        self.cut_off = {}  # part -> who -> what was not there after how long: such a figure is the least that it can be
+        self.took = {}     # part -> seconds, with all that is around the measuring
         self.started = time.time()
 
     def rounds(self):
@@ -90,6 +93,7 @@ class Report:
             self.busy.setdefault(part, {}).setdefault(who, []).append(round(others, 2))
         say(f"{part}: {who}, round {n}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()) +
             (f"  (others used {others:.2f} CPUs)" if others > 0.05 else ""))
+        self.write()
 
     def median(self, part, who, name):
         values = self.figures.get(part, {}).get(who, {}).get(name)
@@ -105,11 +109,13 @@ class Report:
             if value is not None and over is not None:
                 other = self.median(part, who, over[1:]) if over[0] == "=" else self.median(part, over.lstrip("-"), name)
                 value = None if not other and over[0] != "-" or other is None else value - other if over[0] == "-" else value / other
+            least = over is not None and over in self.cut_off.get(part, {})
             verdict = "not measured" if value is None else "reached" if (value <= bar if sense == "<=" else value >= bar) else "MISSED"
             failed = self.failures.get(part, {})
             if value is None and (who in failed or over and over.lstrip("-=") in failed):
                 verdict = f"{who if who in failed else over.lstrip('-=')} failed"
-            out.append({"line": line, "what": what, "value": value, "bar": bar, "sense": sense, "verdict": verdict})
+            out.append({"line": line, "what": what, "value": value, "bar": bar, "sense": sense, "verdict": verdict,
+                        "bound": "below " if least and value is not None else ""})
         return out
 
     def text(self):
@@ -121,18 +127,23 @@ class Report:
             out += [f"FAILED in {part or 'setup'}: {who}: {' '.join(why.split())[:300]}" for who, why in failed.items()]
         for part, whos in self.busy.items():
             out += [f"disturbed in {part}: {who}: others used {shares} CPUs" for who, shares in whos.items()]
+        for part, whos in self.cut_off.items():
+            out += [f"cut off in {part}: {who}: {why}" for who, why in whos.items()]
+        if self.took:
+            out += ["took: " + ", ".join(f"{part} {_minutes(s)}" for part, s in self.took.items()) + f"; in all {_minutes(sum(self.took.values()))}"]
         out += ["", "RATIOS", *_table(["line", "measure", "value", "bar", ""], [
-            [str(r["line"]), r["what"], _short(r["value"]), f"{r['sense']} {r['bar']:g}", r["verdict"]] for r in self.ratios()])]
+            [str(r["line"]), r["what"], r["bound"] + _short(r["value"]), f"{r['sense']} {r['bar']:g}", r["verdict"]] for r in self.ratios()])]
         return "\n".join(out)
 
     def write(self):
         os.makedirs(OUT, exist_ok=True)
         stem = os.path.join(OUT, "bench")
-        with open(stem + ".txt", "w") as f:
+        with _replaced(stem + ".txt") as f:
             f.write(self.text() + "\n")
-        with open(stem + ".json", "w") as f:
+        with _replaced(stem + ".json") as f:
             json.dump({"scale": SCALE, "rounds": ROUNDS, "started": self.started, "figures": self.figures, "ratios": self.ratios(),
-                       "failures": {str(k): v for k, v in self.failures.items()}, "others": self.busy}, f, indent=1)
+                       "failures": {str(k): v for k, v in self.failures.items()}, "others": self.busy,
+                       "cut_off": self.cut_off, "took": self.took}, f, indent=1)
         for part, name, title in (("copy", "seconds", "Initial copy, seconds"), ("split", "seconds", "One large table, seconds"),
                                   ("overhead", "tps_8", "TPC-B with capture, 8 clients, transactions a second"),
                                   ("live", "tps_8", "TPC-B with a live replica, 8 clients, transactions a second"),
@@ -143,8 +154,20 @@ class Report:
             rows = [(who, self.median(part, who, name)) for who in self.figures.get(part, {})]
             rows = [(who, v) for who, v in rows if v is not None]
             if rows:
-                with open(f"{stem}-{part}.svg", "w") as f:
+                with _replaced(f"{stem}-{part}.svg") as f:
                     f.write(_chart(title, sorted(rows, key=lambda r: r[1])))
+
+
+@contextlib.contextmanager
+def _replaced(path):
+    """A file that is the old one or the new one, whenever somebody pulls the plug."""
+    with open(path + ".new", "w") as f:
+        yield f
+    os.rename(path + ".new", path)
+
+
+def _minutes(seconds):
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def _short(value):

@@ -50,6 +50,10 @@ class Failed(Exception):
     """A peer did not do what it was asked to."""
 
 
+class Late(Failed):
+    """It was not done in time."""
+
+
 def say(*words):
     print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
 
@@ -94,6 +98,14 @@ INSERT INTO beat VALUES (0, now());
         c.run("VACUUM ANALYZE")
 
 
+def large_table(server, gb):
+    """One table of so many GB at SCALE 50."""
+    server.psql(f"CREATE TABLE large (id bigint PRIMARY KEY, doc text, b bytea); INSERT INTO large SELECT i, repeat(md5(i::text), 30), "
+                f"decode(repeat(md5((i + 1)::text), 30), 'hex') FROM generate_series(1, {int(gb / 3 * SCALE * 37000)}) i;")
+    with server.admin() as c:
+        c.run("VACUUM ANALYZE large")
+
+
 def loaded_source(**settings):
     """A source with the data, a copy of the one that was loaded first."""
     kept = os.path.join(OUT, "data", f"{rig.installed_versions()[-1]}-{SCALE:g}")
@@ -113,8 +125,15 @@ def loaded_source(**settings):
         shutil.rmtree(server.data)
         subprocess.run(["cp", "-a", "--reflink=auto", kept, server.data], check=True)
     server.start()
-    digest(server)  # brings all of it into memory
     return server
+
+
+def _warm_up(server):
+    """A server that has run for a while writes into WAL files that are there; making them would be the first one's loss."""
+    with server.admin("postgres") as c:
+        for _ in range(100):
+            c.run("SELECT pg_logical_emit_message(false, 'bench', repeat('x', 16000000))")
+        c.run("CHECKPOINT")
 
 
 class Scene:
@@ -123,16 +142,10 @@ class Scene:
     def __init__(self, data=True, **settings):
         self.source = loaded_source(**settings) if data else new_server("source", "app", **settings)
         self.target = new_server("target", "rds")
-        if data and SCALE > 5:
-            self._warm_up()
-
-    def _warm_up(self):
-        """A server that has run for a while writes into WAL files that are there; making them would be the first one's loss."""
-        for server in (self.source, self.target):
-            with server.admin("postgres") as c:
-                for _ in range(100):
-                    c.run("SELECT pg_logical_emit_message(false, 'bench', repeat('x', 16000000))")
-                c.run("CHECKPOINT")
+        self.loaded = {}  # the source's digest as it was loaded; reading it once brings all of it into memory
+        if data:
+            warm = [lambda s=s: _warm_up(s) for s in (self.source, self.target) if SCALE > 5]
+            pool([lambda: self.loaded.update(digest(self.source)), *warm], 3)
 
     def __enter__(self):
         return self
@@ -214,7 +227,20 @@ def wait_beat(server, number, timeout=600, database="app"):
             LOOP EXIT WHEN EXISTS (SELECT 1 FROM beat WHERE id = {number}) OR clock_timestamp() > e; PERFORM pg_sleep(0.01); END LOOP; END $$;
             SELECT 1 FROM beat WHERE id = {number}""")
     if not found:
-        raise Failed(f"not there after {timeout} s")
+        raise Late(f"not there after {timeout:.0f} s")
+
+
+def watch_beats(server, table, after, count, out, seconds):
+    """Notes when each of so many heartbeats is seen at the server; looks every 2 ms, until the last one is there."""
+    with server.admin() as c:
+        c.run("CREATE TEMP TABLE seen (id bigint, at timestamptz)")
+        c.run(f"""DO $$ DECLARE last bigint := {after}; now_last bigint; e timestamptz := clock_timestamp() + interval '{seconds} s'; BEGIN
+            WHILE clock_timestamp() < e AND last < {after + count} LOOP
+                SELECT max(id) INTO now_last FROM {table};
+                IF now_last > last THEN INSERT INTO pg_temp.seen SELECT g, clock_timestamp() FROM generate_series(last + 1, now_last) g; last := now_last; END IF;
+                COMMIT; PERFORM pg_sleep(0.002);
+            END LOOP; END $$""")
+        out.update(c.run("SELECT id, extract(epoch FROM at)::float8 FROM seen"))
 
 
 # ------------------------------------------------------------------ the daemon
