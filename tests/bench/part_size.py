@@ -22,7 +22,7 @@ def growth(report):
             small_tables(scene.source, count)
             r = rebeco(scene)
             settle(r)
-            time.sleep(5)
+            _come_to_rest(scene)
             for n in report.rounds():
                 report.add("growth", who, n, **_idle(scene, r), rss_mb=r.peak_rss() / 1e6)
             r.terminate(60)
@@ -41,6 +41,14 @@ def growth(report):
                     check_arrived(scene, tables=["large"], source=loaded)
                     report.add("growth", who, n, seconds_per_gb=figures["seconds"] / size, **figures)
                 scene.source.run("SET client_min_messages = warning; DROP SCHEMA IF EXISTS rebeco CASCADE")
+
+
+def _come_to_rest(scene, limit=120):
+    """After the copy the target's tables are analyzed, in a session of its own: five looks in a row find nothing at work."""
+    quiet, end = 0, time.monotonic() + limit
+    while quiet < 5 and time.monotonic() < end:
+        time.sleep(1)
+        quiet = 0 if sessions(scene.target, "application_name LIKE 'rebeco%' AND state <> 'idle'") else quiet + 1
 
 
 def _idle(scene, r, seconds=10):
