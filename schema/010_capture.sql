@@ -40,6 +40,10 @@
 -- * TRUNCATE of a partition that came after the capture was installed is not noticed before
 --   rebeco.capture_repair() gave it a trigger (row changes are). TRUNCATE of one partition reads the
 --   partition's keys into the log, and takes that long.
+-- * A partition that is detached loses the row triggers, and keeps its own one for statements that name it:
+--   rebeco.capture_left() says what that does until rebeco.capture_repair() has noticed. The first UPDATE or DELETE of
+--   what was detached reads its keys into the log then, and takes that long. Statements that change rows of a
+--   partition by its name pay for being asked.
 -- * Before PostgreSQL 15 a table with statement triggers of ours cannot be attached as a partition, nor
 --   become a child: the server refuses. A table that is to become one is captured in the form row.
 
@@ -60,6 +64,9 @@
 
 -- One row per capture, until the server crashes.
 CREATE UNLOGGED TABLE rebeco.capture_alive (capture_id int PRIMARY KEY);
+
+-- Partitions that have left, of which all keys are in the log already. `since` is the transaction that detached it.
+CREATE TABLE rebeco.capture_left (capture_id int NOT NULL, partition oid NOT NULL, since text NOT NULL);
 
 -- The present names of a table's columns with these numbers; NULL when one was dropped or has another
 -- type than the one given. For the planner, see above; the caller passes constants.
@@ -142,6 +149,30 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     EXECUTE format('INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), ''B'')', log);
     RETURN 1;
+END
+$$;
+
+-- Called before rows of a partition that has left are changed or removed, until capture_repair() has seen that it has. All of
+-- them were part of the table, and are at the target. The server has dropped the row triggers with the partition, so that
+-- nobody else logs which rows go, and later nobody can tell which there were: so all keys are logged now, in the
+-- transaction that makes the change. Once that is committed it need not be done again: a row that comes after the
+-- detaching was never part of the table, and what is logged has been read, or will be, in the table as it is without the partition.
+-- `since` tells one detaching from the next. In a snapshot that may be older than the detaching it is not noted.
+-- Where images are logged there is nothing to do: capture_repair() has such a table copied again.
+CREATE FUNCTION rebeco.capture_left(capture_id int, log text, partition oid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    detached_by text := (SELECT c.xmin::text FROM pg_class c WHERE c.oid = partition);
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        PERFORM rebeco.capture_all(capture_id, log, partition);
+    ELSIF NOT EXISTS (SELECT 1 FROM rebeco.capture_left l
+                       WHERE l.capture_id = capture_left.capture_id AND l.partition = capture_left.partition AND l.since = detached_by) THEN
+        PERFORM rebeco.capture_all(capture_id, log, partition);
+        INSERT INTO rebeco.capture_left (capture_id, partition, since) VALUES (capture_id, partition, detached_by);
+    END IF;
 END
 $$;
 
@@ -238,6 +269,15 @@ BEGIN
 
     on_truncate := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'T');$f$, log);
     IF is_partitioned THEN
+        IF c.records = 'key' THEN
+            first := first || format($f$
+    IF TG_LEVEL = 'STATEMENT' AND TG_OP <> 'TRUNCATE' THEN
+        IF NOT EXISTS (SELECT 1 FROM pg_partition_ancestors(TG_RELID) a (oid) WHERE a.oid = %s::oid) THEN
+            PERFORM rebeco.capture_left(%s, %L, TG_RELID);
+        END IF;
+        RETURN NULL;
+    END IF;$f$, c.relid, c.id, log);
+        END IF;
         -- TRUNCATE of the table comes by here for the table first, and then for each partition: what
         -- was in them is dealt with by then, and so is what this transaction wrote since.
         on_truncate := format($f$IF TG_RELID = %1$s THEN
@@ -582,6 +622,7 @@ BEGIN
                                    ('rebeco.capture_renamed(text,text,text,text[])', 'regprocedure'),
                                    ('rebeco.merge_fits(regclass,smallint[],oid[],text[])', 'regprocedure'),
                                    ('rebeco.capture_all(int,text,regclass)', 'regprocedure'),
+                                   ('rebeco.capture_left(int,text,oid)', 'regprocedure'),
                                    ('rebeco.image_touch(int,text)', 'regprocedure'), ('rebeco.image_truncate(int,text,regclass)', 'regprocedure'),
                                    ('rebeco.image_gone(int,text,regclass)', 'regprocedure')) u (name, type)));
 END
@@ -626,8 +667,8 @@ BEGIN
     LOOP
         PERFORM rebeco.capture_create_trigger(capture_id, relation, t.name, t.event, t.level);
     END LOOP;
-    PERFORM rebeco.capture_create_trigger(capture_id, r.oid, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT')
-       FROM (SELECT relation AS oid UNION ALL SELECT * FROM rebeco.capture_partitions(relation)) r;
+    PERFORM rebeco.capture_create_trigger(capture_id, relation, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
+    PERFORM rebeco.capture_partition_trigger(capture_id, r.oid) FROM rebeco.capture_partitions(relation) r (oid);
     UPDATE rebeco.capture c SET triggers = rebeco.capture_triggers(c.id, relation) WHERE c.id = capture_id;
 END
 $$;
@@ -659,6 +700,16 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation::regclass, name || t.suffix);
     END LOOP;
 END
+$$;
+
+-- The trigger that a partition has beside those that come from its table; it stays when the partition leaves.
+CREATE FUNCTION rebeco.capture_partition_trigger(capture_id int, partition oid) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT rebeco.capture_create_trigger(capture_id, partition, 'rebeco_truncate',
+                                         CASE WHEN c.records = 'key' THEN 'BEFORE UPDATE OR DELETE OR TRUNCATE' ELSE 'BEFORE TRUNCATE' END, 'FOR EACH STATEMENT')
+      FROM rebeco.capture c WHERE c.id = capture_id
 $$;
 
 -- The partitions of a table that hold rows; nothing for a table that has none.
@@ -705,6 +756,7 @@ BEGIN
     EXECUTE format('DROP FUNCTION IF EXISTS rebeco.capture_%s()', capture_id);
     PERFORM rebeco.capture_drop_log(capture_id);
     DELETE FROM rebeco.capture_alive a WHERE a.capture_id = capture_remove.capture_id;
+    DELETE FROM rebeco.capture_left l WHERE l.capture_id = capture_remove.capture_id;
     DELETE FROM rebeco.capture WHERE id = capture_id;
 END
 $$;
@@ -897,13 +949,14 @@ BEGIN
         EXECUTE format('DROP TRIGGER %I ON %s', partition.name, partition.oid::regclass);
         PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
         PERFORM rebeco.capture_hand_over(capture_id, partition.oid);
+        DELETE FROM rebeco.capture_left l WHERE l.capture_id = capture_repair.capture_id AND l.partition = partition.oid;
         done := done || format('partition %s has left', partition.oid::regclass);
     END LOOP;
     FOR partition IN SELECT p.oid FROM rebeco.capture_partitions(c.relid) p (oid)
                       WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t
                                          WHERE t.tgrelid = p.oid AND t.tgfoid = ours AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!')
     LOOP
-        PERFORM rebeco.capture_create_trigger(capture_id, partition.oid, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
+        PERFORM rebeco.capture_partition_trigger(capture_id, partition.oid);
         EXECUTE (SELECT string_agg(format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname), '; ') FROM pg_trigger t
                   WHERE t.tgrelid = partition.oid AND t.tgfoid = ours AND t.tgname LIKE 'rebeco!_row%' ESCAPE '!');
         PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);

@@ -36,7 +36,13 @@ CREATE TABLE p5 (LIKE p INCLUDING ALL); INSERT INTO p5 VALUES (1, 500, 'x'), (1,
 ALTER TABLE p ATTACH PARTITION p5 FOR VALUES FROM (500) TO (600); SELECT test.log('p'), test.state('p'), test.repair('p'); SELECT test.log('p'), test.state('p');
 TRUNCATE p5; SELECT test.log('p');
 \echo partitions go: detached, dropped
-ALTER TABLE p DETACH PARTITION p4; SELECT test.state('p'), test.repair('p'); SELECT test.log('p'), test.state('p');
+INSERT INTO p4 SELECT 1, i, 'x' FROM generate_series(410, 413) i; SELECT test.log('p');
+UPDATE p4 SET v = 'y' WHERE id = 410; DELETE FROM p4 WHERE id = 411; SELECT test.log('p');
+BEGIN; ALTER TABLE p DETACH PARTITION p4; DELETE FROM p4 WHERE id = 412; ROLLBACK; SELECT test.log('p');
+ALTER TABLE p DETACH PARTITION p4; DELETE FROM p4 WHERE id = 412; SELECT test.log('p');
+DELETE FROM p4 WHERE id = 413; SELECT test.log('p');
+ALTER TABLE p ATTACH PARTITION p4 FOR VALUES FROM (400) TO (500); INSERT INTO p4 VALUES (1, 414, 'x'); ALTER TABLE p DETACH PARTITION p4; UPDATE p4 SET id = 415 WHERE id = 414; SELECT test.log('p');
+SELECT test.state('p'), test.repair('p'); SELECT test.log('p'), test.state('p'), (SELECT count(*) FROM rebeco.capture_left);
 INSERT INTO p4 VALUES (1, 401, 'x'); SELECT test.log('p');
 DROP TABLE p5; SELECT regexp_replace(test.state('p'), '\d+', 'N');
 SELECT test.capture('p'); SELECT test.state('p');
