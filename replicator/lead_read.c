@@ -100,7 +100,8 @@ static void take_table(struct sync *s, const PGresult *r, int row)
         error_set(&t->why, "%s", PQgetvalue(r, row, 9));
         error_detail(&t->why, "%s", PQgetvalue(r, row, 10));
         error_hint(&t->why, "%s", PQgetvalue(r, row, 11));
-        t->wants_copy = upkeep_was_asked_to_copy(t);
+        t->copy_is_asked = t->wants_copy = PQgetvalue(r, row, 23)[0] == 't';
+        t->is_lossy |= t->wants_copy;
     }
     t->bytes = strtoll(PQgetvalue(r, row, 13), NULL, 10);
     t->rows = strtoll(PQgetvalue(r, row, 14), NULL, 10);

@@ -168,7 +168,7 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
     struct error e = {0};
     bool may_replace =
-        !l->table->is_other_target || j->sync->replaces_rows || upkeep_was_asked_to_copy(l->table);
+        !l->table->is_other_target || j->sync->replaces_rows || l->table->copy_is_asked;
 
     l->adopts = j->sync->is_back; /* they came the other way */
     if (l->adopts)
@@ -397,7 +397,7 @@ enum job_next lead_enter_added(struct job *j)
     t->pause = TABLE_RUNS;
     t->is_recorded = false;
     t->is_lossy = false;
-    t->wants_copy = false;
+    t->wants_copy = t->copy_is_asked = false;
     t->wants_plan = false;
     t->takes_values = false;
     t->tolerant = false;

@@ -125,7 +125,8 @@ static void pause_for_drift(struct table *t, const struct drift *d)
     struct error e = {0};
 
     error_set(&e, "%s", d->what);
-    error_hint(&e, "%s. The table goes on by itself then; the others are not held up.", d->remedy);
+    error_hint(&e, "%s. The table %s by itself then; the others are not held up.", d->remedy,
+               t->wants_copy ? "is copied again" : "goes on");
     two_way_say_ends(t->sync, e.what);
     two_way_say_ends(t->sync, e.hint);
     if (t->pause != TABLE_USER)
@@ -328,7 +329,7 @@ static void reconcile_table(struct table *t)
     const struct relation *target = catalog_find_mate(p->target, source ? source : t->target);
     struct drift d;
 
-    t->is_unsure = false;
+    t->is_unsure = t->fits = false;
     if (source == NULL && target && is_replaced(t))
         return;
     if (source == NULL && (target == NULL || successor(t) || is_excluded(t))) {
@@ -353,6 +354,7 @@ static void reconcile_table(struct table *t)
     if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT &&
         (t->wants_copy || steady_now() >= t->next_try))
         t->pause = TABLE_RUNS;
+    t->fits = true;
     mend(t, source, target);
 }
 
@@ -378,8 +380,8 @@ struct table *plan_next_copy(struct sync *s, double now)
 
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
-        bool ready =
-            t->state == TABLE_NEW ? t->pause == TABLE_RUNS : t->wants_copy && stands_still(t);
+        bool ready = t->state == TABLE_NEW ? t->pause == TABLE_RUNS
+                                           : t->wants_copy && t->fits && stands_still(t);
 
         if (ready && t->source && t->target && now >= t->next_try &&
             (!s->is_back || two_way_may_take_in(s, t->source_oid)) &&

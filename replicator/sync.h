@@ -91,6 +91,8 @@ struct table {
     bool is_recorded;            /* it is written */
     bool is_lossy;               /* TABLE_CAPTURE: changes may be missing, so it is copied again */
     bool wants_copy;             /* as soon as it stands still */
+    bool copy_is_asked;          /* and that by a person */
+    bool fits;                   /* its ends did, when the catalogs were last looked at */
     bool is_gone;                /* at both ends */
     bool is_orphan;              /* its capture is not known at the source */
     bool is_other_target;        /* the target's table is not the one that was copied to */

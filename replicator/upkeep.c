@@ -215,28 +215,20 @@ static void pause_by_person(struct table *t)
     table_pause(t, TABLE_USER, &e);
 }
 
-/* Such a table is recorded with this, and with nothing else that says so: the next daemon copies
- * it. */
-static const char asked_hint[] = "Somebody asked for it; it goes on by itself.";
-
-bool upkeep_was_asked_to_copy(const struct table *t)
-{
-    return t->pause == TABLE_CAPTURE && strcmp(t->why.hint, asked_hint) == 0;
-}
-
-/* The table is copied again as soon as no batch and no stream is at work on it. */
+/* The table is copied again as soon as no batch and no stream is at work on it, and its ends fit.
+ * That it was asked for is recorded with each of its pauses until then. */
 static void copy_again(struct table *t)
 {
     struct error e = {0};
 
-    t->wants_copy = true;
+    t->wants_copy = t->copy_is_asked = true;
     t->is_lossy = true;
     t->next_try = 0;
     t->sync->wants_catalog = true;
     if (t->state == TABLE_NEW)
         return;
     error_set(&e, "%s is about to be copied again", t->label);
-    error_hint(&e, "%s", asked_hint);
+    error_hint(&e, "%s", "Somebody asked for it; it goes on by itself.");
     table_pause(t, TABLE_CAPTURE, &e);
 }
 

@@ -27,9 +27,6 @@ void upkeep_drop_waits(struct lead_job *l);
 void upkeep_name_waits(const struct lead_job *l, struct buf *b);
 /* Answers one that need not wait any longer; JOB_NEXT: there is none. */
 enum job_next upkeep_answer_wait(struct job *j);
-/* Whether a table that was paused before this start was to be copied again because somebody had
- * asked for it. */
-bool upkeep_was_asked_to_copy(const struct table *t);
 /* A table stands still, and not only for a moment. */
 bool upkeep_is_anything_standing(const struct sync *s);
 

@@ -154,6 +154,25 @@ def test_the_target_altered_alone(running, source, target):
     rig.wait_converged(source, target, 30)
 
 
+def test_a_resync_outlives_the_daemon_while_the_ends_differ(running, source, target):
+    """What was asked for cannot be done yet, and must not be forgotten."""
+    target.run("UPDATE shop.item SET first = 'damaged' WHERE id = 7", user="postgres")
+    target.run("ALTER TABLE shop.item RENAME code TO code_of")
+    source.run("INSERT INTO shop.item VALUES (600, 'F', 'S', 6, 1600)")
+    running.wait("it stands still", lambda: paused(target, "shop.item"), 15)
+    running.ok("resync", "shop.item")
+    for number in 1000, 1001: # and the one after it
+        running.wait("it stands still for its drift", lambda: paused(target, "shop.item")[0] == "drift", 15)
+        running.kill9()
+        running.start()
+        check_others_move(source, target, number)
+    assert "copied again" in paused(target, "shop.item")[2]
+    assert target.value("SELECT count(*) FROM shop.item") == 500, "emptied, where it cannot be copied"
+    target.run("ALTER TABLE shop.item RENAME code_of TO code")
+    rig.wait_converged(source, target, 30)
+    running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
+
+
 def test_two_columns_change_their_names(running, source, target):
     """The hardest: every name and every type is still there. The values of `first` begin with F."""
     swap = ("BEGIN; ALTER TABLE shop.item RENAME first TO third; "
