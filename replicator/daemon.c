@@ -110,6 +110,27 @@ static bool needs_person(const struct sync *s)
     return s->is_led && sync_waits_for_person(s);
 }
 
+/* A pause that somebody forgot would keep a Job for ever. */
+static bool is_held(const struct sync *s, enum config_until until)
+{
+    return s->is_led && sync_is_held_by_person(s) && !has_reached(s, until);
+}
+
+static void leave_to_person(struct daemon *d, const struct sync *s)
+{
+    bool is_paused = !needs_person(s);
+
+    log_event(LOG_ERROR,
+              is_paused ? "cannot go on without a person: somebody has paused it"
+                        : "cannot go on without a person: see `rebeco status`",
+              "sync", s->name, "hint",
+              is_paused ? "`rebeco status` says what is paused; `rebeco resume` lets it go on, "
+                          "while a daemon runs or for the next one."
+                        : NULL,
+              NULL);
+    leave(d, EXIT_PERSON);
+}
+
 /* Those who watch from outside are told first. */
 static void tell(struct daemon *d)
 {
@@ -128,10 +149,8 @@ void daemon_consider(struct daemon *d)
     for (const struct list *l = d->syncs.next; l != &d->syncs; l = l->next) {
         const struct sync *s = container_of(l, struct sync, in_daemon);
 
-        if (needs_person(s)) {
-            log_event(LOG_ERROR, "cannot go on without a person: see `rebeco status`", "sync",
-                      s->name, NULL);
-            leave(d, EXIT_PERSON);
+        if (needs_person(s) || is_held(s, d->until)) {
+            leave_to_person(d, s);
             return;
         }
         all &= has_reached(s, d->until);

@@ -32,8 +32,6 @@
 #include "steady.h"
 #include "two_way.h"
 
-#define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
-
 /* ------------------------------------------------------------------ tables */
 
 struct table *sync_table_new(struct sync *s)
@@ -358,36 +356,6 @@ static void start_helpers(struct sync *s)
     }
 }
 
-/* Every table either follows or is paused for a reason that does not go away by itself. */
-static bool only_a_person_can_help(const struct sync *s)
-{
-    bool any = false;
-
-    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
-        const struct table *t = container_of(l, struct table, in_sync);
-        bool is_lost = t->pause == TABLE_CAPTURE && s->other && t->is_lossy && !t->wants_copy;
-        bool waits = t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR || is_lost;
-
-        if (!waits && t->state != TABLE_FOLLOW)
-            return false;
-        any |= (waits && !t->wants_plan) || skip_count_of(t) > 0;
-    }
-    return any;
-}
-
-static void note_waiting(struct sync *s)
-{
-    if (!only_a_person_can_help(s))
-        s->waiting_since = 0;
-    else if (s->waiting_since <= 0)
-        s->waiting_since = steady_now();
-}
-
-bool sync_waits_for_person(const struct sync *s)
-{
-    return s->waiting_since > 0 && steady_now() - s->waiting_since > PERSON_S;
-}
-
 void sync_think(struct sync *s)
 {
     if (s->copier)
@@ -404,7 +372,7 @@ void sync_think(struct sync *s)
     choose_phase(s);
     start_helpers(s);
     two_way_think(s);
-    note_waiting(s);
+    sync_note_waiting(s);
     daemon_consider(s->daemon);
 }
 

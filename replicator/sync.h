@@ -213,6 +213,7 @@ struct sync {
     double started_at;
     double copy_started_at;
     double waiting_since;   /* steady_now since when only a person can help, 0: not so */
+    double held_since;      /* the same, where a person has paused it */
     double caught_up_at;    /* steady_now when the last probe found nothing, or the last batch's */
     double snapshot_age_at; /* steady_now when the position was taken at the source */
     int64_t batches;
@@ -301,7 +302,11 @@ bool sync_has_all_tables(const struct sync *s);
  * its whole schema, sequences and materialized views. */
 bool sync_is_copied(const struct sync *s);
 bool sync_is_in_sync(const struct sync *s);
+/* Looks whether it waits for a person now; sync_think() does. */
+void sync_note_waiting(struct sync *s);
 /* Nothing more will happen by itself until a person mends a table. */
 bool sync_waits_for_person(const struct sync *s);
+/* The same, since a person has paused it, or its last tables. */
+bool sync_is_held_by_person(const struct sync *s);
 
 #endif

@@ -379,6 +379,23 @@ def test_until_in_sync_ends_with_4(source, target, rebeco):
     assert rebeco.wait_exit(60) == 4
 
 
+@pytest.mark.parametrize("what", [[], ["shop.item"]])
+def test_until_in_sync_ends_with_4_where_it_is_paused(running, source, target, what):
+    """By a person who forgot it, or never knew of the Job; it goes on where it was."""
+    running.ok("pause", *what)
+    running.terminate()
+    source.run("UPDATE shop.item SET number = 7 WHERE id < 9")
+    running.start("--until", "in-sync")
+    assert running.wait_exit(60) == 4
+    assert "rebeco resume" in running.log_lines("cannot go on without a person")[-1]
+    running.start()
+    running.ok("resume", *what)
+    running.terminate()
+    running.start("--until", "in-sync")
+    assert running.wait_exit(60) == 0
+    rig.check_equal(source, target)
+
+
 # ------------------------------------------------------------------ another table under the same name
 
 
