@@ -35,6 +35,7 @@ struct copy_job {
     int64_t planned_bytes;
     int64_t bytes;
     int64_t rows;
+    int64_t rows_sent; /* as the source has counted them, once it has */
     const char *output;
     const char *input;
     bool is_staged;     /* goes through a temporary table: copy_refused.c */

@@ -115,6 +115,7 @@ void copy_bind_staging(struct job *j, struct params *p)
     params_text(p, copy_key_names(j, t->source));
     params_int(p, can_log(t->sync) ? REFUSED_MOST : 0);
     params_bool(p, copy_of(j)->is_parsed);
+    params_bool(p, t->fires);
 }
 
 enum job_next copy_take_staging(struct job *j, PGresult *r)

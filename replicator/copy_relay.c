@@ -2,6 +2,7 @@
  * has not taken what is buffered, the source is not read, and TCP holds it back. */
 #include "copy_steps.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "steady.h"
@@ -81,9 +82,27 @@ static enum job_next source_event(struct copy_job *c, const struct conn_message 
         if (job_result_failed(m->result))
             return job_fail_result(&c->job, JOB_SOURCE, m->result);
         c->is_output_done = true;
+        c->rows_sent = strtoll(PQcmdTuples(m->result), NULL, 10);
         conn_copy_end(job_conn(&c->job, JOB_TARGET), NULL);
     }
     return JOB_WAIT;
+}
+
+/* A trigger of the application that returns NULL drops a row, and nothing fails. Where our role may
+ * not keep triggers from firing that would be a row less for good. */
+static enum job_next fail_dropped(struct copy_job *c)
+{
+    struct error e = {0};
+
+    error_set(&e, "target: %lld of %lld rows of %s were dropped by a trigger there",
+              (long long)(c->rows_sent - c->rows), (long long)c->rows_sent, c->table->label);
+    error_hint(&e,
+               "A trigger BEFORE INSERT returns NULL for them. Until the cutover: ALTER TABLE %s "
+               "DISABLE TRIGGER ...; or let our role set session_replication_role. If it shall "
+               "drop rows: tables.fire_triggers.",
+               c->table->label);
+    snprintf(e.sqlstate, sizeof e.sqlstate, "RB040");
+    return job_fail(&c->job, &e);
 }
 
 static enum job_next target_event(struct copy_job *c, const struct conn_message *m)
@@ -105,6 +124,8 @@ static enum job_next target_event(struct copy_job *c, const struct conn_message 
         c->table->rows_moving -= c->rows;
         c->rows = strtoll(PQcmdTuples(m->result), NULL, 10);
         c->table->rows_moving += c->rows;
+        if (c->rows < c->rows_sent && !c->table->fires)
+            return fail_dropped(c);
         break;
     case CONN_DONE:
         c->is_loading = false;

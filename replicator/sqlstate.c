@@ -46,6 +46,7 @@ static const struct {
     {"RB010", SQLSTATE_RECONNECT, "another daemon owns the sync"},
     {"RB020", SQLSTATE_DATA, "rows are missing at the target"},
     {"RB030", SQLSTATE_RETRY, "another table at the target"},
+    {"RB040", SQLSTATE_DATA, "rows were dropped at the target"},
     {"XX001", SQLSTATE_DATA, "data corrupted"},
     {"XX002", SQLSTATE_DATA, "index corrupted"},
     {"XX", SQLSTATE_RECONNECT, "internal error of the server"},

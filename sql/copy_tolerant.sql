@@ -4,15 +4,18 @@
 -- deferrable, or the table has rules.
 -- $1 text, $2 text: schema and name at the target; $3 text[]: columns; $4 text[]: what each is cast to in
 -- text, NULL for nothing; $5 text[]: the key's columns, in the order of the change log; $6 int: how many rows
--- may be refused; $7 boolean: keys and values come as bytes, into rebeco_raw (see chunk_parse)
--- Result: before text, after text, which gives the refused rows' keys: see schema/008_chunk.sql.
+-- may be refused; $7 boolean: keys and values come as bytes, into rebeco_raw (see chunk_parse);
+-- $8 boolean: triggers are to drop rows as they like
+-- Result: before text, after text, which gives the refused rows' keys: see schema/008_chunk.sql, and schema/100_dropped.sql.
 -- Lowest server version: 10.
 SELECT pg_catalog.format('CREATE TEMPORARY TABLE rebeco_chunk ON COMMIT DROP AS SELECT %s FROM %I.%I WITH NO DATA%s', c.names, $1::text, $2::text,
                          CASE WHEN $7::boolean THEN '; CREATE TEMPORARY TABLE rebeco_raw (key bytea, ' || c.bytes || ') ON COMMIT DROP' END) AS before,
-       pg_catalog.format('SELECT rebeco.chunk_merge(%L::pg_catalog.regclass, %L, %L, %L, %s, %s)', pg_catalog.format('%I.%I', $1::text, $2::text), c.names,
+       pg_catalog.format('SELECT m.refused FROM (SELECT rebeco.chunk_merge(%1$L::pg_catalog.regclass, %2$L, %3$L, %4$L, %5$s, %6$s) AS refused OFFSET 0) m WHERE rebeco.chunk_is_whole(%1$L::pg_catalog.regclass, %7$L, m.refused)',
+                         pg_catalog.format('%I.%I', $1::text, $2::text), c.names,
                          CASE WHEN t.takes_on_conflict THEN k.names END,
                          pg_catalog.format('pg_catalog.json_build_array(%s)', k.texts), $6::int,
-                         CASE WHEN $7::boolean THEN pg_catalog.format('rebeco.chunk_parse(%L, %s, %s)', c.names, c.count, $6::int) ELSE '''{}''' END) AS after
+                         CASE WHEN $7::boolean THEN pg_catalog.format('rebeco.chunk_parse(%L, %s, %s)', c.names, c.count, $6::int) ELSE '''{}''' END,
+                         CASE WHEN t.takes_on_conflict AND NOT $8::boolean THEN k.names END) AS after
   FROM (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o) AS names, pg_catalog.count(*) AS count,
                pg_catalog.string_agg(pg_catalog.format('c%s bytea', o), ', ' ORDER BY o) AS bytes
           FROM pg_catalog.unnest($3::text[]) WITH ORDINALITY u (n, o)) c,

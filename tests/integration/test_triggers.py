@@ -131,6 +131,38 @@ def test_where_the_role_cannot_prevent_it(source, plain_target, rebecos):
     assert findings(rebeco, "replica-role-refused")
 
 
+DROPS = ("CREATE SCHEMA d; CREATE FUNCTION d.drop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id %% 100 = 7 THEN RETURN NULL; END IF; "
+         "RETURN NEW; END $$; CREATE TRIGGER d BEFORE INSERT ON shop.kind FOR EACH ROW EXECUTE FUNCTION d.drop();".replace("%%", "%"))
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_rows_that_a_trigger_drops_while_they_are_copied(source, plain_target, rebecos, asked):
+    """It returns NULL, and no statement fails: the table stands still and says so, in one piece or after a kill, when its
+    chunks go through a temporary table; unless it was asked for."""
+    source.psql(TABLES + "INSERT INTO shop.kind SELECT i, repeat('k' || i, 100) FROM generate_series(1, 5000) i")
+    plain_target.psql(TABLES + DROPS)
+    tables = {"include": ["shop.kind"], "fire_triggers": ["shop.kind"] if asked else []}
+    rebeco = rebecos(source, plain_target, config=rig.config(schema="expect", tables=tables, copy={"streams": 1, "split_size": "1MB"}))
+    rebeco.start()
+    if asked:
+        rebeco.wait_in_sync(60)
+        assert plain_target.value("SELECT count(*) FROM shop.kind") == 4950
+        return
+    for done in "now()", "NULL":
+        rebeco.wait("it is said", lambda: plain_target.run(
+            "SELECT 1 FROM rebeco.sync_table WHERE paused = 'error' AND paused_what LIKE '%dropped by a trigger%' AND paused_hint LIKE '%DISABLE TRIGGER%'"))
+        assert plain_target.value("SELECT consistent_since FROM rebeco.sync") is None
+        rebeco.kill9()
+        # As if one chunk were there already: the others go through a temporary table then.
+        plain_target.run(f"UPDATE rebeco.chunk SET done_at = {done} WHERE number = 1")
+        plain_target.run("UPDATE rebeco.sync_table SET paused = NULL, paused_what = NULL")
+        if done == "NULL":
+            plain_target.run("ALTER TABLE shop.kind DISABLE TRIGGER d")
+        rebeco.start()
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, plain_target)
+
+
 @pytest.mark.parametrize("more, words", [({"mode": "two-way"}, "mode: one-way"), ({}, "shop.nothing")])
 def test_what_cannot_be_asked(source, target, rebecos, more, words):
     source.psql(TABLES)
