@@ -230,6 +230,11 @@ static void add_now(struct buf *b, const struct conflict_view *v)
         buf_text(b, "The row was ");
         add_replayed(b, v->doc);
         buf_text(b, ".\n");
+    } else if (strcmp(v->state, "not sent") == 0) {
+        buf_text(b,
+                 "The source has kept its version, and the target has its own as before: what the "
+                 "source changes is\nnot sent now. It comes when the direction is opened:\n  "
+                 "rebeco direction both\n");
     } else if (strcmp(v->state, "changed") == 0) {
         buf_text(b, "The row has changed since; at the target it is now:\n  ");
         monitor_add_clean(b, v->row_now ? v->row_now : "removed");

@@ -6,8 +6,9 @@ ALTER TABLE rebeco.conflict
     ADD COLUMN replayed_at timestamptz,
     ADD COLUMN replayed_by text;
 
--- A conflict, and its row as it is at this end now. `state`: as decided, changed (since), replayed, or not
--- followed (the table is captured no more). What is locked stays so until the transaction ends.
+-- A conflict, and its row as it is at this end now. `state`: as decided, changed (since), replayed, not
+-- followed (the table is captured no more), or not sent: the source has won while its changes are not sent here, and the row is
+-- the target's own until that direction is opened (replicator/direction.c). What is locked stays so until the transaction ends.
 CREATE FUNCTION rebeco.conflict_look(conflict_id bigint, lock boolean,
         OUT k rebeco.conflict, OUT capture rebeco.capture, OUT row_now json, OUT state text)
     LANGUAGE plpgsql
@@ -19,6 +20,7 @@ DECLARE
     t record;
     as_decided json;
     is_same boolean;
+    comparing text;
 BEGIN
     SELECT c.* INTO k FROM rebeco.conflict c WHERE c.id = conflict_id;
     IF NOT FOUND THEN
@@ -38,14 +40,21 @@ BEGIN
                                   ELSE CASE WHEN is_target THEN k.target_row ELSE k.source_row END END;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture.id);
     -- Columns that came later are not compared, nor those that are gone.
-    EXECUTE format('SELECT row_to_json(x.*), $4 IS NOT NULL AND CASE WHEN $5 THEN rebeco.json_bare(r) ELSE r::text END = row_to_json(x.*)::text '
+    comparing := format('SELECT row_to_json(x.*), $4 IS NOT NULL AND CASE WHEN $5 THEN rebeco.json_bare(r) ELSE r::text END = row_to_json(x.*)::text '
                    'FROM %s x CROSS JOIN LATERAL (SELECT row_to_json(json_populate_record(x.*, $4)) AS r) p, %s f WHERE %s%s',
-                   t.relation, t.given, t.row_match, CASE WHEN lock THEN ' FOR UPDATE OF x' END)
-       INTO row_now, is_same USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key), rebeco.json_readable(as_decided),
+                   t.relation, t.given, t.row_match, CASE WHEN lock THEN ' FOR UPDATE OF x' END);
+    EXECUTE comparing INTO row_now, is_same USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key), rebeco.json_readable(as_decided),
              rebeco.json_readable(as_decided)::text <> as_decided::text;
     state := CASE WHEN k.replayed IS NOT NULL THEN 'replayed'
                   WHEN CASE WHEN row_now IS NULL OR as_decided IS NULL THEN row_now IS NULL AND as_decided IS NULL ELSE is_same END THEN 'as decided'
                   ELSE 'changed' END;
+    IF state = 'changed' AND k.decision = 'source' AND EXISTS (SELECT 1 FROM rebeco.sync s WHERE s.name = k.sync AND s.direction = 'target-to-source') THEN
+        EXECUTE comparing INTO row_now, is_same USING NULL::txid_snapshot, NULL::txid_snapshot, json_build_array(k.key), rebeco.json_readable(k.target_row),
+                rebeco.json_readable(k.target_row)::text <> k.target_row::text;
+        IF is_same OR row_now IS NULL AND k.target_row IS NULL THEN
+            state := 'not sent';
+        END IF;
+    END IF;
 END
 $$;
 
@@ -85,6 +94,9 @@ BEGIN
         RAISE EXCEPTION 'the version of the % is the one that was kept', whose USING ERRCODE = 'object_not_in_prerequisite_state';
     ELSIF EXISTS (SELECT 1 FROM rebeco.sync s WHERE s.name = k.sync AND s.direction = 'source-to-target') THEN
         RAISE EXCEPTION 'changes of the target are not sent to the source now: the direction is source-to-target'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Open both first: rebeco direction both. Or write at the source what you want.';
+    ELSIF l.state = 'not sent' THEN
+        RAISE EXCEPTION 'the version that was kept has not been sent here: the direction is target-to-source'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Open both first: rebeco direction both. Or write at the source what you want.';
     ELSIF l.state = 'changed' THEN
         RAISE EXCEPTION 'the row has changed since this was decided'

@@ -137,6 +137,11 @@ def test_conflicts_with_what_is_kept(source, target, pair, closed):
         assert x.run(f"SELECT id, v FROM t_{p} WHERE id BETWEEN 4 AND 8 ORDER BY id") == (
             [(4, "kept"), (5, "kept")] if x_wins else [(i, "sent") for i in (4, 5, 6)]) + [(7, "sent"), (8, "sent")]
         assert {c[2] for c in known(source) if c[0] == f"t_{p}"} == {closed if x_wins else {"source": "target", "target": "source"}[closed]}
+    if closed == "source":  # who has won has not arrived
+        shown = rebeco.ok("conflicts", "show", str(target.value("SELECT max(id) FROM rebeco.conflict WHERE table_name = 't_source'")))
+        assert "rebeco direction both" in shown and "has changed since" not in shown
+        r = rebeco.command("conflicts", "replay", str(target.value("SELECT max(id) FROM rebeco.conflict WHERE table_name = 't_source'")))
+        assert r.code == 1 and "rebeco direction both" in r.err
     if closed == "target":  # a replay at the target would not be sent
         r = rebeco.command("conflicts", "replay", str(target.value("SELECT max(id) FROM rebeco.conflict WHERE table_name = 't_latest'")))
         assert r.code == 1 and "rebeco direction both" in r.err
