@@ -14,7 +14,7 @@ def put(source, i, size, with_text):
 
 
 @pytest.mark.parametrize("form", ["as text", "in binary"])
-@pytest.mark.alone
+@pytest.mark.limit(240)
 def test_memory_of_large_values(source, target, rebecos, form):
     """Rows of 1 MB and of 20 MB, copied and followed: at most 64 MB, and twice the largest row."""
     with_text = form == "as text"

@@ -472,8 +472,7 @@ def test_storm(source, target, rebecos):
     rebeco.terminate()
 
 
-@pytest.mark.alone
-@pytest.mark.limit(600 if rig.LONG else 180)
+@pytest.mark.limit(600 if rig.LONG else 240)
 def test_many_keys_at_both_ends(source, target, rebecos):
     """What both ends have changed while the daemon was off: its memory does not grow with that. Two tables, of which each end has changed
     the other one more: it has slices at either end."""
