@@ -19,7 +19,35 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    """The long ones first, so that no processor is left with one of them at the end; those of the images, which may still be
+    building, among them."""
     items[:] = [i for i in items if rig.LONG or not i.get_closest_marker("long")]
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda i: -min(limit_of(i), 240))
+
+
+def limit_of(item):
+    marker = item.get_closest_marker("limit")
+    return marker.args[0] if marker else 120
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hands out the test that runs and the next one: what xdist does by itself gives a worker up to fifty, and others wait for
+    it in the end. The tests of the images stay together, for each worker would have to unpack them."""
+    from xdist.scheduler import LoadScheduling
+
+    class OneByOne(LoadScheduling):
+        def _send_tests(self, node, num):
+            num = min(num, max(1, 2 - len(self.node2pending[node])))
+            while 0 < num < len(self.pending) and all(TOGETHER in self.collection[self.pending[i]] for i in (num - 1, num)):
+                num += 1
+            super()._send_tests(node, num)
+
+    return OneByOne(config, log) if config.getvalue("dist") == "load" else None
+
+
+TOGETHER = "test_image.py"
 
 
 def pytest_unconfigure(config):
@@ -122,8 +150,7 @@ class _TooLong(Exception):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    marker = item.get_closest_marker("limit")
-    seconds = marker.args[0] if marker else 120
+    seconds = limit_of(item)
 
     def expire(*_):
         raise _TooLong(f"the test took longer than {seconds} s")
