@@ -113,6 +113,14 @@ void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, cons
     *s = (struct apply_sent){.table = t, .arena = arena, .answer = answer};
 }
 
+/* What the server has passed over, since another statement had failed before it. */
+static void forget_prepared(struct apply *a, int id)
+{
+    for (int i = 0; i < a->prepared_count; i++)
+        if (a->prepared[i] == id)
+            a->prepared[i] = a->prepared[--a->prepared_count];
+}
+
 struct table *apply_result(struct apply *a, const PGresult *r)
 {
     const struct apply_sent *first = ring_first(&a->sent);
@@ -123,6 +131,8 @@ struct table *apply_result(struct apply *a, const PGresult *r)
     s = *first;
     ring_pop(&a->sent);
     a->bytes_sent -= s.bytes;
+    if (s.prepares && PQresultStatus(r) != PGRES_COMMAND_OK)
+        forget_prepared(a, s.prepares);
     if (s.counts &&
         (PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK)) {
         int64_t rows = rows_of(r);
@@ -172,9 +182,12 @@ static bool is_prepared(const struct apply *a, int id)
     return false;
 }
 
-static void prepare(struct apply *a, const struct table *t, enum statement what, const char *name)
+/* The Parse has a result of its own, which is counted as one about `about`. */
+static void prepare(struct apply *a, const struct table *t, enum statement what, const char *name,
+                    struct table *about)
 {
-    int id = 4 * t->plan + (int)what;
+    int id = 4 * t->plan + (int)what + 1;
+    struct apply_sent *s;
 
     if (is_prepared(a, id))
         return;
@@ -184,6 +197,8 @@ static void prepare(struct apply *a, const struct table *t, enum statement what,
     }
     a->prepared[a->prepared_count++] = id;
     conn_prepare(a->conn, name, statement_text(t, what), NULL);
+    s = ring_push(&a->sent);
+    *s = (struct apply_sent){.table = about, .prepares = id};
 }
 
 static void name_statement(const struct table *t, enum statement what, char *name, size_t size)
@@ -199,8 +214,7 @@ void apply_prepare(struct apply *a, const struct table *t)
 
     for (int what = WRITE; what <= CLEAR; what++) {
         name_statement(t, (enum statement)what, name, sizeof name);
-        prepare(a, t, (enum statement)what, name);
-        sent_push(a, NULL, 0, false);
+        prepare(a, t, (enum statement)what, name, NULL);
     }
 }
 
@@ -224,13 +238,10 @@ static void execute(struct apply *a, struct table *t, enum statement what)
 {
     char name[32];
     size_t bytes = 0;
-    int before = a->prepared_count;
 
     apply_take_role(a, t);
     name_statement(t, what, name, sizeof name);
-    prepare(a, t, what, name);
-    if (a->prepared_count > before)
-        sent_push(a, t, 0, false); /* the Parse has a result of its own */
+    prepare(a, t, what, name, t);
     for (int i = 0; i < a->params.count; i++)
         bytes += (size_t)a->params.lengths[i];
     conn_execute_name(a->conn, name, &a->params, CONN_TEXT, STATEMENT_TIMEOUT_S);
@@ -408,6 +419,12 @@ void apply_close(struct apply *a)
     if (a->table)
         send_slice(a);
     a->table = NULL;
+}
+
+void apply_drop(struct apply *a)
+{
+    a->table = NULL;
+    a->bytes = 0;
 }
 
 /* ------------------------------------------------------------------ life */

@@ -26,7 +26,8 @@ struct apply_array {
 struct apply_sent {
     struct table *table;
     size_t bytes;
-    bool counts; /* its result says how many rows were written */
+    bool counts;  /* its result says how many rows were written */
+    int prepares; /* the id of what it prepares, as in struct apply; 0: nothing */
     struct arena *arena;
     const char **answer; /* where its one value goes, NULL: there is none */
 };
@@ -49,7 +50,7 @@ struct apply {
     int64_t rows_written;
     bool may_switch; /* the session is in replica role, and may leave it */
     bool is_firing;  /* it has, until the transaction ends */
-    int *prepared;   /* ids of tables whose statements are prepared on this connection */
+    int *prepared;   /* ids of statements that are prepared on this connection, from 1 on */
     int prepared_count;
     int prepared_size;
 };
@@ -74,6 +75,8 @@ void apply_prepare(struct apply *a, const struct table *t);
 /* A row's values as one-element arrays, one per column, until the next call of any function here.
  */
 const struct params *apply_one_row(struct apply *a, struct table *t, const PGresult *r);
+/* What is gathered is not sent, and nothing more comes. */
+void apply_drop(struct apply *a);
 /* Removes all rows of the table: it was truncated. */
 void apply_clear(struct apply *a, struct table *t);
 /* The same, except for keys that win and that survive (JSON), and what may wait of those that were

@@ -200,7 +200,7 @@ static enum job_next enter_look_again(struct job *j)
 /* Enough is on its way to the target: the source waits. */
 static void hold_back(struct batch_job *b)
 {
-    if (apply_is_full(&b->apply, b->sync->config->apply_batch_bytes))
+    if (b->writing != BATCH_REFUSED && apply_is_full(&b->apply, b->sync->config->apply_batch_bytes))
         conn_pause_reading(source_of(b));
 }
 
@@ -214,35 +214,27 @@ static enum job_next again(struct batch_job *b, const char *why)
     return job_fail(&b->job, &e);
 }
 
-/* The statement of a table failed: what of it can be dealt with here is noted at the table; the
- * batch is made again, with the table treated otherwise or without it. */
+/* The statement of a table failed: what of it can be dealt with here is noted at the table. */
 static enum job_next statement_failed(struct batch_job *b, enum job_side side, struct table *t,
                                       const PGresult *r)
 {
-    enum sqlstate_action action;
+    bool is_named = t == NULL && side == JOB_TARGET;
     struct error e;
 
     conn_result_error(job_conn(&b->job, side), r, &e);
-    action = sqlstate_action(e.sqlstate);
     if (strcmp(e.sqlstate, SQLSTATE_TAKEN_OVER) == 0)
         lead_again(b->sync->lead);
     if (t && side == JOB_SOURCE && strcmp(e.sqlstate, SQLSTATE_LOCKED) == 0)
         batch_note_held(t);
-    if (t == NULL && side == JOB_TARGET) {
+    if (is_named)
         t = batch_table_named(b, r);
+    if (side == JOB_TARGET && batch_give_up(b, t, &e))
+        return JOB_WAIT;
+    if (is_named) {
         b->sync->wants_catalog = true; /* its foreign keys may have changed, or it is another one */
         lead_wake(b->sync->lead);
     }
-    if (t && (sqlstate_is_of_table(action) || sqlstate_is_internal(e.sqlstate))) {
-        bool is_sure = sqlstate_is_of_table(action) && side == JOB_TARGET;
-
-        t->failures++;
-        error_place(&e, "table %s", t->label);
-        if (!batch_try_otherwise(b, t, &e) && (is_sure || t->failures > 3))
-            batch_pause_failed(b, t, &e);
-        b->sync->wants_catalog = true;
-    }
-    return job_fail(&b->job, &e);
+    return batch_failed(b, side, t, &e);
 }
 
 static enum job_next source_result(struct batch_job *b, const PGresult *r)
@@ -260,6 +252,8 @@ static enum job_next target_result(struct batch_job *b, const PGresult *r)
 
     if (PQresultStatus(r) != PGRES_PIPELINE_SYNC)
         t = apply_result(&b->apply, r);
+    if (job_result_failed(r) && b->writing == BATCH_REFUSED)
+        return JOB_WAIT;
     if (job_result_failed(r))
         return statement_failed(b, JOB_TARGET, t, r);
     if (source_of(b)->reading_paused &&
@@ -281,7 +275,9 @@ static enum job_next on_event(struct job *j, enum job_side side, const struct co
     }
     if (m->event != CONN_DONE)
         return JOB_WAIT;
-    return --b->syncs_due == 0 ? JOB_NEXT : JOB_WAIT;
+    if (--b->syncs_due > 0)
+        return JOB_WAIT;
+    return b->writing == BATCH_REFUSED ? job_goto(j, "late") : JOB_NEXT;
 }
 
 /* ------------------------------------------------------------------ committing */
@@ -370,6 +366,7 @@ static enum job_next enter_committed(struct job *j)
     b->confirm_due = true;
     batch_count_conflicts(b);
     b->is_half_done = false;
+    b->refusals = b->refusals_alike = 0;
     batch_hot_forget(b);
     batch_round_done(b);
     j->failures = 0;

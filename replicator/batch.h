@@ -74,6 +74,15 @@ enum batch_answer {
     BATCH_TEXT
 };
 
+/* Whether the rows of a half round are under way to the target. */
+enum batch_writing {
+    BATCH_WRITES_NOT,
+    BATCH_WRITES,
+    BATCH_REFUSED, /* a statement was refused: what has been sent is waited for, and no more comes
+                    */
+    BATCH_ASKS_WHY /* its transaction is rolled back: was it because of what came in between? */
+};
+
 struct batch_sent {
     enum batch_answer what;
     struct batch_table *table; /* BATCH_ROWS, BATCH_TIMES */
@@ -125,13 +134,18 @@ struct batch_job {
     const char *needed[JOB_SIDES][JOB_SIDES]; /* those that may not go, as each end knows (arena) */
     double clock_ahead_s;                     /* the source's clock before ours */
     double clock_error_s;                     /* how far that may be wrong, 0: not measured */
-    struct arena *slice_arena; /* what is asked about one slice of the keys; NULL: nothing */
-    int slice, slices;         /* of the keys that both ends may have changed */
-    struct arena *hot_arena;   /* lives until a round gets through */
-    int given_up;              /* rounds in a row, for rows that were changed too late */
-    int lost;                  /* rounds in a row that were given up for a row that came too late */
-    int64_t conflicts;         /* of the forward one: decided and committed since the start */
-    int64_t redone;            /* rounds given up because a row was changed meanwhile */
+    struct arena *slice_arena;  /* what is asked about one slice of the keys; NULL: nothing */
+    int slice, slices;          /* of the keys that both ends may have changed */
+    enum batch_writing writing; /* what becomes of this half of the round: batch_late.c */
+    struct error refusal;       /* why the target has refused it */
+    struct table *refused;      /* the table that this is about, NULL: none */
+    int refusals;               /* rounds in a row that were refused and given up */
+    int refusals_alike;         /* the last of these that were so in the same words */
+    struct arena *hot_arena;    /* lives until a round gets through */
+    int given_up;               /* rounds in a row, for rows that were changed too late */
+    int lost;          /* rounds in a row that were given up for a row that came too late */
+    int64_t conflicts; /* of the forward one: decided and committed since the start */
+    int64_t redone;    /* rounds given up because a row was changed meanwhile */
     /* Between batches. */
     bool has_napped;       /* writers have been asked to announce themselves */
     bool writers_notify;   /* and may do so here */

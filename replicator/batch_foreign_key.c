@@ -78,8 +78,8 @@ static json_t *list_of(const char *text)
     return list ? list : json_array();
 }
 
-static bool refers_to(const struct batch_job *b, const struct table *child,
-                      const struct table *parent)
+bool batch_refers_to(const struct batch_job *b, const struct table *child,
+                     const struct table *parent)
 {
     const struct relation *r = catalog_find_oid(b->sync->catalogs->target, child->target->oid);
 
@@ -92,7 +92,7 @@ static bool refers_to(const struct batch_job *b, const struct table *child,
 bool batch_may_lose(const struct batch_job *b, const struct batch_table *child)
 {
     for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].changes > 0 && refers_to(b, child->table, b->group[i].table))
+        if (b->group[i].changes > 0 && batch_refers_to(b, child->table, b->group[i].table))
             return true;
     return false;
 }
@@ -100,7 +100,7 @@ bool batch_may_lose(const struct batch_job *b, const struct batch_table *child)
 bool batch_is_cut_with_parent(const struct batch_job *b, const struct batch_table *child)
 {
     for (int i = 0; i < b->group_count; i++)
-        if (b->group[i].is_truncated && refers_to(b, child->table, b->group[i].table))
+        if (b->group[i].is_truncated && batch_refers_to(b, child->table, b->group[i].table))
             return true;
     return false;
 }
@@ -119,7 +119,7 @@ static bool may_be_missed(const struct batch_job *b, const struct batch_table *t
     if (changes_at(t, side) == 0)
         return false;
     for (int i = 0; i < b->group_count; i++)
-        if (changes_at(&b->group[i], other) > 0 && refers_to(b, b->group[i].table, t->table))
+        if (changes_at(&b->group[i], other) > 0 && batch_refers_to(b, b->group[i].table, t->table))
             return true;
     return false;
 }

@@ -13,6 +13,9 @@ enum job_next batch_enter_orphans(struct job *j);
 enum job_next batch_enter_needed(struct job *j);
 enum job_next batch_enter_orphans_again(struct job *j);
 enum job_next batch_enter_kept(struct job *j);
+/* Rows of one table refer to rows of the other. */
+bool batch_refers_to(const struct batch_job *b, const struct table *child,
+                     const struct table *parent);
 /* A removal of this batch may act on rows of this table. */
 bool batch_may_lose(const struct batch_job *b, const struct batch_table *child);
 /* This table is truncated in this batch together with one that it refers to, or refers to itself.

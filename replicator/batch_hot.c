@@ -68,6 +68,7 @@ void batch_hot_forget(struct batch_job *b)
     arena_free(b->hot_arena);
     b->hot_arena = NULL;
     b->given_up = 0;
+    b->writing = BATCH_WRITES_NOT;
 }
 
 enum job_next batch_enter_hot(struct job *j)

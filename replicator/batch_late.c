@@ -13,20 +13,96 @@
  * and not removed is either one of them, or locked until the commit; what comes after the question
  * has come after the truncation, and is on its way back. That a removal comes later does no harm
  * where no other constraint ties the rows, and what they refer to is not truncated with them. In
- * other tables, and where rows are merged, one that came late gives the round up. */
+ * other tables, and where rows are merged, one that came late gives the round up.
+ *
+ * What came in between may also make the target refuse a statement of the round, at once or when
+ * put-off constraints are settled: the row that ours refers to has just gone there, or another has
+ * come that refers to ours; or it and we wait for each other. That gives the round up, too, and no
+ * more: the job goes on, with its connections and with what it knows of hot rows.
+ *
+ * - It is safe, because nothing of the half round is known to anybody: position, rows and what was
+ *   decided are one transaction, which the server has ended already, and our ROLLBACK closes. What
+ *   the reading transaction has logged again at the source may stay, as after any other round that
+ *   is given up (batch_again.c): the position has not gone past it. The other half is not
+ *   concerned; it may be through, or not (two_way.c).
+ * - Kept: what is prepared on both connections, but for what the server has passed over behind the
+ *   failure (apply.c); the hot rows, and how many rounds were given up. Forgotten: the rest of the
+ *   round, as ever. The next one begins after a rest that grows with their number, and knows what
+ *   came in between.
+ * - A refusal that has another reason must not be repeated for ever. So the late look is taken
+ *   then, too, after the ROLLBACK: when nothing has been changed meanwhile in the table or in one
+ *   that is tied to it, the statement has failed for good, and all that is done with a table that
+ *   fails is done (batch_order.c). A deadlock needs no such proof. Nor does a look help where the
+ *   tables are changed all the time beside the row that is refused: a refusal in the same words,
+ * again and again, counts as one for good; and every so many rounds the job fails, so that it is
+ * known.
+ */
 #include "batch_two_way.h"
 
 #include <jansson.h>
+#include <string.h>
 
 #include "batch_again.h"
 #include "batch_foreign_key.h"
 #include "batch_hot.h"
 #include "batch_merge.h"
+#include "batch_order.h"
 #include "batch_read.h"
 #include "log.h"
+#include "sqlstate.h"
 #include "two_way.h"
 
-enum { LOST_MAX = 3 };
+enum { LOST_MAX = 3, ALIKE_MAX = 4, REFUSALS_MAX = 20 };
+
+#define FOREIGN_KEY "23503"
+#define RESTRICTED "23001"
+#define DEADLOCK "40P01"
+#define REST_S 0.01 /* for each round that was refused */
+#define REST_MAX_S 0.2
+
+/* It may be because of somebody else that the server says so. */
+static bool may_be_of_others(const char *sqlstate)
+{
+    static const char *const codes[] = {FOREIGN_KEY, RESTRICTED, DEADLOCK, SQLSTATE_LOCKED};
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strcmp(sqlstate, codes[i]) == 0)
+            return true;
+    return false;
+}
+
+bool batch_give_up(struct batch_job *b, struct table *t, const struct error *e)
+{
+    bool is_alike =
+        strcmp(e->what, b->refusal.what) == 0 && strcmp(e->detail, b->refusal.detail) == 0;
+
+    if (b->writing != BATCH_WRITES || !may_be_of_others(e->sqlstate))
+        return false;
+    b->refusals_alike = is_alike ? b->refusals_alike + 1 : 0;
+    b->refusal = *e;
+    b->refused = t;
+    if (b->refusals_alike > ALIKE_MAX || ++b->refusals % REFUSALS_MAX == 0)
+        return false;
+    b->writing = BATCH_REFUSED;
+    apply_drop(&b->apply);
+    conn_resume_reading(job_conn(&b->job, JOB_SOURCE));
+    batch_sync_target(b);
+    return true;
+}
+
+/* The server has passed over whatever came behind the failure, a COMMIT, too. */
+static void take_back(struct batch_job *b)
+{
+    conn_query(job_conn(&b->job, JOB_TARGET), sql_rollback.text, NULL, CONN_TEXT, 0);
+    apply_sent_other(&b->apply);
+    b->writing = BATCH_ASKS_WHY;
+}
+
+/* Where the application's changes could be in this round's way. */
+static bool is_asked_for(const struct batch_job *b, const struct batch_table *t)
+{
+    return t->changes > 0 || b->writing == BATCH_ASKS_WHY || batch_may_lose(b, t);
+}
 
 enum job_next batch_enter_late(struct job *j)
 {
@@ -34,8 +110,10 @@ enum job_next batch_enter_late(struct job *j)
     struct buf ids = {0};
 
     b->late = NULL;
+    if (b->writing == BATCH_REFUSED)
+        take_back(b);
     for (int i = 0; two_way_is_coupled(b->sync) && i < b->group_count; i++)
-        if (b->group[i].changes > 0 || batch_may_lose(b, &b->group[i]))
+        if (is_asked_for(b, &b->group[i]))
             buf_printf(&ids, "%s%d", ids.len ? "," : "{", b->group[i].other_id);
     if (ids.len == 0)
         return job_goto(j, "commit");
@@ -97,7 +175,9 @@ enum job_next batch_enter_late_keys(struct job *j)
         any = true;
     }
     json_decref(all);
-    return any ? batch_sync_source(b) : job_goto(j, "times");
+    if (any)
+        return batch_sync_source(b);
+    return b->writing == BATCH_ASKS_WHY ? JOB_NEXT : job_goto(j, "times");
 }
 
 /* A foreign key has removed a row that came after the round's snapshot: the next one knows it, and
@@ -113,6 +193,38 @@ static void note_hot(struct batch_job *b)
         if (batch_has_any(b->group[i].late_keys))
             batch_hot_note(b, &b->group[i]);
     b->given_up++;
+}
+
+/* Was there a change that may be the reason? */
+static bool came_in_between(const struct batch_job *b)
+{
+    json_t *late = b->late ? json_loads(b->late, 0, NULL) : NULL;
+    bool any = strcmp(b->refusal.sqlstate, DEADLOCK) == 0;
+
+    for (int i = 0; !any && i < b->group_count; i++) {
+        const struct table *t = b->group[i].table;
+        char id[16];
+
+        snprintf(id, sizeof id, "%d", b->group[i].other_id);
+        any = json_object_get(late, id) &&
+              (b->refused == NULL || t == b->refused || batch_refers_to(b, t, b->refused) ||
+               batch_refers_to(b, b->refused, t));
+    }
+    json_decref(late);
+    return any;
+}
+
+static enum job_next judge_refusal(struct batch_job *b)
+{
+    double rest_s = REST_S * b->refusals;
+
+    if (!came_in_between(b))
+        return batch_failed(b, JOB_TARGET, b->refused, &b->refusal);
+    b->redone++;
+    note_hot(b);
+    log_error(LOG_DEBUG, "a row was changed meanwhile: the round is made again", &b->refusal,
+              "sync", b->sync->name, NULL);
+    return job_sleep(&b->job, rest_s < REST_MAX_S ? rest_s : REST_MAX_S, job_goto(&b->job, "undo"));
 }
 
 static bool send_spared(struct batch_job *b)
@@ -136,6 +248,8 @@ enum job_next batch_enter_late_judged(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
+    if (b->writing == BATCH_ASKS_WHY)
+        return judge_refusal(b);
     for (int i = 0; i < b->group_count; i++)
         if (batch_has_any(b->group[i].late_keys) || is_lost(b, &b->group[i])) {
             b->redone++;

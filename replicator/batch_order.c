@@ -37,6 +37,7 @@
 #include "batch_decide.h"
 #include "batch_two_way.h"
 #include "sqlstate.h"
+#include "two_way.h"
 
 enum { LATE_MAX = 5, LATE_CHECK_MAX = 2 };
 
@@ -197,6 +198,7 @@ enum job_next batch_enter_read(struct job *j)
     conn_query(job_conn(j, JOB_TARGET), sql_begin.text, NULL, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
     apply_began(&b->apply);
+    b->writing = two_way_is_coupled(b->sync) ? BATCH_WRITES : BATCH_WRITES_NOT;
     forget_rows(b);
     batch_send_conflicts(b);
     batch_send_again(b);
@@ -391,7 +393,9 @@ static bool may_be_late(struct batch_job *b, const struct table *t, const char *
            t->failures <= LATE_CHECK_MAX;
 }
 
-bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e)
+/* A statement about the table failed. True when the batch may succeed if it is made again as is
+ * noted here; false when the table has to stand still, with a hint in `e` where there was none. */
+static bool try_otherwise(struct batch_job *b, struct table *t, struct error *e)
 {
     const struct relation *now = target_now(t);
 
@@ -409,6 +413,23 @@ bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e)
     }
     b->defers = false;
     return false;
+}
+
+enum job_next batch_failed(struct batch_job *b, enum job_side side, struct table *t,
+                           struct error *e)
+{
+    enum sqlstate_action action = sqlstate_action(e->sqlstate);
+
+    if (t && (sqlstate_is_of_table(action) || sqlstate_is_internal(e->sqlstate))) {
+        bool is_sure = sqlstate_is_of_table(action) && side == JOB_TARGET;
+
+        t->failures++;
+        error_place(e, "table %s", t->label);
+        if (!try_otherwise(b, t, e) && (is_sure || t->failures > 3))
+            batch_pause_failed(b, t, e);
+        b->sync->wants_catalog = true;
+    }
+    return job_fail(&b->job, e);
 }
 
 struct table *batch_table_named(const struct batch_job *b, const PGresult *r)

@@ -12,9 +12,10 @@ enum job_next batch_enter_read(struct job *j);
 void batch_hold_children(struct batch_job *b);
 /* Such a table, and the other still stands still. */
 bool batch_is_held(const struct table *t);
-/* A statement about the table failed. True when the batch may succeed if it is made again as is
- * noted here; false when the table has to stand still, with a hint in `e` where there was none. */
-bool batch_try_otherwise(struct batch_job *b, struct table *t, struct error *e);
+/* A statement failed, of a table or of none (NULL). The run is over: the batch is made again, with
+ * the table treated otherwise or without it. */
+enum job_next batch_failed(struct batch_job *b, enum job_side side, struct table *t,
+                           struct error *e);
 /* The table that a failed result of the target names, NULL when it is none of this batch. */
 struct table *batch_table_named(const struct batch_job *b, const PGresult *r);
 

@@ -489,7 +489,8 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         fits = take_stamps(b, r);
         break;
     case BATCH_ROWS:
-        take_row(b, &s, r);
+        if (b->writing != BATCH_REFUSED)
+            take_row(b, &s, r);
         break;
     case BATCH_CHECK:
         take_check(b, r);

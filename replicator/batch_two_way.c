@@ -362,6 +362,7 @@ enum job_next batch_enter_undo(struct job *j)
     struct batch_job *b = batch_of(j);
 
     b->waits_at = NOWHERE;
+    b->writing = BATCH_WRITES_NOT;
     b->owes_conflicts = b->is_half_done = true;
     batch_say(b, &sql_commit);
     batch_sync_source(b);

@@ -46,6 +46,9 @@ void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql
 enum job_next batch_enter_late(struct job *j);
 enum job_next batch_enter_late_keys(struct job *j);
 enum job_next batch_enter_late_judged(struct job *j);
+/* The target has refused a statement of the round. True: that may be because of what came in
+ * between, which is asked, and all that was sent has no result any more; else it has failed. */
+bool batch_give_up(struct batch_job *b, struct table *t, const struct error *e);
 /* The round is given up at this end, and made again. */
 enum job_next batch_enter_undo(struct job *j);
 /* This direction takes no part any more: the other one does not wait for it. */

@@ -1,7 +1,10 @@
 """Two-way syncs at chosen moments: a row is changed while the round is being decided, or one end commits its half of a round and
 the other one does not."""
 
+import time
+
 import pytest
+import rig
 from two_way import ONLY, check_equal, config, conflicts, meet, position, roles, source, target, wait_both  # noqa: F401
 
 # The resolver waits for a lock: so a round stands still between two tables, and the test may write.
@@ -193,4 +196,78 @@ def test_columns_in_another_order_are_no_conflict(source, target, rebecos):
     assert [(c[1], c[3]) for c in conflicts(source)] == [("3", "source")]
     for server in (source, target):
         assert server.run("SELECT id, v, n::text, doc::text FROM t ORDER BY id") == [(i, "same", "2.50", '{"a": 1}') for i in (1, 2, 3)]
+    rebeco.terminate()
+
+
+# ------------------------------------------------------------------ refused because of what came in between
+
+# What the source writes, and what the target's application does to it when the round's snapshots are taken.
+REFUSED = {
+    "parent gone": ("INSERT INTO child VALUES (1, 1)", "DELETE FROM parent WHERE id = 1", "NO ACTION", "parent_kept"),
+    "parent gone, found when settled": ("INSERT INTO child VALUES (1, 1)", "DELETE FROM parent WHERE id = 1",
+                                        "NO ACTION DEFERRABLE INITIALLY DEFERRED", "parent_kept"),
+    "parent gone, with its children": ("INSERT INTO child VALUES (1, 1)", "DELETE FROM parent WHERE id = 1", "CASCADE", "parent_removed"),
+    "child came": ("DELETE FROM parent WHERE id = 1", "INSERT INTO child VALUES (1, 1)", "NO ACTION", "parent_kept"),
+    "child came, to what may not go": ("DELETE FROM parent WHERE id = 1", "INSERT INTO child VALUES (1, 1)", "RESTRICT", "parent_kept"),
+}
+
+
+@pytest.mark.parametrize("roles", ["neither"], indirect=True)
+@pytest.mark.parametrize("how", REFUSED)
+def test_a_refusal_for_what_came_in_between_costs_one_round(source, target, rebecos, how):
+    """The round is made again, and the job goes on. Tables that are written for the first time behind the refused row arrive with it."""
+    at_source, late, action, kind = REFUSED[how]
+    rebeco = start(source, target, rebecos, GATE + f"""CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
+        CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE {action});
+        CREATE TABLE toy (id int PRIMARY KEY, child int REFERENCES child)""", default="source", tables={"public.gate": "rules.wait"})
+    failed = len(rebeco.log_lines("job failed"))
+    redone = rebeco.status()["back"]["redone"]
+    while_deciding(rebeco, source, target, at_source + "; INSERT INTO child VALUES (2, 2); INSERT INTO toy VALUES (1, 2); UPDATE t SET v = 'new' WHERE id = 1",
+                   "UPDATE t SET v = 'other' WHERE id = 2", late)
+    assert rebeco.log_lines("job failed")[failed:] == []
+    rebeco.wait("a round was given up", lambda: rebeco.status()["back"]["redone"] > redone)
+    assert [(c[0], c[2]) for c in conflicts(source) if c[0] != "gate"] == [("parent" if kind == "parent_kept" else "child", kind)]
+    assert conflicts(source) == conflicts(target)
+    rebeco.terminate()
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("roles", ["neither"], indirect=True)
+def test_a_refusal_with_much_behind_it(source, target, rebecos):
+    """More is on its way to the target than may be: the source is held back just then."""
+    rebeco = start(source, target, rebecos, GATE + """CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
+        CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent, v text)""", default="source", tables={"public.gate": "rules.wait"})
+    failed = len(rebeco.log_lines("job failed"))
+    while_deciding(rebeco, source, target, "INSERT INTO child SELECT i, CASE i WHEN 3000 THEN 1 ELSE 2 END, repeat(md5(i::text), 60) FROM generate_series(1, 40000) i",
+                   "", "DELETE FROM parent WHERE id = 1")
+    assert rebeco.log_lines("job failed")[failed:] == []
+    rebeco.terminate()
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("roles", ["neither"], indirect=True)
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_refusal_for_good_stops_the_table(source, target, rebecos, busy):
+    """The parent never comes: the table stands still with the reason soon, also where the target's application writes to it all the time."""
+    source.psql("CREATE TABLE child (id int PRIMARY KEY, parent int); CREATE TABLE calm (id int PRIMARY KEY)")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "source"}, tables={"exclude": ["own.*"]}))
+    rebeco.start()
+    wait_both(rebeco)
+    target.psql("CREATE SCHEMA own; CREATE TABLE own.parent (id int PRIMARY KEY); INSERT INTO own.parent VALUES (1);"
+                "ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES own.parent")
+
+    def work(c, rng, number):
+        c.run("INSERT INTO child VALUES (%s, 1) ON CONFLICT DO NOTHING", 1000 + rng.randrange(10**9))
+
+    with rig.Crew(target, work, 2 if busy else 0):
+        time.sleep(0.5)
+        source.run("INSERT INTO child VALUES (1, 2)")
+        rebeco.wait("the table stands still", lambda: [t["name"] for t in rebeco.status()["tables"] if t["paused"]] == ["child"], 30)
+        source.run("INSERT INTO calm VALUES (1)")
+        rebeco.wait("the other one does not", lambda: target.value("SELECT count(*) FROM calm") == 1, 30)
+    assert "violates foreign key constraint" in rebeco.log_lines("table paused")[0]
+    target.run("INSERT INTO own.parent VALUES (2)")
+    rebeco.ok("retry", "public.child")
+    wait_both(rebeco)
+    assert rig.compare(source, target, ignore=("own.parent",), sequences=False) == []
     rebeco.terminate()
