@@ -16,11 +16,17 @@
  * out; the others are sent as if the row was merged in this round: columns are set, and what
  * counters were moved by is added, once, with the position. Where the other end has changed the
  * row again, too, the columns left out are no change of this end (rebeco.merge_details()), as they
- * would not be after a whole round. */
+ * would not be after a whole round.
+ *
+ * A whole round may leave such a row for later, too: the row's parent has gone at the other end,
+ * and what this end's log says of it is moved behind the round (batch_foreign_key.c), skipped
+ * columns and all, with the times of their changes. So the next round asks for it as after half a
+ * round. */
 #include "batch_half.h"
 
 #include <string.h>
 
+#include "batch_merge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
 #include "two_way.h"
@@ -38,6 +44,18 @@ const char *batch_half_of(const struct batch_job *b, const struct batch_table *t
     const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
 
     return b->is_half_done && !b->is_closed && batch_may_skip(b, t) ? forward->name : NULL;
+}
+
+bool batch_moves_skipped(const struct batch_job *b)
+{
+    for (int i = 0; i < b->group_count; i++) {
+        const struct batch_table *t = &b->group[i];
+
+        if (t->again && two_way_is_coupled(b->sync) && batch_merge_is_asked(t->table) &&
+            batch_may_skip(b, t))
+            return true;
+    }
+    return false;
 }
 
 enum job_next batch_enter_half(struct job *j)

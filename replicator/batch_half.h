@@ -6,6 +6,8 @@
 
 /* The table's policy is `skip`, or may say so: a function of the user's. */
 bool batch_may_skip(const struct batch_job *b, const struct batch_table *t);
+/* The round leaves a row for the next one of which columns may have been skipped. */
+bool batch_moves_skipped(const struct batch_job *b);
 /* Asks which rows of this round were skipped in an earlier one that this direction has not carried
  * out, and leaves those out, or what of them is to stay. */
 enum job_next batch_enter_half(struct job *j);
