@@ -58,7 +58,7 @@ LINK = $(CC) $(ALL_CFLAGS) $(LINKFLAGS) $(LDFLAGS)
 
 SOURCES := $(sort $(wildcard replicator/*.c))
 OBJECTS := $(SOURCES:replicator/%.c=$(OUT)/obj/%.o) $(OUT)/obj/sql_list.o $(OUT)/obj/page.o
-PARTS := $(filter-out $(OUT)/obj/main.o,$(OBJECTS))
+ARCHIVED := $(filter-out $(OUT)/obj/main.o,$(OBJECTS))
 SQL_FILES := $(sort $(wildcard sql/*.sql)) $(sort $(wildcard schema/*.sql))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 
@@ -84,8 +84,8 @@ $(OUT)/rebeco.bash: $(OUT)/rebeco
 	$(Q)$< help --bash > $@
 
 # Everything but main, as an archive: a unit test takes from it only what it calls.
-$(OUT)/parts.a: $(PARTS)
-	$(Q)rm -f $@; ar rcs $@ $(PARTS)
+$(OUT)/parts.a: $(ARCHIVED)
+	$(Q)rm -f $@; ar rcs $@ $(ARCHIVED)
 
 $(OUT)/obj/%.o: replicator/%.c $(OUT)/flags | $(GEN)/sql_list.h $(BUILD)/has-libraries
 	$(call say,CC,$@)

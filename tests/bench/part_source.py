@@ -87,7 +87,8 @@ class Captures:
             if is_on:
                 tidy(self.scene)
                 others = Others()
-                self.report.add(part, who, n, others=others.share(), **{f"tps_{clients}": tpcb(self.scene.source, clients, SECONDS)})
+                tps = tpcb(self.scene.source, clients, SECONDS)
+                self.report.add(part, who, n, others=others.share(), **{f"tps_{clients}": tps})
 
     def remove(self):
         for tool in self.tools.values():
