@@ -47,7 +47,7 @@ def _catch_up(scene, report, part, who, n, number, start, database="app", measur
     except Late as e:
         if not limit:
             raise
-        report.cut_off.setdefault(part, {})[who] = str(e)
+        report.cut_off.setdefault(part, {})[f"{who}, {measure}"] = str(e)
         report.add(part, who, n, others=others.share(), **{measure: limit})
         return
     share = others.share()
@@ -141,7 +141,10 @@ class _Group:
         if self.has.get("bucardo"):
             with report.attempt(part, "bucardo", n):
                 self.has["bucardo"] = False
-                _catch_up(scene, report, part, "bucardo", n, number, self.bucardo.start, "bucardo_copy", measure, self.bucardo.processes, source)
+                # Its second backlog may take hours: what the planner believes of its log is out of date.
+                first = report.median(part, "bucardo", "seconds")
+                _catch_up(scene, report, part, "bucardo", n, number, self.bucardo.start, "bucardo_copy", measure, self.bucardo.processes, source,
+                          limit=3 * first if first and measure != "seconds" else None)
                 self.bucardo.stop()
                 self.has["bucardo"] = True
 

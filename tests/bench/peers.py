@@ -109,6 +109,8 @@ class Bucardo:
             time.sleep(0.2)
         for pid in alive():
             os.kill(pid, 15)
+        for server in (self.scene.source, self.scene.target):  # a statement of hours does not notice that nobody waits for it
+            server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bucardo'", user="postgres")
 
     def triggers(self, on):
         set_triggers(self.scene.source, "bucardo_", on)

@@ -58,7 +58,7 @@ class Report:
 
     def __init__(self):
         self.figures, self.failures, self.busy = {}, {}, {}
-        self.cut_off = {}  # part -> who -> what was not there after how long: such a figure is the least that it can be
+        self.cut_off = {}  # part -> who and figure -> what was not there after how long: such a figure is the least that it can be
         self.took = {}     # part -> seconds, with all that is around the measuring
         self.started = time.time()
 
@@ -109,7 +109,7 @@ class Report:
             if value is not None and over is not None:
                 other = self.median(part, who, over[1:]) if over[0] == "=" else self.median(part, over.lstrip("-"), name)
                 value = None if not other and over[0] != "-" or other is None else value - other if over[0] == "-" else value / other
-            least = over is not None and over in self.cut_off.get(part, {})
+            least = f"{over}, {name}" in self.cut_off.get(part, {})
             verdict = "not measured" if value is None else "reached" if (value <= bar if sense == "<=" else value >= bar) else "MISSED"
             failed = self.failures.get(part, {})
             if value is None and (who in failed or over and over.lstrip("-=") in failed):
