@@ -34,9 +34,8 @@
  *   that is tied to it, the statement has failed for good, and all that is done with a table that
  *   fails is done (batch_order.c). A deadlock needs no such proof. Nor does a look help where the
  *   tables are changed all the time beside the row that is refused: a refusal in the same words,
- * again and again, counts as one for good; and every so many rounds the job fails, so that it is
- * known.
- */
+ *   again and again, counts as one for good; and every so many rounds the job fails, so that it
+ *   is known. */
 #include "batch_two_way.h"
 
 #include <jansson.h>
@@ -54,21 +53,13 @@
 
 enum { LOST_MAX = 3, ALIKE_MAX = 4, REFUSALS_MAX = 20 };
 
-#define FOREIGN_KEY "23503"
-#define RESTRICTED "23001"
-#define DEADLOCK "40P01"
 #define REST_S 0.01 /* for each round that was refused */
 #define REST_MAX_S 0.2
 
 /* It may be because of somebody else that the server says so. */
 static bool may_be_of_others(const char *sqlstate)
 {
-    static const char *const codes[] = {FOREIGN_KEY, RESTRICTED, DEADLOCK, SQLSTATE_LOCKED};
-
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        if (strcmp(sqlstate, codes[i]) == 0)
-            return true;
-    return false;
+    return sqlstate_is_foreign_key(sqlstate) || sqlstate_is_of_lock(sqlstate);
 }
 
 bool batch_give_up(struct batch_job *b, struct table *t, const struct error *e)
@@ -199,7 +190,7 @@ static void note_hot(struct batch_job *b)
 static bool came_in_between(const struct batch_job *b)
 {
     json_t *late = b->late ? json_loads(b->late, 0, NULL) : NULL;
-    bool any = strcmp(b->refusal.sqlstate, DEADLOCK) == 0;
+    bool any = strcmp(b->refusal.sqlstate, SQLSTATE_DEADLOCK) == 0;
 
     for (int i = 0; !any && i < b->group_count; i++) {
         const struct table *t = b->group[i].table;

@@ -329,11 +329,6 @@ static bool may_remove_first(const struct batch_job *b, const struct table *t,
     return now && (!now->is_referenced || (b->defers && !now->has_actions));
 }
 
-static bool is_foreign_key_failure(const char *sqlstate)
-{
-    return strcmp(sqlstate, "23503") == 0 || strcmp(sqlstate, "23001") == 0;
-}
-
 static bool defer(struct batch_job *b, struct table *t)
 {
     b->defers = true;
@@ -404,11 +399,11 @@ static bool try_otherwise(struct batch_job *b, struct table *t, struct error *e)
             return true;
         if (!is_free(t) && now)
             hint_at_actions(t, now, e);
-    } else if (b->sync->other && is_foreign_key_failure(e->sqlstate) && t->failures <= LATE_MAX) {
+    } else if (b->sync->other && sqlstate_is_foreign_key(e->sqlstate) && t->failures <= LATE_MAX) {
         return true; /* a write that came after the round's snapshot: the next one knows it */
     } else if (may_be_late(b, t, e->sqlstate)) {
         return true;
-    } else if (!b->sync->has_replica_role && !b->defers && is_foreign_key_failure(e->sqlstate)) {
+    } else if (!b->sync->has_replica_role && !b->defers && sqlstate_is_foreign_key(e->sqlstate)) {
         return defer(b, t);
     }
     b->defers = false;

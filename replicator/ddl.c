@@ -398,7 +398,7 @@ static const struct job_step steps[] = {
 static bool failed(struct job *j, const struct error *e)
 {
     struct ddl *d = ddl_of(j);
-    bool is_locked = strcmp(e->sqlstate, SQLSTATE_LOCKED) == 0 || strcmp(e->sqlstate, "40P01") == 0;
+    bool is_locked = sqlstate_is_of_lock(e->sqlstate);
     if (strcmp(e->sqlstate, CANNOT_IN_TRANSACTION) == 0 && !d->is_outside) {
         fprintf(stderr, "rebeco: %s; it runs outside of one, first at the target\n", e->what);
         d->is_outside = true;

@@ -89,6 +89,16 @@ bool sqlstate_is_of_row(const char *sqlstate)
            strcmp(sqlstate, "P0001") == 0;
 }
 
+bool sqlstate_is_foreign_key(const char *sqlstate)
+{
+    return strcmp(sqlstate, "23503") == 0 || strcmp(sqlstate, "23001") == 0;
+}
+
+bool sqlstate_is_of_lock(const char *sqlstate)
+{
+    return strcmp(sqlstate, SQLSTATE_LOCKED) == 0 || strcmp(sqlstate, SQLSTATE_DEADLOCK) == 0;
+}
+
 bool sqlstate_is_internal(const char *sqlstate)
 {
     return strncmp(sqlstate, "XX", 2) == 0 && sqlstate_action(sqlstate) == SQLSTATE_RECONNECT;

@@ -19,11 +19,17 @@ enum sqlstate_action {
 
 /* A lock was not to be had in the time that it may be waited for. */
 #define SQLSTATE_LOCKED "55P03"
+/* We and somebody else waited for each other, and it was we who had to give way. */
+#define SQLSTATE_DEADLOCK "40P01"
 
 /* A statement of one table that fails so is that table's trouble, not everybody's. */
 bool sqlstate_is_of_table(enum sqlstate_action action);
 /* What the server refuses is a row: its values, or how it stands to others. */
 bool sqlstate_is_of_row(const char *sqlstate);
+/* A foreign key is in the way, at either of its ends. */
+bool sqlstate_is_foreign_key(const char *sqlstate);
+/* Others held a lock: the same may succeed later. */
+bool sqlstate_is_of_lock(const char *sqlstate);
 /* The server has no better word for it (class XX), though what it is about may be one row:
  * extensions say so of values that they refuse. */
 bool sqlstate_is_internal(const char *sqlstate);

@@ -228,7 +228,7 @@ static void copy_again(struct table *t)
     if (t->state == TABLE_NEW)
         return;
     error_set(&e, "%s is about to be copied again", t->label);
-    error_hint(&e, "%s", "Somebody asked for it; it goes on by itself.");
+    error_hint(&e, "Somebody asked for it; it goes on by itself.");
     table_pause(t, TABLE_CAPTURE, &e);
 }
 
