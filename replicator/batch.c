@@ -132,6 +132,10 @@ static enum job_next enter_gather(struct job *j)
 
     if (b->sync->is_paused)
         return job_sleep(j, 0.2, job_goto(j, "record"));
+    if (!sync_may_begin_round(b->sync)) {
+        batch_decline_round(b);
+        return job_sleep(j, 0.05, job_goto(j, "record"));
+    }
     if (!two_way_gate(b->sync))
         return job_sleep(j, 0.05, job_goto(j, "record"));
     batch_hold_children(b);

@@ -344,6 +344,22 @@ static void show_problems(struct buf *b, const json_t *s)
     }
 }
 
+static void show_schema(struct buf *b, const json_t *s)
+{
+    const json_t *schema = json_object_get(s, "schema");
+
+    if (!json_is_object(schema))
+        return;
+    buf_text(b, "schema: ");
+    monitor_add_clean(b, text_of(schema, "step"));
+    if (number_of(schema, "todo") > 0)
+        buf_printf(b, ", %.0f of %.0f objects", number_of(schema, "done"),
+                   number_of(schema, "todo"));
+    if (is_true(schema, "holds_batches"))
+        buf_text(b, "; changes wait until the foreign keys are there");
+    buf_text(b, "\n");
+}
+
 static void show_back(struct buf *b, const json_t *s)
 {
     const json_t *back = json_object_get(s, "back");
@@ -387,6 +403,7 @@ void monitor_show(struct buf *out, const json_t *status)
     show_lag(out, status);
     show_back(out, status);
     show_log(out, status);
+    show_schema(out, status);
     show_copy(out, status);
     show_large_objects(out, status);
     show_tables(out, status);

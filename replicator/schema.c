@@ -7,7 +7,16 @@
  * What is always true: what the target lacks is found out by looking, before and after; what
  * pg_restore says is only the explanation. In SCHEMA_POST pg_restore runs in parallel first and
  * what fails then is tried once more alone: the words of parallel workers cannot be told apart. The
- * archive and the list live in memory (memfd), so no disk is needed and nothing is left behind. */
+ * archive and the list live in memory (memfd), so no disk is needed and nothing is left behind.
+ *
+ * Why batches wait while foreign keys are added. Everything else that SCHEMA_POST creates locks one
+ * table, and a batch that needs it waits its turn. A foreign key locks the child, then the parent
+ * (both SHARE ROW EXCLUSIVE), and a batch has written into parents when it comes to their children:
+ * the two would wait for each other, the server would end one of them, and either loses hours on a
+ * large table. So foreign keys have a pass of their own, which begins when no round is in hand, and
+ * until its end none begins. The batch would not get far meanwhile: it needs both tables. What
+ * fails goes through the last pass, alone and with the batches waiting, too. Sessions that are not
+ * ours may still be in the way there: what failed for a lock is tried again some times. */
 #include "schema.h"
 
 #include <errno.h>
@@ -24,6 +33,8 @@
 enum { OUTPUT_MAX = 24 * 1024 * 1024, STREAMS_MAX = 16 };
 
 #define RETRY_MAX_S 30.
+#define LOOK_FOR_ROUND_S 0.02
+#define LOCK_REST_S 0.5 /* longer by that at each try */
 
 static struct schema_copy *of_restore(struct job *j)
 {
@@ -92,6 +103,7 @@ enum job_next schema_run(struct schema_copy *s, const char *name, struct child_p
 
 void schema_run_stop(struct schema_copy *s)
 {
+    s->holds_batches = false;
     child_stop(&s->child);
     login_clear(&s->login);
     s->child_name = "";
@@ -177,7 +189,8 @@ void schema_prepared(struct job *j, bool finished)
         schema_finish(s);
         return;
     }
-    s->is_serial = s->stage == SCHEMA_PRE;
+    s->pass = s->stage == SCHEMA_PRE ? SCHEMA_ALONE : SCHEMA_PARALLEL;
+    s->lock_tries = 0;
     schema_start_job(s, &s->restore);
 }
 
@@ -201,6 +214,7 @@ static enum job_next restored(struct schema_copy *s)
     struct error e;
     bool good;
 
+    s->holds_batches = false;
     buf_init(&report.general);
     clear_messages(s);
     schema_list_parse_errors(&s->list, s->child.errors.data, &report);
@@ -241,12 +255,31 @@ static enum job_next run_restore(struct schema_copy *s)
     int n = 7;
 
     arguments[n++] = arena_printf(a, "--dbname=%s", s->logins[JOB_TARGET].conninfo);
-    if (!s->is_serial && streams(s) > 1)
+    if (s->pass != SCHEMA_ALONE && streams(s) > 1)
         arguments[n++] = arena_printf(a, "--jobs=%d", streams(s));
     arguments[n++] = "/proc/self/fd/3";
     s->scanned = 0;
     s->counted = 0;
     return schema_run(s, "pg_restore", &p, restored);
+}
+
+/* Somebody who is not ours held a lock: he gets time to go. */
+static enum job_next rest(struct job *j)
+{
+    const struct schema_copy *s = of_restore(j);
+
+    return s->lock_tries > 0 ? job_sleep(j, LOCK_REST_S * s->lock_tries, JOB_NEXT) : JOB_NEXT;
+}
+
+/* From here on no round of a batch begins; goes on when the one in hand is over. */
+static enum job_next hold_batches(struct job *j)
+{
+    struct schema_copy *s = of_restore(j);
+
+    s->holds_batches = s->stage == SCHEMA_POST && s->pass != SCHEMA_PARALLEL;
+    if (s->holds_batches && sync_is_in_round(s->sync))
+        return job_sleep(j, LOOK_FOR_ROUND_S, JOB_REPEAT);
+    return JOB_NEXT;
 }
 
 static enum job_next restore(struct job *j)
@@ -258,7 +291,7 @@ static enum job_next restore(struct job *j)
 
     error_clear(&e);
     buf_init(&entries);
-    s->todo = schema_list_print(&s->list, &entries);
+    s->todo = schema_list_print(&s->list, s->pass != SCHEMA_PARALLEL, &entries);
     good = schema_memory(&s->use_list, &e) && write_all(s->use_list, &entries, &e);
     buf_fini(&entries);
     if (!good)
@@ -286,6 +319,8 @@ static void restore_ended(struct job *j, bool finished)
 }
 
 static const struct job_step restore_steps[] = {
+    {"rest", NULL, JOB_TARGET, NULL, NULL, rest, NULL, 0},
+    {"hold batches", NULL, JOB_TARGET, NULL, NULL, hold_batches, NULL, 0},
     {"target login", NULL, JOB_TARGET, NULL, NULL, schema_enter_target_login, NULL, 0},
     {"restore", NULL, JOB_TARGET, NULL, NULL, restore, NULL, 0},
     {NULL, NULL, JOB_TARGET, NULL, NULL, NULL, NULL, 0},
@@ -368,6 +403,11 @@ void schema_copy_stop(struct schema_copy *s)
     if (s->running)
         job_stop(s->running);
     release(s);
+}
+
+bool schema_copy_holds_batches(const struct schema_copy *s)
+{
+    return s->holds_batches;
 }
 
 bool schema_copy_is_running(const struct schema_copy *s)

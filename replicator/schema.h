@@ -46,6 +46,8 @@ void schema_copy_start(struct schema_copy *s, enum schema_stage stage);
 /* Ends it at once, with its processes; the handler is not called. May be started again. */
 void schema_copy_stop(struct schema_copy *s);
 bool schema_copy_is_running(const struct schema_copy *s);
+/* Foreign keys are being added at the target, or about to be: no round of a batch may begin. */
+bool schema_copy_holds_batches(const struct schema_copy *s);
 void *schema_copy_owner(const struct schema_copy *s);
 
 /* After SCHEMA_PRE or SCHEMA_POST has ended: is the schema copied by us? False with `schema:

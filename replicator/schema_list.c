@@ -322,14 +322,28 @@ bool schema_entry_is_wanted(const struct schema_entry *e)
     return !e->is_elsewhere && !e->is_left_out && !e->is_there;
 }
 
-int schema_list_print(const struct schema_list *l, struct buf *out)
+static bool is_foreign_key(const struct schema_entry *e)
+{
+    return e->type && strcmp(e->type->name, "FK CONSTRAINT") == 0;
+}
+
+bool schema_entry_is_foreign_key(const struct schema_list *l, const struct schema_entry *e)
+{
+    return is_foreign_key(e) || has_need(l, e, is_foreign_key);
+}
+
+int schema_list_print(const struct schema_list *l, bool with_foreign_keys, struct buf *out)
 {
     int count = 0;
 
     for (int i = 0; i < l->count; i++) {
-        if (!schema_entry_is_wanted(&l->entries[i]))
+        const struct schema_entry *e = &l->entries[i];
+
+        if (!schema_entry_is_wanted(e))
             continue;
-        buf_printf(out, "%d;\n", l->entries[i].id);
+        if (!with_foreign_keys && schema_entry_is_foreign_key(l, e))
+            continue;
+        buf_printf(out, "%d;\n", e->id);
         count++;
     }
     return count;
@@ -438,6 +452,17 @@ void schema_list_parse_errors(struct schema_list *l, const char *text, struct sc
         text += strcspn(text, "\n");
         text += *text == '\n';
     }
+}
+
+bool schema_entry_failed_for_lock(const struct schema_entry *e)
+{
+    static const char *const starts[] = {
+        "deadlock detected", "canceling statement due to lock timeout", "could not obtain lock"};
+
+    for (size_t i = 0; e->message && i < sizeof starts / sizeof *starts; i++)
+        if (after(e->message, starts[i]))
+            return true;
+    return false;
 }
 
 /* ------------------------------------------------------------------ the verdict */

@@ -88,8 +88,14 @@ const char *schema_entry_name(const struct schema_entry *e);
 void schema_list_decide(struct schema_list *l);
 /* The entry is to be restored now. */
 bool schema_entry_is_wanted(const struct schema_entry *e);
-/* Writes the wanted entries as a list for `pg_restore --use-list`; returns how many. */
-int schema_list_print(const struct schema_list *l, struct buf *out);
+/* A foreign key, or what completes one. */
+bool schema_entry_is_foreign_key(const struct schema_list *l, const struct schema_entry *e);
+/* Writes the wanted entries, with or without those of foreign keys, as a list for `pg_restore
+ * --use-list`; returns how many. */
+int schema_list_print(const struct schema_list *l, bool with_foreign_keys, struct buf *out);
+/* It failed because of somebody's lock, by the server's words (in English; others are not known).
+ */
+bool schema_entry_failed_for_lock(const struct schema_entry *e);
 /* Reads what `pg_restore --verbose` (one process, LC_MESSAGES=C) wrote on standard error: sets the
  * messages of entries that failed, and fills the report, which must be initialised. */
 void schema_list_parse_errors(struct schema_list *l, const char *text, struct schema_report *r);

@@ -32,7 +32,7 @@ static void prepare_begin(struct job *j)
 
     schema_run_stop(s);
     s->needs_person = false;
-    s->is_ours = s->is_decided = s->is_serial = false;
+    s->is_ours = s->is_decided = false;
     s->tool_asked = 0;
     buf_clear(&s->exclude, 0);
     json_decref(s->tables);

@@ -10,6 +10,8 @@
 
 #define LOOK_TIMEOUT_S 600. /* statements that look up every object */
 
+enum { LOCK_TRIES_MAX = 8 };
+
 static struct schema_copy *of_record(struct job *j)
 {
     return container_of(j, struct schema_copy, record);
@@ -42,14 +44,38 @@ static void bind_stage(struct job *j, struct params *p)
     params_text(p, schema_stage_name(of_record(j)));
 }
 
-/* After the parallel run: is there anything of which we must know why it failed? */
-static bool is_to_be_explained(const struct schema_copy *s)
+/* The pass after one with several processes: foreign keys if there are any, or what failed, of
+ * which we must know why. False when nothing is missing. */
+static bool find_pass(struct schema_copy *s)
 {
+    bool any = false, any_foreign_key = false;
+
     for (int i = 0; i < s->list.count; i++) {
         const struct schema_entry *e = &s->list.entries[i];
 
-        if (schema_entry_is_wanted(e) && (e->is_known || e->message))
-            return true;
+        if (!schema_entry_is_wanted(e) || (!e->is_known && !e->message))
+            continue;
+        any = true;
+        any_foreign_key |= schema_entry_is_foreign_key(&s->list, e);
+    }
+    s->pass = s->pass == SCHEMA_PARALLEL && any_foreign_key ? SCHEMA_FOREIGN_KEYS : SCHEMA_ALONE;
+    return any;
+}
+
+/* After the pass with one process: something is missing only because somebody held a lock. */
+static bool is_to_be_repeated(struct schema_copy *s)
+{
+    if (s->lock_tries == LOCK_TRIES_MAX)
+        return false;
+    for (int i = 0; i < s->list.count; i++) {
+        const struct schema_entry *e = &s->list.entries[i];
+
+        if (!schema_entry_is_wanted(e) || !schema_entry_failed_for_lock(e))
+            continue;
+        s->lock_tries++;
+        log_event(LOG_INFO, "somebody's lock is in the way of an object; it is tried again", "sync",
+                  s->sync->name, "object", schema_entry_name(e), "message", e->message, NULL);
+        return true;
     }
     return false;
 }
@@ -70,9 +96,9 @@ static enum job_next looked_after(struct job *j, PGresult *r)
     struct schema_copy *s = of_record(j);
 
     schema_take_states(s, r);
-    if (!s->is_serial && is_to_be_explained(s))
+    s->is_again = s->pass == SCHEMA_ALONE ? is_to_be_repeated(s) : find_pass(s);
+    if (s->is_again)
         return JOB_DONE;
-    s->is_serial = true;
     s->recorded = 0;
     schema_list_judge(&s->list);
     log_remarks(s);
@@ -183,8 +209,7 @@ static void record_ended(struct job *j, bool finished)
 
     (void)finished;
     error_clear(&s->trouble);
-    if (!s->is_serial) {
-        s->is_serial = true;
+    if (s->is_again) {
         schema_start_job(s, &s->restore);
         return;
     }

@@ -13,6 +13,13 @@
 #include "schema_list.h"
 #include "schema_tool.h"
 
+/* How pg_restore runs, in this order. */
+enum schema_pass {
+    SCHEMA_PARALLEL,     /* all but foreign keys; batches go on */
+    SCHEMA_FOREIGN_KEYS, /* in parallel, too; no batch */
+    SCHEMA_ALONE         /* what failed, as one process: its words can be told apart; no batch */
+};
+
 struct schema_copy {
     struct sync *sync;
     struct ev_loop *loop;
@@ -48,10 +55,13 @@ struct schema_copy {
     int counted;     /* ... and how many there were */
     bool is_ours;    /* the schema is copied by us */
     bool is_decided; /* ... as an earlier run found out */
-    bool is_serial;  /* pg_restore runs, or ran, as one process: its words can be told apart */
-    bool then_post;  /* the first stage had not ended: it runs, then the second */
-    int recorded;    /* entries before this one are in rebeco.problem */
-    int missing;     /* at the target, of all stages */
+    enum schema_pass pass;
+    int lock_tries;     /* passes that were repeated because of somebody's lock */
+    bool is_again;      /* another pass is due */
+    bool holds_batches; /* no round of a batch may begin */
+    bool then_post;     /* the first stage had not ended: it runs, then the second */
+    int recorded;       /* entries before this one are in rebeco.problem */
+    int missing;        /* at the target, of all stages */
     struct error trouble;
     bool needs_person;
 };

@@ -180,6 +180,18 @@ static void add_trouble(json_t *o, const struct sync *s)
         json_pack("{s:s, s:s, s:s}", "what", e->what, "detail", e->detail, "hint", e->hint));
 }
 
+/* What the schema copy does now; null when nothing. */
+static json_t *schema_tree(const struct sync *s)
+{
+    int done, todo;
+
+    if (s->is_back || !schema_copy_is_running(s->schema))
+        return json_null();
+    schema_copy_progress(s->schema, &done, &todo);
+    return json_pack("{s:s, s:i, s:i, s:b}", "step", schema_copy_step(s->schema), "done", done,
+                     "todo", todo, "holds_batches", schema_copy_holds_batches(s->schema));
+}
+
 static void add_failing(json_t *list, const struct job *j)
 {
     if (!job_is_failing(j))
@@ -257,6 +269,7 @@ json_t *status_tree(const struct sync *s)
         json_object_set_new(o, "direction", direction_tree(s));
         json_object_set_new(o, "back", back_tree(s, now));
     }
+    json_object_set_new(o, "schema", schema_tree(s));
     json_object_set_new(o, "copy", copy_tree(s, &sum, now));
     json_object_set_new(o, "batches",
                         json_pack("{s:I, s:I, s:f}", "count", s->batches, "rows", s->batch_rows,

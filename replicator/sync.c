@@ -376,6 +376,16 @@ void sync_think(struct sync *s)
     daemon_consider(s->daemon);
 }
 
+bool sync_is_in_round(const struct sync *s)
+{
+    return s->batch->is_in_round || (s->other && s->other->batch->is_in_round);
+}
+
+bool sync_may_begin_round(const struct sync *s)
+{
+    return !schema_copy_holds_batches(s->is_back ? s->other->schema : s->schema);
+}
+
 bool sync_has_all_tables(const struct sync *s)
 {
     if (!s->is_led)

@@ -296,6 +296,11 @@ bool table_has_names(const struct table *t, const struct relation *source,
                      const struct relation *target);
 void table_set_snapshot(struct table *t, const char *snapshot);
 
+/* A batch, in either direction, is at work on a round. */
+bool sync_is_in_round(const struct sync *s);
+/* False while foreign keys are added at the target: see schema.c. */
+bool sync_may_begin_round(const struct sync *s);
+
 /* No table is left to be copied: large objects aside. */
 bool sync_has_all_tables(const struct sync *s);
 /* What `run --until` asks: everything is copied; the target follows in a consistent state, with

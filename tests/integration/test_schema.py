@@ -356,3 +356,63 @@ def test_who_alters_two_tables_does_not_fail_for_the_dump(servers, target, rebec
         c.run("ALTER TABLE a ADD more int; COMMIT")
     rebeco.wait_in_sync(60)
     rig.check_equal(source, target)
+
+
+FAMILY = """
+CREATE TABLE a_parent (id int PRIMARY KEY, v int);
+CREATE TABLE b_gate (id int PRIMARY KEY, v int);
+CREATE TABLE c_child (id int PRIMARY KEY, v int, parent int REFERENCES a_parent);
+CREATE TABLE d_other (id int PRIMARY KEY, v int);
+CREATE INDEX late ON d_other (v);
+COMMENT ON CONSTRAINT c_child_parent_fkey ON c_child IS 'goes with it';
+INSERT INTO a_parent VALUES (1, 0); INSERT INTO b_gate VALUES (1, 0); INSERT INTO c_child VALUES (1, 0, 1);
+"""
+
+
+def test_a_foreign_key_comes_between_two_tables_of_a_batch(source, target, rebecos):
+    """The batch has written the parent when the foreign key, which needs both, is to come: neither ends for the other."""
+    source.run(FAMILY)
+    before = dump(source)
+    r = rebecos(source, target, config=rig.config(copy={"streams": 1}))
+    with target.connect() as app:
+        with held_back(target, "CREATE INDEX late") as waits:
+            r.start()
+            r.wait("the rest of the schema is under way", waits)
+            app.run("BEGIN; LOCK TABLE b_gate IN SHARE MODE")
+            source.run("UPDATE a_parent SET v = 1; UPDATE b_gate SET v = 1; UPDATE c_child SET v = 1")
+            r.wait("the batch stands between parent and child", lambda: target.value(
+                "SELECT count(*) FROM pg_locks l JOIN pg_locks p USING (pid) WHERE NOT l.granted AND l.relation = 'b_gate'::regclass"
+                " AND p.relation = 'a_parent'::regclass AND p.mode = 'RowExclusiveLock'") > 0)
+        r.wait("the foreign key is next", lambda: (r.status().get("schema") or {}).get("step") == "hold batches" or target.value(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'a_parent'::regclass") > 0)
+        app.run("COMMIT")
+    r.wait_in_sync(60)
+    assert target.value("SELECT v FROM c_child") == 1
+    assert r.log_lines("deadlock") == []
+    assert "deadlock detected" not in open(target.log_path).read()
+    same_schema(before, target)
+    assert problems(target) == {}
+    r.terminate()
+
+
+def test_somebodys_locks_are_in_the_way_of_a_foreign_key(source, servers, rebecos):
+    """A session that is not ours locks parent, then child, again and again."""
+    source.run(FAMILY)
+    before = dump(source)
+    target = servers("target", "rds", deadlock_timeout="2s")
+    r = rebecos(source, target, config=rig.config(copy={"streams": 1}))
+    with target.connect() as app:
+        with held_back(target, "CREATE INDEX late") as waits:
+            r.start()
+            r.wait("the rest of the schema is under way", waits)
+            app.run("BEGIN; LOCK TABLE a_parent IN ROW EXCLUSIVE MODE")
+        for _ in range(3):
+            r.wait("the foreign key waits for the parent", lambda: target.value(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'a_parent'::regclass") > 0)
+            app.run("LOCK TABLE c_child IN ROW EXCLUSIVE MODE; COMMIT; BEGIN; LOCK TABLE a_parent IN ROW EXCLUSIVE MODE")
+        app.run("COMMIT")
+    r.wait_in_sync(60)
+    same_schema(before, target)
+    assert problems(target) == {}
+    assert len(r.log_lines("deadlock detected")) > 0
+    r.terminate()

@@ -115,6 +115,18 @@ static void test_large_objects(void **state)
     assert_null(strstr(show("{\"large_objects\":{\"state\":\"copied\",\"seen\":0}}"), "large"));
 }
 
+static void test_schema(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(show("{\"schema\":{\"step\":\"pg_restore\",\"done\":3,\"todo\":40,"
+                                "\"holds_batches\":true}}"),
+                           "schema: pg_restore, 3 of 40 objects; changes wait until the foreign "
+                           "keys are there\n"));
+    assert_non_null(strstr(show("{\"schema\":{\"step\":\"pg_dump\",\"done\":0,\"todo\":0}}"),
+                           "schema: pg_dump\n"));
+    assert_null(strstr(show("{\"schema\":null}"), "schema:"));
+}
+
 static void test_many_tables(void **state)
 {
     (void)state;
@@ -136,6 +148,7 @@ int main(void)
         cmocka_unit_test_teardown(test_missing_and_wrong_keys, teardown),
         cmocka_unit_test_teardown(test_hostile_names, teardown),
         cmocka_unit_test_teardown(test_large_objects, teardown),
+        cmocka_unit_test_teardown(test_schema, teardown),
         cmocka_unit_test_teardown(test_many_tables, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static const char *wanted(const struct schema_list *l)
     int count;
 
     buf_init(&out);
-    count = schema_list_print(l, &out);
+    count = schema_list_print(l, true, &out);
     assert_true(count > 0);
     assert_true(out.len < sizeof text);
     strcpy(text, out.data);
@@ -101,6 +101,52 @@ static void test_what_is_there_is_not_wanted(void **state)
     schema_list_find(&l, 8)->is_there = true;
     schema_list_decide(&l);
     assert_string_equal(wanted(&l), "228;\n224;\n225;\n3458;\n3497;\n3660;\n3662;\n");
+    schema_list_fini(&l);
+}
+
+/* The comment goes with its foreign key, whichever stands first. */
+static void test_foreign_keys_apart(void **state)
+{
+    static const char text[] =
+        "225; 1259 16429 TABLE shop ev app\n"
+        "3659; 0 0 COMMENT shop CONSTRAINT ev_ev_fkey ON ev app\n;\tdepends on: 3480\n"
+        "3480; 2606 16430 FK CONSTRAINT shop ev ev_ev_fkey app\n;\tdepends on: 225\n";
+    struct schema_list l;
+    struct error e;
+    struct buf out;
+
+    (void)state;
+    error_clear(&e);
+    schema_list_init(&l);
+    assert_true(schema_list_parse(&l, text, sizeof text - 1, &e));
+    buf_init(&out);
+    assert_int_equal(schema_list_print(&l, false, &out), 1);
+    assert_string_equal(out.data, "225;\n");
+    buf_clear(&out, 0);
+    assert_int_equal(schema_list_print(&l, true, &out), 3);
+    buf_fini(&out);
+    schema_list_fini(&l);
+}
+
+static void test_failures_for_locks(void **state)
+{
+    static const char text[] =
+        "pg_restore: from TOC entry 225; 1259 16429 TABLE ev_1 app\n"
+        "pg_restore: error: could not execute query: ERROR:  deadlock detected\nDETAIL:  x\n"
+        "pg_restore: from TOC entry 3471; 2606 16416 CONSTRAINT ev_1 ev_1_pkey app\n"
+        "pg_restore: error: could not execute query: ERROR:  no \"deadlock detected\"\n"
+        "pg_restore: warning: errors ignored on restore: 2\n";
+    struct schema_report report;
+    struct schema_list l;
+
+    (void)state;
+    parse(&l);
+    buf_init(&report.general);
+    schema_list_parse_errors(&l, text, &report);
+    buf_fini(&report.general);
+    assert_true(schema_entry_failed_for_lock(schema_list_find(&l, 225)));
+    assert_false(schema_entry_failed_for_lock(schema_list_find(&l, 3471)));
+    assert_false(schema_entry_failed_for_lock(schema_list_find(&l, 8)));
     schema_list_fini(&l);
 }
 
@@ -320,6 +366,8 @@ int main(void)
         cmocka_unit_test(test_types_are_found_by_catalog),
         cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_what_is_there_is_not_wanted),
+        cmocka_unit_test(test_foreign_keys_apart),
+        cmocka_unit_test(test_failures_for_locks),
         cmocka_unit_test(test_sections),
         cmocka_unit_test(test_other_forms_are_refused),
         cmocka_unit_test(test_dependency_first_is_no_crash),
