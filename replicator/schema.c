@@ -422,27 +422,6 @@ void *schema_copy_owner(const struct schema_copy *s)
 
 /* ------------------------------------------------------------------ what there is to know */
 
-bool schema_copy_is_ours(const struct schema_copy *s)
-{
-    return s->is_ours;
-}
-
-int schema_copy_missing(const struct schema_copy *s)
-{
-    return s->missing;
-}
-
-const char *schema_copy_missing_why(const struct schema_copy *s, const char *object)
-{
-    for (int i = 0; i < s->list.count; i++) {
-        const struct schema_entry *e = &s->list.entries[i];
-
-        if (e->is_failed && strcmp(schema_entry_name(e), object) == 0)
-            return schema_words(e);
-    }
-    return NULL;
-}
-
 const struct error *schema_copy_trouble(const struct schema_copy *s, bool *needs_person)
 {
     if (needs_person)

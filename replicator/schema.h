@@ -50,14 +50,6 @@ bool schema_copy_is_running(const struct schema_copy *s);
 bool schema_copy_holds_batches(const struct schema_copy *s);
 void *schema_copy_owner(const struct schema_copy *s);
 
-/* After SCHEMA_PRE or SCHEMA_POST has ended: is the schema copied by us? False with `schema:
- * expect`, and with `auto` when the target has the tables. */
-bool schema_copy_is_ours(const struct schema_copy *s);
-/* How many objects are missing at the target now, of all stages that have run; and of the stage
- * that ran last the server's words about one, NULL when it is not missing. `object` is its type and
- * its name, quoted where needed: "TABLE shop.orders". */
-int schema_copy_missing(const struct schema_copy *s);
-const char *schema_copy_missing_why(const struct schema_copy *s, const char *object);
 /* Why the running stage cannot get on; NULL when it can. `needs_person` is set to whether it never
  * will by itself; may be NULL. */
 const struct error *schema_copy_trouble(const struct schema_copy *s, bool *needs_person);

@@ -135,7 +135,7 @@ static enum job_next settled(struct job *j, PGresult *r)
     return find_failed(of_record(j)) ? JOB_NEXT : job_goto(j, "forget");
 }
 
-const char *schema_words(const struct schema_entry *e)
+static const char *words_of(const struct schema_entry *e)
 {
     return e->message ? e->message : "pg_restore did not say why it is missing.";
 }
@@ -158,7 +158,7 @@ static void bind_problem(struct job *j, struct params *p)
 
     params_text(p, j->sync->name);
     params_text(p, schema_entry_name(e));
-    params_text(p, schema_words(e));
+    params_text(p, words_of(e));
     params_text(p, hint_for(e));
 }
 
@@ -169,7 +169,7 @@ static enum job_next recorded(struct job *j, PGresult *r)
 
     (void)r;
     log_event(LOG_WARNING, "object not created", "sync", s->sync->name, "object",
-              schema_entry_name(e), "message", schema_words(e), "hint", hint_for(e), NULL);
+              schema_entry_name(e), "message", words_of(e), "hint", hint_for(e), NULL);
     s->recorded++;
     return find_failed(s) ? JOB_REPEAT : JOB_NEXT;
 }

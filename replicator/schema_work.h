@@ -90,8 +90,6 @@ void schema_start_job(struct schema_copy *s, struct job *j);
 void schema_finish(struct schema_copy *s);
 /* What each job's `failed` does; answers true. */
 bool schema_failed(struct schema_copy *s, const struct error *e);
-/* Why the entry is missing, in the server's words. */
-const char *schema_words(const struct schema_entry *e);
 
 /* Runs a program for the running job, which waits; `ended` answers how the job goes on. The
  * program's environment may be NULL. */
