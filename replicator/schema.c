@@ -16,7 +16,12 @@
  * large table. So foreign keys have a pass of their own, which begins when no round is in hand, and
  * until its end none begins. The batch would not get far meanwhile: it needs both tables. What
  * fails goes through the last pass, alone and with the batches waiting, too. Sessions that are not
- * ours may still be in the way there: what failed for a lock is tried again some times. */
+ * ours may still be in the way there: what failed for a lock is tried again some times.
+ *
+ * Early: reading the source's schema for SCHEMA_POST takes as long as copying some small tables, so
+ * it is done while the last rows come, up to the comparison with the target, where it waits. A
+ * schema that was read more than EARLY_MAX_S ago is read anew: what the source alters in between is
+ * no more likely to be missed than what it alters right after. */
 #include "schema.h"
 
 #include <errno.h>
@@ -28,11 +33,13 @@
 #include "config.h"
 #include "log.h"
 #include "schema_work.h"
+#include "steady.h"
 #include "sync.h"
 
 enum { OUTPUT_MAX = 24 * 1024 * 1024, STREAMS_MAX = 16 };
 
 #define RETRY_MAX_S 30.
+#define EARLY_MAX_S 15.
 #define LOOK_FOR_ROUND_S 0.02
 #define LOCK_REST_S 0.5 /* longer by that at each try */
 
@@ -383,8 +390,38 @@ void schema_copy_free(struct schema_copy *s)
     free(s);
 }
 
+/* Lets a stage that was begun early go on; false when there is none, or it is to begin anew. */
+static bool go_on(struct schema_copy *s, enum schema_stage stage)
+{
+    bool is_early = s->is_early;
+
+    s->is_early = false;
+    if (!is_early || s->running == NULL)
+        return false;
+    if (stage != s->stage || steady_now() - s->prepare.started_at > EARLY_MAX_S) {
+        schema_copy_stop(s);
+        return false;
+    }
+    if (job_is_at(&s->prepare, SCHEMA_HOLD))
+        job_continue(&s->prepare, JOB_NEXT);
+    return true;
+}
+
+bool schema_copy_may_start_early(const struct schema_copy *s)
+{
+    return s->running == NULL && s->is_ours;
+}
+
+void schema_copy_start_early(struct schema_copy *s)
+{
+    schema_copy_start(s, SCHEMA_POST);
+    s->is_early = true;
+}
+
 void schema_copy_start(struct schema_copy *s, enum schema_stage stage)
 {
+    if (go_on(s, stage))
+        return;
     s->stage = stage;
     s->then_post = false;
     s->missing = 0;
@@ -402,6 +439,7 @@ void schema_copy_stop(struct schema_copy *s)
     schema_run_stop(s);
     if (s->running)
         job_stop(s->running);
+    s->is_early = false;
     release(s);
 }
 
@@ -412,7 +450,7 @@ bool schema_copy_holds_batches(const struct schema_copy *s)
 
 bool schema_copy_is_running(const struct schema_copy *s)
 {
-    return s->running != NULL;
+    return s->running != NULL && !s->is_early;
 }
 
 void *schema_copy_owner(const struct schema_copy *s)

@@ -41,8 +41,14 @@ struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, sch
 void schema_copy_on_trouble(struct schema_copy *s, schema_handler *trouble);
 /* Stops it and frees it; NULL is allowed. Not from inside one of its jobs' steps. */
 void schema_copy_free(struct schema_copy *s);
-/* Starts a stage; none may be running. */
+/* Starts a stage; none may be running, but one that was started early, which goes on. */
 void schema_copy_start(struct schema_copy *s, enum schema_stage stage);
+/* SCHEMA_POST is due in a moment: reads the source's schema already, and touches nothing that a
+ * batch or the copy needs. Until schema_copy_start() it does not count as running, and its troubles
+ * as none. */
+void schema_copy_start_early(struct schema_copy *s);
+/* None is running or was started early, and the schema is copied by us, as SCHEMA_PRE found. */
+bool schema_copy_may_start_early(const struct schema_copy *s);
 /* Ends it at once, with its processes; the handler is not called. May be started again. */
 void schema_copy_stop(struct schema_copy *s);
 bool schema_copy_is_running(const struct schema_copy *s);

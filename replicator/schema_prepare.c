@@ -458,6 +458,11 @@ static enum job_next ran_extras(struct job *j, PGresult *r)
 
 /* ------------------------------------------------------------------ what is there */
 
+static enum job_next hold(struct job *j)
+{
+    return of_prepare(j)->is_early ? JOB_WAIT : JOB_NEXT;
+}
+
 static enum job_next states_before(struct job *j, PGresult *r)
 {
     schema_take_states(of_prepare(j), r);
@@ -528,6 +533,7 @@ static const struct job_step prepare_steps[] = {
      NULL, 0},
     {"create-extensions", &sql_schema_copy_run, JOB_TARGET, bind_statements, ran_extensions, NULL,
      NULL, LOOK_TIMEOUT_S},
+    {SCHEMA_HOLD, NULL, JOB_TARGET, NULL, NULL, hold, NULL, 0},
     {"compare", &sql_schema_copy_state, JOB_TARGET, bind_stage, states_before, NULL, NULL,
      LOOK_TIMEOUT_S},
     {"extras", &sql_schema_copy_extras, JOB_SOURCE, bind_present_indexes, take_statements, NULL,

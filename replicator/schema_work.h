@@ -58,6 +58,7 @@ struct schema_copy {
     enum schema_pass pass;
     int lock_tries;     /* passes that were repeated because of somebody's lock */
     bool is_again;      /* another pass is due */
+    bool is_early;      /* it is to wait at SCHEMA_HOLD */
     bool holds_batches; /* no round of a batch may begin */
     bool then_post;     /* the first stage had not ended: it runs, then the second */
     int recorded;       /* entries before this one are in rebeco.problem */
@@ -66,6 +67,8 @@ struct schema_copy {
     bool needs_person;
 };
 
+/* The step of the first job at which an early one waits. */
+#define SCHEMA_HOLD "hold"
 /* The first job: ends with the archive, and the list that says what the target lacks. */
 extern const struct job_type schema_prepare_type;
 

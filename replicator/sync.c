@@ -29,8 +29,11 @@
 #include "skip.h"
 #include "pulse.h"
 #include "statistics.h"
+#include "status.h"
 #include "steady.h"
 #include "two_way.h"
+
+#define NEARLY_S 5. /* before the last row the rest of the schema is read */
 
 /* ------------------------------------------------------------------ tables */
 
@@ -278,6 +281,16 @@ static bool is_copying(const struct sync *s)
     return false;
 }
 
+/* All rows are there, or will be in some seconds, going by those that are. */
+static bool is_nearly_copied(const struct sync *s)
+{
+    struct status_totals sum = status_add_up(s);
+    double took = steady_now() - s->copy_started_at;
+    double left = (double)(sum.bytes - sum.bytes_done);
+
+    return s->copy_started_at > 0 && left * took <= NEARLY_S * (double)sum.bytes_done;
+}
+
 static void set_phase(struct sync *s, enum sync_phase p)
 {
     if (s->phase == p)
@@ -313,6 +326,8 @@ static void choose_phase(struct sync *s)
 {
     if (is_copying(s)) {
         set_phase(s, SYNC_COPY);
+        if (!s->schema_finished && schema_copy_may_start_early(s->schema) && is_nearly_copied(s))
+            schema_copy_start_early(s->schema);
     } else if (!s->is_consistent && !s->schema_finished) {
         set_phase(s, SYNC_CATCH_UP);
     } else if (!s->schema_finished) {

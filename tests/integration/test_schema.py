@@ -416,3 +416,31 @@ def test_somebodys_locks_are_in_the_way_of_a_foreign_key(source, servers, rebeco
     assert problems(target) == {}
     assert len(r.log_lines("deadlock detected")) > 0
     r.terminate()
+
+
+@pytest.mark.parametrize("what", ["goes on", "loses its session", "is killed"])
+def test_the_rest_is_read_while_the_last_rows_come(source, target, rebecos, what):
+    """The last table waits for somebody's lock at the target; what is to come after the rows was read meanwhile, and is made when they are there."""
+    source.run("CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY REFERENCES a); CREATE TABLE b_ (id int PRIMARY KEY); CREATE INDEX later ON a (v);"
+               "INSERT INTO a SELECT i, i FROM generate_series(1, 50000) i; INSERT INTO b VALUES (1)")
+    before = dump(source)
+    r = rebecos(source, target)
+    with target.connect() as app:
+        with held_back(target, "CREATE TABLE public.b_") as waits:
+            r.start()
+            r.wait("the other tables are there", waits)
+            app.run("BEGIN; LOCK TABLE b IN SHARE MODE")
+        r.wait("the rest was read", lambda: target.value("SELECT count(*) FROM rebeco.schema_object WHERE stage = 'post'") > 0)
+        assert r.phase() == "copy"
+        assert target.value("SELECT to_regclass('later') IS NULL")
+        if what == "loses its session":
+            source.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rebeco' AND state = 'idle'", user="postgres")
+        elif what == "is killed":
+            r.kill9()
+            r.start()
+        app.run("COMMIT")
+    r.wait_in_sync(60)
+    same_schema(before, target)
+    assert problems(target) == {}
+    rig.check_equal(source, target)
+    r.terminate()
