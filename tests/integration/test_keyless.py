@@ -312,7 +312,7 @@ def test_many_writers_and_kills(source, target, rebecos):
     rebeco = rebecos(source, target, rig.config(tables={"whole": ["public.small"], "whole_every": "100ms"}))
     with rig.Crew(source, busy, 8):
         time.sleep(0.5)
-        for _ in range(20 if rig.LONG else 7):
+        for _ in range(20 if rig.LONG else 5):
             rebeco.start()
             time.sleep(rng.choice([rng.uniform(0.05, 1), rng.uniform(1, 4)]))
             rebeco.check_alive()

@@ -103,7 +103,7 @@ def test_500_tables_cost_nothing_when_idle(servers, rebecos, prepared, most):
     the daemon must look: that costs more."""
     source = servers("source", "app", os.environ.get("REBECO_PG_SOURCE"), max_prepared_transactions=str(prepared))
     target = servers("target", "rds", os.environ.get("REBECO_PG_TARGET"))
-    tables, seconds = 500, (60 if rig.LONG else 20)
+    tables, seconds = 500, (60 if rig.LONG else 10)
     source.psql("".join(f"CREATE TABLE t{i} (id int PRIMARY KEY, v text); INSERT INTO t{i} VALUES (1, 'x');"
                         for i in range(tables)))
     rebeco = rebecos(source, target, binary=rig.RELEASE).start()
@@ -151,7 +151,7 @@ def test_lag_when_asleep(source, target, rebecos):
     source.run("CREATE TABLE beat (id serial PRIMARY KEY)")
     rebeco = rebecos(source, target, binary=rig.RELEASE).start()
     rebeco.wait_in_sync()
-    check_lag("one write per second", lambda: measure_lag(source, target, 60 if rig.LONG else 15, 1))
+    check_lag("one write per second", lambda: measure_lag(source, target, 60 if rig.LONG else 10, 1))
 
 
 @pytest.mark.alone
@@ -162,7 +162,7 @@ def test_lag_at_500_transactions_per_second(source, target, rebecos):
     source.run("CREATE TABLE beat (id serial PRIMARY KEY)")
     rebeco = rebecos(source, target, binary=rig.RELEASE).start()
     rebeco.wait_in_sync(60)
-    seconds = 60 if rig.LONG else 15
+    seconds = 60 if rig.LONG else 10
     load = rig.pgbench(source, "-c", "4", "-j", "1", "-n", "-R", "500", "-T", str(4 * seconds + 10), wait=False)
     try:
         time.sleep(2)

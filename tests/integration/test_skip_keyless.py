@@ -221,7 +221,7 @@ def test_many_writers_kills_and_retries(source, target, rebecos):
     target.psql(strict, user="postgres")
     left, tried = 0, 0
     with rig.Crew(source, write, 4):
-        for _ in range(12 if rig.LONG else 4):
+        for _ in range(12 if rig.LONG else 3):
             until = time.monotonic() + rng.uniform(3, 6)
             while time.monotonic() < until:
                 row = ((r.status() or {}).get("tables") or [{}])[0].get("refused")

@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 import rig
 
-SECONDS = 60 if rig.LONG else 12
+SECONDS = 60 if rig.LONG else 8
 
 SUMS = """SELECT (SELECT coalesce(sum(abalance), 0) FROM pgbench_accounts), (SELECT coalesce(sum(tbalance), 0) FROM pgbench_tellers),
                  (SELECT coalesce(sum(bbalance), 0) FROM pgbench_branches), (SELECT coalesce(sum(delta), 0) FROM pgbench_history)"""
