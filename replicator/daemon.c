@@ -301,6 +301,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments,
     ev_signal_stop(d.loop, &d.interrupt);
     ev_signal_stop(d.loop, &d.hangup);
     ev_loop_destroy(d.loop);
+    log_forget();
     config_free(d.reloaded);
     return d.exit_code;
 }

@@ -1,8 +1,11 @@
 /* The log: one line per event on standard error.
  *
- * A line is a time and a body. Bodies written within the last minute are remembered; the same body
- * again is counted instead of written, and the count is written with the body when the minute has
- * passed (at the next event of any kind) or when its place is needed for another.
+ * A line is a time and a body. What happens once more is said once more: a table that is copied
+ * again within the minute has the same lines as the first time, and without them the log would end
+ * with its pause, as if it stood still. What comes again and again is counted: bodies written
+ * within the last minute are remembered, and one that was written a few times is only counted from
+ * then on. While it goes on, the count is written with the body once a minute; also when its place
+ * is needed for another.
  *
  * Always true: a line is valid UTF-8 without control characters, so that hostile names can neither
  * fake a second line nor speak to a terminal. */
@@ -19,13 +22,14 @@
 #include "buf.h"
 #include "mem.h"
 
-enum { LOG_REMEMBERED = 64, LOG_MINUTE_S = 60, LOG_NUMBERS = 8 };
+enum { LOG_REMEMBERED = 64, LOG_MINUTE_S = 60, LOG_SAME_MAX = 3, LOG_NUMBERS = 8 };
 
 /* A body that was written less than a minute ago; body is NULL in an unused one. */
 struct log_seen {
     char *body;
-    time_t written_at; /* monotonic */
-    unsigned long repeated;
+    time_t since;           /* monotonic: when it was first written, or last with its count */
+    int written;            /* up to LOG_SAME_MAX times, as it came */
+    unsigned long repeated; /* counted since then */
 };
 
 static struct {
@@ -180,13 +184,16 @@ static void forget(struct log_seen *s)
     memset(s, 0, sizeof *s);
 }
 
-static void forget_old(time_t now)
+/* A minute has passed: what still comes goes on being counted. */
+static void settle(struct log_seen *s, time_t now)
 {
-    for (int i = 0; i < LOG_REMEMBERED; i++) {
-        struct log_seen *s = &settings.seen[i];
-        if (s->body != NULL && now - s->written_at >= LOG_MINUTE_S)
-            forget(s);
+    if (s->repeated == 0) {
+        forget(s);
+        return;
     }
+    write_line(s->body, s->repeated);
+    s->repeated = 0;
+    s->since = now;
 }
 
 static struct log_seen *find_seen(const char *body)
@@ -205,7 +212,7 @@ static struct log_seen *oldest_seen(void)
     struct log_seen *oldest = &settings.seen[0];
     for (int i = 0; i < LOG_REMEMBERED && oldest->body != NULL; i++) {
         struct log_seen *s = &settings.seen[i];
-        if (s->body == NULL || s->written_at < oldest->written_at)
+        if (s->body == NULL || s->since < oldest->since)
             oldest = s;
     }
     return oldest;
@@ -214,17 +221,19 @@ static struct log_seen *oldest_seen(void)
 /* Writes or counts a body. */
 static void put(const char *body)
 {
-    time_t now = monotonic_s();
-    forget_old(now);
+    log_settle();
     struct log_seen *s = find_seen(body);
-    if (s != NULL) {
+    if (s == NULL) {
+        s = oldest_seen();
+        forget(s);
+        s->body = mem_strdup(body);
+        s->since = monotonic_s();
+    }
+    if (s->written == LOG_SAME_MAX) {
         s->repeated++;
         return;
     }
-    s = oldest_seen();
-    forget(s);
-    s->body = mem_strdup(body);
-    s->written_at = now;
+    s->written++;
     write_line(body, 0);
 }
 
@@ -237,10 +246,25 @@ static void start_body(struct buf *b, enum log_level level, const char *event)
 
 void log_setup(enum log_format format, enum log_level level)
 {
-    for (int i = 0; i < LOG_REMEMBERED; i++)
-        forget(&settings.seen[i]);
+    log_forget();
     settings.format = format;
     settings.level = level;
+}
+
+void log_settle(void)
+{
+    time_t now = monotonic_s();
+    for (int i = 0; i < LOG_REMEMBERED; i++) {
+        struct log_seen *s = &settings.seen[i];
+        if (s->body != NULL && now - s->since >= LOG_MINUTE_S)
+            settle(s, now);
+    }
+}
+
+void log_forget(void)
+{
+    for (int i = 0; i < LOG_REMEMBERED; i++)
+        forget(&settings.seen[i]);
 }
 
 void log_event(enum log_level level, const char *event, ...)

@@ -154,6 +154,7 @@ enum job_next upkeep_watch(struct job *j)
     bool busy = is_busy(l, now);
 
     j->failures = 0;
+    log_settle();
     conflict_tell(s);
     next = upkeep_answer_wait(j);
     if (next == JOB_NEXT)

@@ -205,7 +205,7 @@ def test_a_column_retyped_at_both_ends(source, target, rebecos):
 
 
 def test_the_target_is_written_to_while_a_table_is_copied_again(source, target, rebecos):
-    """What comes after the table was emptied is not lost, and goes the way back."""
+    """What comes after the table was emptied is not lost, and goes the way back. The log tells of the second copy, too."""
     rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, repeat('v', 300) FROM generate_series(1, 20000) i",
                    copy={"max_rate": "2MB/s", "split_size": "1MB"})
     rebeco.ok("resync", "public.t")
@@ -217,3 +217,5 @@ def test_the_target_is_written_to_while_a_table_is_copied_again(source, target, 
     wait_both(rebeco)
     check_equal(source, target)
     assert source.value("SELECT count(*) FROM t") == 20000
+    for event in "capture installed", "table copied":
+        assert len(rebeco.log_lines(f'event="{event}" sync=default table=public.t')) == 2, rebeco.log_tail()

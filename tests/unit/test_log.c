@@ -142,7 +142,25 @@ static int count(const char *text, const char *word)
     return n;
 }
 
-static void test_the_same_within_a_minute_is_counted(void **state)
+/* A table that is copied twice within a minute is seen to be copied twice, and in the order in
+ * which it happened. */
+static void test_what_happens_again_is_said_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        log_event(LOG_WARNING, "paused", NULL);
+        log_event(LOG_INFO, "copied", NULL);
+        now_s += 1;
+    }
+    const char *text = capture_end(&captured);
+    assert_int_equal(count(text, "event=paused\n"), 2);
+    assert_int_equal(count(text, "event=copied\n"), 2);
+    const char *copied = strstr(text, "copied");
+    assert_non_null(strstr(copied, "paused"));
+    assert_non_null(strstr(strstr(copied, "paused"), "copied"));
+}
+
+static void test_what_comes_again_and_again_is_counted(void **state)
 {
     (void)state;
     for (int i = 0; i < 1000; i++) {
@@ -152,32 +170,65 @@ static void test_the_same_within_a_minute_is_counted(void **state)
     now_s += 59;
     log_event(LOG_INFO, "other", NULL);
     const char *text = capture_end(&captured);
-    assert_int_equal(count(text, "event=lost"), 2);
+    assert_int_equal(count(text, "event=lost"), 6);
     capture_begin(&captured, stderr);
     now_s += 1;
     log_event(LOG_INFO, "any", NULL);
     text = capture_end(&captured);
-    assert_int_equal(count(text, "event=lost n=1 repeated=999"), 1);
-    assert_int_equal(count(text, "event=lost n=2 repeated=999"), 1);
+    assert_int_equal(count(text, "event=lost n=1 repeated=997\n"), 1);
+    assert_int_equal(count(text, "event=lost n=2 repeated=997\n"), 1);
+    assert_int_equal(count(text, "event=lost"), 2);
+}
+
+/* While it goes on, one line a minute, though nothing else is said; when it has ceased, it is as
+ * new. */
+static void test_counts_come_by_themselves(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 60 * 5; i++) {
+        log_event(LOG_INFO, "lost", NULL);
+        now_s += 1;
+    }
+    log_settle();
+    const char *text = capture_end(&captured);
+    assert_int_equal(count(text, "event=lost"), 3 + 5);
+    assert_int_equal(count(text, "event=lost repeated=60\n"), 4);
+    assert_non_null(strstr(text, "event=lost repeated=57\n"));
     capture_begin(&captured, stderr);
-    log_event(LOG_INFO, "lost", "n", "1", NULL);
+    now_s += 30;
+    log_event(LOG_INFO, "lost", NULL);
+    now_s += 30;
+    log_settle();
+    now_s += 60;
+    log_settle();
+    log_event(LOG_INFO, "lost", NULL);
     text = capture_end(&captured);
-    assert_int_equal(count(text, "event=lost n=1\n"), 1);
+    assert_int_equal(count(text, "event=lost repeated=1\n"), 1);
+    assert_int_equal(count(text, "event=lost\n"), 1);
+}
+
+static void test_counts_are_not_lost_at_the_end(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        log_event(LOG_INFO, "lost", NULL);
+    log_forget();
+    assert_int_equal(count(capture_end(&captured), "event=lost repeated=7\n"), 1);
 }
 
 /* More different lines than are remembered: nothing is lost, and counts come out. */
 static void test_many_different_lines(void **state)
 {
     (void)state;
-    log_event(LOG_INFO, "first", NULL);
-    log_event(LOG_INFO, "first", NULL);
+    for (int i = 0; i < 5; i++)
+        log_event(LOG_INFO, "first", NULL);
     now_s += 1;
     for (int i = 0; i < 500; i++)
         log_event(LOG_INFO, "one of many", "n", log_int(i), NULL);
     const char *text = capture_end(&captured);
     assert_int_equal(count(text, "one of many"), 500);
-    assert_int_equal(count(text, "event=first"), 2);
-    assert_int_equal(count(text, "event=first repeated=1"), 1);
+    assert_int_equal(count(text, "event=first"), 4);
+    assert_int_equal(count(text, "event=first repeated=2"), 1);
 }
 
 static void test_numbers(void **state)
@@ -198,7 +249,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hostile_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_error_parts, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_same_within_a_minute_is_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_happens_again_is_said_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_comes_again_and_again_is_counted, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_counts_come_by_themselves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counts_are_not_lost_at_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_different_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
     };
