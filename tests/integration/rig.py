@@ -855,7 +855,20 @@ class Rebeco:
         try:
             return eventually(what, checked, timeout, pause)
         except AssertionError as e:
-            raise AssertionError(f"{e}\n{self.log_tail()}") from None
+            raise AssertionError(f"{e}\non record at the target:\n{self.recorded()}\n{self.log_tail()}") from None
+
+    def recorded(self):
+        """How the tables stand by what is on record at the target: a failure shows whether the daemon stands still, or has done
+        its work and the test waits for something else."""
+        try:
+            with self._target_admin() as c:
+                c.run("SET statement_timeout = '5s'")
+                return c.value("""SELECT string_agg(concat('  ', l.sync, ': ', l.label, ' ', l.state, l.pause), chr(10))
+                    FROM (SELECT t.sync, format('%I.%I', t.source_schema, t.source_name) AS label, t.state,
+                                 ', paused: ' || t.paused || coalesce(': ' || t.paused_what, '') AS pause
+                            FROM rebeco.sync_table t ORDER BY t.paused IS NULL, t.state, t.sync, t.id LIMIT 20) l""") or "  no table"
+        except psycopg2.Error as e:
+            return f"  {str(e).strip()}"
 
     def wait_phase(self, phase, timeout=60):
         """Waits until the phase is reached, or has been passed."""

@@ -109,6 +109,19 @@ def test_crew_reports_what_broke(source):
         crew.stop()
 
 
+def test_a_wait_that_fails_says_how_the_tables_stand(source, target, rebeco):
+    """The log alone cannot: a daemon that has nothing more to do is as silent as one that stands still."""
+    source.run("CREATE TABLE t (a int PRIMARY KEY); CREATE TABLE u (a int PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rebeco.ok("pause", "public.u")
+    with pytest.raises(AssertionError, match="paused: user: public.u was paused by a person\n  default: public.t follow\n"):
+        rebeco.wait("what never comes", lambda: False, 0.1)
+    target.stop()
+    with pytest.raises(AssertionError, match="Connection refused"):
+        rebeco.wait("what never comes", lambda: False, 0.1)
+
+
 def test_nothing_is_left_when_the_process_is_killed(tmp_path):
     script = ("import rig, os\ns = rig.Server('x', 'app')\n"
               "print(s.process.pid, rig.folder(), flush=True)\nos.kill(os.getpid(), 9)")
