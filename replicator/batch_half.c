@@ -21,7 +21,10 @@
  * A whole round may leave such a row for later, too: the row's parent has gone at the other end,
  * and what this end's log says of it is moved behind the round (batch_foreign_key.c), skipped
  * columns and all, with the times of their changes. So the next round asks for it as after half a
- * round. */
+ * round.
+ *
+ * A table that stood still since then has missed that round: others went through without it. One
+ * that is out of step is always asked about. */
 #include "batch_half.h"
 
 #include <string.h>
@@ -39,11 +42,17 @@ bool batch_may_skip(const struct batch_job *b, const struct batch_table *t)
     return strcmp(policy, "skip") == 0 || strchr(policy, '.') != NULL;
 }
 
+static bool is_out_of_step(const struct table *t)
+{
+    return t->snapshot || (t->other && t->other->snapshot);
+}
+
 const char *batch_half_of(const struct batch_job *b, const struct batch_table *t)
 {
     const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
+    bool may_be_half = b->is_half_done || is_out_of_step(t->table);
 
-    return b->is_half_done && !b->is_closed && batch_may_skip(b, t) ? forward->name : NULL;
+    return may_be_half && !b->is_closed && batch_may_skip(b, t) ? forward->name : NULL;
 }
 
 bool batch_moves_skipped(const struct batch_job *b)
@@ -63,7 +72,7 @@ enum job_next batch_enter_half(struct job *j)
     struct batch_job *b = batch_of(j);
     bool any = false;
 
-    for (int i = 0; b->is_half_done && i < b->group_count; i++) {
+    for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
         const struct batch_table *there = batch_find_other(batch_other(b), t->table);
 

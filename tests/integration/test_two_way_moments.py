@@ -5,7 +5,7 @@ import time
 
 import pytest
 import rig
-from two_way import ONLY, check_equal, config, conflicts, meet, position, roles, source, target, wait_both  # noqa: F401
+from two_way import ONLY, check_equal, config, conflicts, end_of, meet, position, roles, source, target, wait_both  # noqa: F401
 
 # The resolver waits for a lock: so a round stands still between two tables, and the test may write.
 GATE = """
@@ -124,6 +124,30 @@ def test_skipped_columns_stay_different_after_half_a_round(source, target, rebec
         want = [(i, "again" if i == 3 else own, *columns) for i, columns in rest.items()]
         assert server.run("SELECT * FROM t WHERE id NOT BETWEEN 4 AND 9 ORDER BY id") == want, server.name
         assert sorted(c[1] for c in conflicts(server)) == ["1", "10", "2", "3"]
+    rebeco.terminate()
+
+
+@pytest.mark.parametrize("merge", [[], ["public.t"]])
+@pytest.mark.parametrize("first", ["target", "source"])
+def test_what_was_skipped_stays_different_when_the_table_has_stood_still(source, target, rebecos, first, merge):
+    """One end refuses another row of the table, and so its half of the round. Until that is mended the other tables go on without it."""
+    rebeco = start(source, target, rebecos, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i;"
+                   "CREATE TABLE calm (id int PRIMARY KEY)", default="skip", merge=merge)
+    there, late = (target, source) if first == "target" else (source, target)
+    late.run("ALTER TABLE t ADD CONSTRAINT good CHECK (v <> 'bad')")
+    meet(rebeco, source, target, *(f"UPDATE t SET v = '{end_of(s)}' WHERE id = 1" + ("; UPDATE t SET v = 'bad' WHERE id = 7" if s is there else "")
+                                   for s in (source, target)), wait=False)
+    for s in source, target:
+        rebeco.wait("the table stands still", lambda: s.value("SELECT paused FROM rebeco.sync_table WHERE source_name = 't'"))
+    for i, s in enumerate((source, target)):
+        s.run("INSERT INTO calm VALUES (%s)", i)
+    rebeco.wait("the other table goes on", lambda: {s.value("SELECT count(*) FROM calm") for s in (source, target)} == {2})
+    late.run("ALTER TABLE t DROP CONSTRAINT good")
+    rebeco.ok("retry", "public.t")
+    wait_both(rebeco)
+    for s in source, target:
+        assert s.run("SELECT v FROM t WHERE id IN (1, 7) ORDER BY id") == [(end_of(s),), ("bad",)]
+        assert len(conflicts(s)) == 1
     rebeco.terminate()
 
 
