@@ -65,7 +65,7 @@
 -- One row per capture, until the server crashes.
 CREATE UNLOGGED TABLE rebeco.capture_alive (capture_id int PRIMARY KEY);
 
--- Partitions that have left, of which all keys are in the log already. `since` is the transaction that detached it.
+-- Partitions that have left, of which all keys are in the log already. `since` says where they were then.
 CREATE TABLE rebeco.capture_left (capture_id int NOT NULL, partition oid NOT NULL, since text NOT NULL);
 
 -- The present names of a table's columns with these numbers; NULL when one was dropped or has another
@@ -157,23 +157,53 @@ $$;
 -- nobody else logs which rows go, and later nobody can tell which there were: so all keys are logged now, in the
 -- transaction that makes the change. Once that is committed it need not be done again: a row that comes after the
 -- detaching was never part of the table, and what is logged has been read, or will be, in the table as it is without the partition.
--- `since` tells one detaching from the next. In a snapshot that may be older than the detaching it is not noted.
+-- A partition that has partitions, and was named by the statement, is called for in their stead: theirs are not.
+-- `since` tells one detaching from the next: whoever detaches a partition, or one above it, writes that one's row of pg_class.
+-- In a snapshot that may be older than the detaching it is not noted.
 -- Where images are logged there is nothing to do: capture_repair() has such a table copied again.
 CREATE FUNCTION rebeco.capture_left(capture_id int, log text, partition oid) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    detached_by text := (SELECT c.xmin::text FROM pg_class c WHERE c.oid = partition);
+    is_noted boolean := current_setting('transaction_isolation') IN ('read committed', 'read uncommitted');
+    place text := (SELECT string_agg(concat_ws(' ', c.oid, c.xmin), ', ' ORDER BY c.oid) FROM pg_class c
+                    WHERE c.oid = partition OR c.oid IN (SELECT * FROM pg_partition_ancestors(partition)));
 BEGIN
-    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        PERFORM rebeco.capture_all(capture_id, log, partition);
-    ELSIF NOT EXISTS (SELECT 1 FROM rebeco.capture_left l
-                       WHERE l.capture_id = capture_left.capture_id AND l.partition = capture_left.partition AND l.since = detached_by) THEN
-        PERFORM rebeco.capture_all(capture_id, log, partition);
-        INSERT INTO rebeco.capture_left (capture_id, partition, since) VALUES (capture_id, partition, detached_by);
+    IF is_noted AND EXISTS (SELECT 1 FROM rebeco.capture_left l
+                             WHERE l.capture_id = capture_left.capture_id AND l.partition = capture_left.partition AND l.since = place) THEN
+        RETURN;
+    END IF;
+    PERFORM rebeco.capture_all(capture_id, log, r.oid)
+       FROM rebeco.tree(partition) r (oid) JOIN pg_class c ON c.oid = r.oid WHERE c.relkind = 'r';
+    IF is_noted THEN
+        INSERT INTO rebeco.capture_left (capture_id, partition, since) VALUES (capture_id, partition, place);
     END IF;
 END
+$$;
+
+-- The key's columns in one log, and the same in another one (l) from which it is to be filled; NULL where that has not all of them.
+CREATE FUNCTION rebeco.capture_same_keys(giver rebeco.capture, taker rebeco.capture, OUT columns text, OUT keys text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg('k' || t.ordinal, ', ' ORDER BY t.ordinal),
+           CASE WHEN giver.records = 'key' AND bool_and(g.ordinal IS NOT NULL) THEN string_agg('l.k' || g.ordinal, ', ' ORDER BY t.ordinal) END
+      FROM unnest(taker.key_columns, taker.key_types) WITH ORDINALITY t (name, type, ordinal)
+      LEFT JOIN unnest(giver.key_columns, giver.key_types) WITH ORDINALITY g (name, type, ordinal) ON g.name = t.name AND g.type = t.type
+$$;
+
+-- The captures of partitioned tables above a partition.
+CREATE FUNCTION rebeco.capture_above(partition oid) RETURNS SETOF rebeco.capture
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE up AS (
+        SELECT i.inhparent AS oid FROM pg_inherits i WHERE i.inhrelid = partition
+        UNION ALL
+        SELECT i.inhparent FROM up JOIN pg_inherits i ON i.inhrelid = up.oid
+    )
+    SELECT h.* FROM up JOIN rebeco.capture h ON h.relid = up.oid AND h.is_partitioned AND h.records = 'key'
 $$;
 
 -- A table has become a partition of another captured one, or has gone over to one. What was logged of it by the capture that
@@ -192,21 +222,9 @@ DECLARE
     unread text;
 BEGIN
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
-    FOR heir IN
-        WITH RECURSIVE up AS (
-            SELECT i.inhparent AS oid FROM pg_inherits i WHERE i.inhrelid = partition
-            UNION ALL
-            SELECT i.inhparent FROM up JOIN pg_inherits i ON i.inhrelid = up.oid
-        )
-        SELECT h.* FROM up JOIN rebeco.capture h ON h.relid = up.oid AND h.is_partitioned
-         WHERE h.id <> c.id AND h.records = 'key' AND to_regclass('rebeco.log_' || c.id) IS NOT NULL
-    LOOP
+    FOR heir IN SELECT h.* FROM rebeco.capture_above(partition) h WHERE h.id <> c.id AND to_regclass('rebeco.log_' || c.id) IS NOT NULL LOOP
         heir_log := format('log_%s_%s', heir.id, heir.segment);
-        SELECT string_agg('k' || h.ordinal, ', ' ORDER BY h.ordinal),
-               CASE WHEN c.records = 'key' AND bool_and(k.ordinal IS NOT NULL) THEN string_agg('l.k' || k.ordinal, ', ' ORDER BY h.ordinal) END
-          INTO columns, keys
-          FROM unnest(heir.key_columns, heir.key_types) WITH ORDINALITY h (name, type, ordinal)
-          LEFT JOIN unnest(c.key_columns, c.key_types) WITH ORDINALITY k (name, type, ordinal) ON k.name = h.name AND k.type = h.type;
+        SELECT s.columns, s.keys INTO columns, keys FROM rebeco.capture_same_keys(c, heir) s;
         unread := format('FROM rebeco.log_%1$s l WHERE EXISTS (SELECT 1 FROM rebeco.consumer_table t JOIN rebeco.consumer r ON r.consumer = t.consumer '
                          'WHERE t.capture_id = %1$s AND txid_visible_in_snapshot(l.xid, coalesce(t.snapshot, r.snapshot)) IS NOT TRUE)', c.id);
         IF keys IS NOT NULL THEN
@@ -214,6 +232,39 @@ BEGIN
         END IF;
         EXECUTE format('INSERT INTO rebeco.%I (xid, op) SELECT txid_current(), ''B'' %s%s LIMIT 1', heir_log, unread,
                        CASE WHEN keys IS NOT NULL THEN ' AND op IS NOT NULL' END);
+    END LOOP;
+END
+$$;
+
+-- The other way round: a partition has gone over to another captured table, and statements that name that one have removed
+-- rows of it before capture_repair() had seen that. Its log knows them; ours must: these rows were part of our table. What it
+-- has logged since the partition came is logged here, and some more: the transaction that brought it may have begun long before.
+-- Where a segment of it was emptied since, or made, it does not go back as far: 'B'. (Who empties a table writes its
+-- row of pg_class; age() tells which of two transactions is later.)
+CREATE FUNCTION rebeco.capture_take_back(capture_id int, log text, partition oid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c rebeco.capture;
+    heir rebeco.capture;
+    columns text;
+    keys text;
+    came_ago bigint; -- transactions
+BEGIN
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    FOR heir IN SELECT h.* FROM rebeco.capture_above(partition) h WHERE h.id <> c.id AND c.records = 'key' LOOP
+        SELECT s.columns, s.keys INTO columns, keys FROM rebeco.capture_same_keys(heir, c) s;
+        SELECT min(age(i.xmin)) INTO came_ago FROM pg_inherits i WHERE i.inhrelid IN (SELECT * FROM pg_partition_ancestors(partition));
+        IF keys IS NULL OR EXISTS (SELECT 1 FROM pg_class r WHERE age(r.xmin) <= came_ago
+                                      AND r.oid IN (to_regclass(format('rebeco.log_%s_0', heir.id)), to_regclass(format('rebeco.log_%s_1', heir.id)))) THEN
+            EXECUTE format('INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), ''B'')', log);
+            CONTINUE;
+        END IF;
+        EXECUTE format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM rebeco.log_%s l WHERE op IS NULL AND xid >= txid_current() - %s',
+                       log, columns, keys, heir.id, came_ago + 1000000);
+        EXECUTE format('INSERT INTO rebeco.%I (xid, op) SELECT txid_current(), ''B'' FROM rebeco.log_%s l WHERE op IS NOT NULL AND xid >= txid_current() - %s LIMIT 1',
+                       log, heir.id, came_ago + 1000000);
     END LOOP;
 END
 $$;
@@ -668,7 +719,7 @@ BEGIN
         PERFORM rebeco.capture_create_trigger(capture_id, relation, t.name, t.event, t.level);
     END LOOP;
     PERFORM rebeco.capture_create_trigger(capture_id, relation, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
-    PERFORM rebeco.capture_partition_trigger(capture_id, r.oid) FROM rebeco.capture_partitions(relation) r (oid);
+    PERFORM rebeco.capture_partition_trigger(capture_id, r.oid) FROM rebeco.capture c, rebeco.capture_guarded(c) r (oid) WHERE c.id = capture_id;
     UPDATE rebeco.capture c SET triggers = rebeco.capture_triggers(c.id, relation) WHERE c.id = capture_id;
 END
 $$;
@@ -702,7 +753,8 @@ BEGIN
 END
 $$;
 
--- The trigger that a partition has beside those that come from its table; it stays when the partition leaves.
+-- The trigger that a partition has beside those that come from its table; it stays when the partition leaves. For a
+-- statement that names a partition that has partitions only that one's is called, for TRUNCATE also those of all below it.
 CREATE FUNCTION rebeco.capture_partition_trigger(capture_id int, partition oid) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
@@ -719,6 +771,15 @@ CREATE FUNCTION rebeco.capture_partitions(relation oid) RETURNS SETOF oid
 AS $$
     SELECT c.oid FROM rebeco.tree(relation) tree (oid) JOIN pg_class c ON c.oid = tree.oid
      WHERE c.relkind = 'r' AND c.oid <> relation ORDER BY c.oid
+$$;
+
+-- Those that have a trigger of their own: where keys are logged also those that have partitions.
+CREATE FUNCTION rebeco.capture_guarded(c rebeco.capture) RETURNS SETOF oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT r.oid FROM rebeco.tree(c.relid) tree (oid) JOIN pg_class r ON r.oid = tree.oid
+     WHERE (r.relkind = 'r' OR r.relkind = 'p' AND c.records = 'key') AND r.oid <> c.relid ORDER BY r.oid
 $$;
 
 -- Drops our triggers of a capture, on the table and wherever else they are: on a partition that was
@@ -842,7 +903,7 @@ BEGIN
         SELECT split_part(t, ' ', 1)::oid AS relid, split_part(t, ' ', 2) AS name, split_part(t, ' ', 3) AS state, t
           FROM unnest(string_to_array(nullif(present, ''), ', ')) t
     ), partition AS (
-        SELECT oid FROM rebeco.capture_partitions(c.relid) p (oid)
+        SELECT oid FROM rebeco.capture_guarded(c) p (oid)
     )
     SELECT p.problem, p.is_lossy INTO capture_trigger_problem.problem, capture_trigger_problem.is_lossy
       FROM (SELECT 1 AS rank, format('trigger %s on %s %s', coalesce(was.name, now.name), coalesce(was.relid, now.relid)::regclass,
@@ -944,15 +1005,16 @@ BEGIN
 
     FOR partition IN SELECT t.tgrelid AS oid, t.tgname AS name FROM pg_trigger t
                       WHERE t.tgfoid = ours AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!'
-                        AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_partitions(c.relid))
+                        AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_guarded(c))
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', partition.name, partition.oid::regclass);
         PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
         PERFORM rebeco.capture_hand_over(capture_id, partition.oid);
+        PERFORM rebeco.capture_take_back(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
         DELETE FROM rebeco.capture_left l WHERE l.capture_id = capture_repair.capture_id AND l.partition = partition.oid;
         done := done || format('partition %s has left', partition.oid::regclass);
     END LOOP;
-    FOR partition IN SELECT p.oid FROM rebeco.capture_partitions(c.relid) p (oid)
+    FOR partition IN SELECT p.oid FROM rebeco.capture_guarded(c) p (oid)
                       WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t
                                          WHERE t.tgrelid = p.oid AND t.tgfoid = ours AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!')
     LOOP

@@ -188,14 +188,15 @@ def test_partitions_come_and_go(source, target, rebeco):
     same()
 
 
+@pytest.mark.parametrize("below", ["", "PARTITION BY RANGE (id); CREATE TABLE p.t2a PARTITION OF p.t2 FOR VALUES FROM (0) TO (100); CREATE TABLE p.t2b PARTITION OF p.t2 DEFAULT"])
 @pytest.mark.parametrize("records", ["key", "image"])
-def test_rows_of_a_partition_go_right_after_it_has_left(source, target, rebeco, records):
+def test_rows_of_a_partition_go_right_after_it_has_left(source, target, rebeco, records, below):
     """Its row triggers go with it, and Rebeco has not seen that yet: what is removed then, or gets another key, was at the
-    target with the whole table, and nothing else would say that it is not there any more."""
+    target with the whole table, and nothing else would say that it is not there any more. It may have partitions itself."""
     key = "PRIMARY KEY (k, id)" if records == "key" else "CHECK (id > 0)"
     source.psql(f"CREATE SCHEMA p; CREATE TABLE p.t (k int, id int, v text, {key}) PARTITION BY LIST (k); "
-                "CREATE TABLE p.t1 PARTITION OF p.t FOR VALUES IN (1); CREATE TABLE p.t2 PARTITION OF p.t FOR VALUES IN (2); "
-                "CREATE TABLE p.rest PARTITION OF p.t DEFAULT; "
+                "CREATE TABLE p.t1 PARTITION OF p.t FOR VALUES IN (1); CREATE TABLE p.t2 PARTITION OF p.t FOR VALUES IN (2) " + below +
+                "; CREATE TABLE p.rest PARTITION OF p.t DEFAULT; "
                 "INSERT INTO p.t SELECT 1 + i % 2, i, 'v' FROM generate_series(1, 300) i")
     rebeco.start()
     rebeco.wait_in_sync()
@@ -213,6 +214,26 @@ def test_rows_of_a_partition_go_right_after_it_has_left(source, target, rebeco, 
                 "COMMIT; ALTER TABLE p.t DETACH PARTITION p.t2; DELETE FROM p.t2")
     same(source.value("SELECT count(*) FROM p.t"))
     rebeco.wait_in_sync()
+
+
+@pytest.mark.parametrize("below", ["", "PARTITION BY RANGE (id); CREATE TABLE p.t1a PARTITION OF p.t1 DEFAULT"])
+def test_rows_of_a_partition_go_by_the_table_it_has_gone_over_to(source, target, rebecos, below):
+    """At the target both tables have no partitions: what was in the one must go there, though only the other one's triggers knew."""
+    made = "CREATE SCHEMA p; CREATE TABLE p.t (k int, id int, v text, PRIMARY KEY (k, id)){0}; CREATE TABLE p.archive (k int, id int, v text, PRIMARY KEY (k, id)){0};"
+    source.psql(made.format(" PARTITION BY LIST (k)") + "CREATE TABLE p.t0 PARTITION OF p.t FOR VALUES IN (0); CREATE TABLE p.archive0 PARTITION OF p.archive FOR VALUES IN (0);"
+                f"CREATE TABLE p.t1 PARTITION OF p.t FOR VALUES IN (1) {below}; INSERT INTO p.t SELECT i % 2, i, 'v' FROM generate_series(1, 200) i;"
+                "INSERT INTO p.archive SELECT 0, i, 'v' FROM generate_series(1, 1000) i")
+    target.psql(made.format(""))
+    rebeco = rebecos(source, target, config=rig.config(schema="expect", tables={"include": ["p.t", "p.archive"]}))
+    rebeco.start()
+    rebeco.wait_in_sync()
+    source.psql("ALTER TABLE p.t DETACH PARTITION p.t1; ALTER TABLE p.archive ATTACH PARTITION p.t1 FOR VALUES IN (1);"
+                "DELETE FROM p.archive WHERE k = 1 AND id < 30; UPDATE p.archive SET id = id + 1000 WHERE k = 1 AND id < 50")
+    for table in "t", "archive":
+        sql = f"SELECT count(*), md5(string_agg(r, ' ' ORDER BY r COLLATE \"C\")) FROM (SELECT to_jsonb(x)::text FROM p.{table} x) y (r)"
+        rebeco.wait(f"{table} is the same", lambda: source.run(sql) == target.run(sql), 40)
+    rebeco.wait_in_sync()
+    assert len(rebeco.log_lines("table copied")) == 2, "nothing was copied again"
 
 
 TRUNCATES = [

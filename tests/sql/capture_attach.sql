@@ -23,6 +23,12 @@ CREATE TABLE q_3 PARTITION OF q FOR VALUES FROM (300) TO (400); SELECT regexp_re
 ALTER TABLE q DETACH PARTITION q_3; ALTER TABLE old ATTACH PARTITION q_3 FOR VALUES FROM (300) TO (400);
 SELECT test.repair('old'), test.repair('q'); SELECT test.log('old'), test.log('q'), test.state('old'), test.state('q');
 TRUNCATE q_3; SELECT test.log('old'), test.log('q');
+\echo what is removed by the other table before that is known is told, too; or that it is not known any more
+ALTER TABLE old DETACH PARTITION q_3; ALTER TABLE q ATTACH PARTITION q_3 FOR VALUES FROM (300) TO (400); SELECT test.repair('old'), test.repair('q'); INSERT INTO q VALUES (301), (302), (303); SELECT test.log('old'), test.log('q');
+ALTER TABLE q DETACH PARTITION q_3; ALTER TABLE old ATTACH PARTITION q_3 FOR VALUES FROM (300) TO (400);
+DELETE FROM old WHERE id = 301; UPDATE old SET id = 304 WHERE id = 302; SELECT test.repair('q'); SELECT test.log('q'), test.log('old'), test.repair('old'); SELECT test.log('old');
+ALTER TABLE old DETACH PARTITION q_3; ALTER TABLE q ATTACH PARTITION q_3 FOR VALUES FROM (300) TO (400); DELETE FROM q WHERE id = 304; SELECT test.log('q'); SELECT test.repair('old'); SELECT test.log('old'), test.repair('q'); SELECT test.log('q');
+ALTER TABLE q DETACH PARTITION q_3; ALTER TABLE old ATTACH PARTITION q_3 FOR VALUES FROM (300) TO (400); SELECT test.repair('old'), test.repair('q'); SELECT test.log('old'), test.log('q');
 \echo and is a table of its own at last
 ALTER TABLE old DETACH PARTITION q_3; SELECT test.capture('q_3'); INSERT INTO q_3 VALUES (5); SELECT test.log('q_3'); SELECT test.repair('old'), test.state('q_3');
 SELECT rebeco.capture_remove(id) FROM rebeco.capture;

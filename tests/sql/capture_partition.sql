@@ -44,6 +44,15 @@ DELETE FROM p4 WHERE id = 413; SELECT test.log('p');
 ALTER TABLE p ATTACH PARTITION p4 FOR VALUES FROM (400) TO (500); INSERT INTO p4 VALUES (1, 414, 'x'); ALTER TABLE p DETACH PARTITION p4; UPDATE p4 SET id = 415 WHERE id = 414; SELECT test.log('p');
 SELECT test.state('p'), test.repair('p'); SELECT test.log('p'), test.state('p'), (SELECT count(*) FROM rebeco.capture_left);
 INSERT INTO p4 VALUES (1, 401, 'x'); SELECT test.log('p');
+\echo and one that has partitions: by its own name, by one of theirs, once more
+INSERT INTO p SELECT 1, i, 'x' FROM generate_series(201, 203) i; SELECT test.log('p');
+DELETE FROM p3 WHERE id = 201; SELECT test.log('p');
+ALTER TABLE p DETACH PARTITION p3; UPDATE p3 SET id = 204 WHERE id = 202; SELECT test.log('p');
+DELETE FROM p3 WHERE id = 203; SELECT test.log('p');
+ALTER TABLE p ATTACH PARTITION p3 FOR VALUES FROM (200) TO (300); ALTER TABLE p DETACH PARTITION p3; DELETE FROM p3x; SELECT test.log('p');
+INSERT INTO p3 VALUES (1, 205, 'x'); TRUNCATE p3; SELECT test.log('p');
+SELECT test.state('p'), test.repair('p'); SELECT test.log('p'), test.state('p'), (SELECT count(*) FROM rebeco.capture_left), (SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('p3'::regclass, 'p3x'::regclass));
+ALTER TABLE p ATTACH PARTITION p3 FOR VALUES FROM (200) TO (300); SELECT test.state('p'), test.repair('p'); SELECT test.log('p'), test.state('p');
 DROP TABLE p5; SELECT regexp_replace(test.state('p'), '\d+', 'N');
 SELECT test.capture('p'); SELECT test.state('p');
 \echo a trigger disabled on one partition, for a while
