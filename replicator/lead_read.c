@@ -309,7 +309,7 @@ enum job_next lead_take_skip_retry(struct job *j, PGresult *r)
 void lead_retry(struct table *t)
 {
     t->pause = t->is_recorded || t->is_recording ? TABLE_ERROR : TABLE_RUNS;
-    t->retry_at = 0;
+    t->retry_at = t->next_try = 0;
     t->retries = 0;
     t->sync->wants_catalog = true;
     t->sync->lead->reconcile_due = 0;

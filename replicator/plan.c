@@ -273,6 +273,8 @@ static void mend(struct table *t, const struct relation *source, const struct re
         if (!t->wants_copy)
             pause_as_unsure(t);
     }
+    /* Where a copy failed to begin, the position may be that of the copy already. */
+    t->wants_plan &= !t->wants_copy;
     if (t->wants_plan || (t->wants_copy && stands_still(t)))
         table_set_relations(t, t->sync->catalogs, source, target);
 }
@@ -371,6 +373,13 @@ void plan_reconcile(struct sync *s)
 
 /* ------------------------------------------------------------------ what is next */
 
+/* Its rows at the target go first: not while a person wants it to stand still. */
+static bool may_copy_again(const struct table *t)
+{
+    return t->wants_copy && t->fits && stands_still(t) && t->pause != TABLE_USER &&
+           !t->sync->is_paused;
+}
+
 struct table *plan_next_copy(struct sync *s, double now)
 {
     struct table *best = NULL;
@@ -380,8 +389,7 @@ struct table *plan_next_copy(struct sync *s, double now)
 
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
-        bool ready = t->state == TABLE_NEW ? t->pause == TABLE_RUNS
-                                           : t->wants_copy && t->fits && stands_still(t);
+        bool ready = t->state == TABLE_NEW ? t->pause == TABLE_RUNS : may_copy_again(t);
 
         if (ready && t->source && t->target && now >= t->next_try &&
             (!s->is_back || two_way_may_take_in(s, t->source_oid)) &&

@@ -390,6 +390,7 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
     j->sync->is_paused = strcmp(verb, "pause") == 0;
     if (j->sync->is_paused)
         upkeep_add_wait(l, id, UPKEEP_PAUSE, NULL);
+    j->sync->wants_catalog = true; /* a copy may have waited for it to go on */
     batch_wake(j->sync->batch);
     return job_goto(j, "pause");
 }

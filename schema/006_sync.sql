@@ -132,6 +132,7 @@ AS $$
 DECLARE
     relation regclass := to_regclass(format('%I.%I', table_schema, table_name));
     before text := txid_current_snapshot();
+    is_empty boolean;
 BEGIN
     IF two_way THEN
         PERFORM set_config('rebeco.applying', 'on', true), set_config('rebeco.applying_depth', '0', true), set_config('rebeco.origin', coalesce(origin, ''), true); -- no change to be sent back
@@ -143,6 +144,10 @@ BEGIN
 EXCEPTION WHEN feature_not_supported THEN
     -- Rows that point here must stay as they are: they are right again when the copy is there.
     IF NOT rebeco.transaction_replica_role() THEN
+        EXECUTE format('SELECT NOT EXISTS (SELECT 1 FROM %s%s)', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation) INTO is_empty;
+        IF is_empty THEN
+            RETURN before;
+        END IF;
         RAISE EXCEPTION 'table % cannot be emptied: foreign keys point to it, and this role may not switch to replica role', relation
             USING ERRCODE = 'feature_not_supported',
                   HINT = 'Drop the foreign keys that point to it for the time of the copy, or empty it yourself.';

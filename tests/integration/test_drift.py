@@ -173,6 +173,22 @@ def test_a_resync_outlives_the_daemon_while_the_ends_differ(running, source, tar
     running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
 
 
+@pytest.mark.parametrize("what", [["shop.item"], []])
+def test_a_resync_waits_for_who_has_paused_it(running, source, target, what):
+    """The table, or all: the target stands still then, and its rows stay where they are."""
+    target.psql("ALTER TABLE shop.item RENAME code TO code_of; ALTER TABLE shop.other RENAME v TO w")
+    source.psql("INSERT INTO shop.item VALUES (600, 'F', 'S', 6, 1600); INSERT INTO shop.other VALUES (600, 'v')")
+    for table in "shop.item", "shop.other":
+        running.wait("it stands still for its drift", lambda: (paused(target, table) or [None])[0] == "drift", 15)
+    running.ok("resync", "shop.item")
+    running.ok("pause", *what)
+    target.psql("BEGIN; ALTER TABLE shop.item RENAME code_of TO code; ALTER TABLE shop.other RENAME w TO v; COMMIT")
+    running.wait("the other table goes on", lambda: paused(target, "shop.other") is None, 15)
+    assert target.value("SELECT count(*) FROM shop.item") == 500 and paused(target, "shop.item")
+    running.ok("resume", *what)
+    rig.wait_converged(source, target, 30)
+
+
 def test_two_columns_change_their_names(running, source, target):
     """The hardest: every name and every type is still there. The values of `first` begin with F."""
     swap = ("BEGIN; ALTER TABLE shop.item RENAME first TO third; "

@@ -251,3 +251,26 @@ def test_rows_without_a_key_under_a_value_that_has_a_new_owner(source, plain_tar
     plain_target.rebeco.ok("retry")
     rig.wait_converged(source, plain_target, 60)
     assert plain_target.value("SELECT count(*) FROM shop.child") == 3
+
+
+def test_a_copy_that_cannot_begin(source, plain):
+    """Rows refer to what would have to go first. Each try asks the source anew from where it is to be read, so that to go on without the
+    copy would lose what was changed before: the table stands still until the copy is there, also for who says `retry`."""
+    go(source, plain, "CREATE SCHEMA shop; CREATE TABLE shop.parent (id int PRIMARY KEY); CREATE TABLE shop.child (id int PRIMARY KEY, parent int REFERENCES shop.parent);"
+       "CREATE TABLE shop.other (id int PRIMARY KEY); INSERT INTO shop.parent SELECT generate_series(1, 9)")
+
+    def refused():
+        return plain.log_tail(10000).count("ERROR:  table shop.parent cannot be emptied")
+    plain.rebeco.ok("resync", "shop.parent")
+    plain.rebeco.wait("it stands still", lambda: "cannot be emptied" in str(paused(plain)))
+    source.run("INSERT INTO shop.parent VALUES (10)")
+    before = refused()
+    plain.rebeco.wait("it was tried again", lambda: refused() > before + 1)
+    plain.rebeco.ok("retry", "shop.parent")
+    source.run("INSERT INTO shop.other VALUES (1)")
+    plain.rebeco.wait("the others go on", lambda: plain.value("SELECT count(*) FROM shop.other"))
+    assert [p[0] for p in paused(plain)] == ["parent"]
+    plain.psql("DELETE FROM shop.parent")
+    plain.rebeco.ok("retry", "shop.parent")
+    rig.wait_converged(source, plain)
+    assert paused(plain) == [] and plain.value("SELECT count(*) FROM shop.parent") == 10
