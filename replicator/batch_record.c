@@ -30,6 +30,7 @@ enum job_next batch_enter_record(struct job *j)
         params_text(&j->params, t->why.detail);
         params_text(&j->params, t->why.hint);
         params_bool(&j->params, t->copy_is_asked);
+        params_bool(&j->params, t->is_lossy);
         conn_execute_name(job_conn(j, JOB_TARGET), sql_table_pause.name, &j->params, CONN_TEXT,
                           60.);
         apply_sent_other(&b->apply);

@@ -96,7 +96,7 @@ static void take_table(struct sync *s, const PGresult *r, int row)
     if (!PQgetisnull(r, row, 8)) {
         t->pause = pause_from_name(PQgetvalue(r, row, 8));
         t->is_recorded = true;
-        t->is_lossy = t->pause == TABLE_CAPTURE;
+        t->is_lossy = PQgetvalue(r, row, 24)[0] == 't';
         error_set(&t->why, "%s", PQgetvalue(r, row, 9));
         error_detail(&t->why, "%s", PQgetvalue(r, row, 10));
         error_hint(&t->why, "%s", PQgetvalue(r, row, 11));

@@ -20,7 +20,7 @@ added AS (
     ON CONFLICT (sync, id) DO UPDATE SET source_schema = EXCLUDED.source_schema, source_name = EXCLUDED.source_name,
            source_oid = EXCLUDED.source_oid, target_schema = EXCLUDED.target_schema, target_name = EXCLUDED.target_name,
            snapshot = EXCLUDED.snapshot, bytes = EXCLUDED.bytes, rows = EXCLUDED.rows, tolerant = EXCLUDED.tolerant, layout = EXCLUDED.layout, target_layout = EXCLUDED.target_layout, log = EXCLUDED.log,
-           state = 'copy', paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL, copy_asked = false,
+           state = 'copy', paused = NULL, paused_what = NULL, paused_detail = NULL, paused_hint = NULL, copy_asked = false, is_lossy = false,
            copy_started_at = NULL, copied_at = NULL
     RETURNING t.sync, t.id
 ),

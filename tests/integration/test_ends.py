@@ -108,6 +108,32 @@ def test_a_resync_of_both_directions_survives_a_kill(source, target, rebecos):
     two_way.check_equal(source, target)
 
 
+@pytest.mark.parametrize("mode", ["one-way", "two-way"])
+def test_a_restart_while_a_capture_waits_to_be_mended(source, target, rebecos, mode):
+    """Somebody holds a new partition. No change is missing: so nothing is copied again, and in a two-way sync nobody is waited for."""
+    source.psql("CREATE TABLE t (k int, id int, PRIMARY KEY (k, id)) PARTITION BY LIST (k); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1); INSERT INTO t VALUES (1, 1)")
+    rebeco = rebecos(source, target, config=two_way.config() if mode == "two-way" else None)
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    copied = "SELECT copied_at FROM rebeco.sync_table WHERE sync = 'default'"
+    before = target.value(copied)
+    for server in target, source:
+        server.run("CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2)")
+    with source.connect() as here, target.connect() as there:
+        for app in here, there:
+            app.run("BEGIN; LOCK TABLE t2 IN ROW EXCLUSIVE MODE")
+        rebeco.wait("it stands still", lambda: "capture" in [s.value("SELECT max(paused) FROM rebeco.sync_table WHERE paused = 'capture'")
+                                                            for s in ([target] if mode == "one-way" else [source, target])])
+        rebeco.kill9()
+        rebeco.start()
+        rebeco.wait("it knows of it", lambda: rebeco.status()["tables"][0]["paused"])
+        here.run("INSERT INTO t VALUES (2, 2); COMMIT")
+    rebeco.wait("it goes on", lambda: target.value("SELECT count(*) FROM t") == 2, 60)
+    two_way.wait_both(rebeco)
+    two_way.check_equal(source, target)
+    assert target.value(copied) == before
+
+
 # ------------------------------------------------------------------ clocks
 
 
