@@ -309,6 +309,7 @@ static const struct job_step steps[] = {
      .side = JOB_SOURCE,
      .bind = lead_bind_capture,
      .result = lead_take_capture_state},
+    {.name = "log partitions", .enter = lead_enter_log_partitions, .event = lead_repair_event},
     {.name = "repair", .enter = lead_enter_repair, .event = lead_repair_event},
     {.name = "resumed", .enter = lead_enter_resumed, .result = lead_take_resumed},
     {.name = "look at merging", .enter = lead_enter_merge_look, .result = lead_take_merge_look},

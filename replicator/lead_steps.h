@@ -89,6 +89,7 @@ enum job_next lead_enter_resume(struct job *j);
 void lead_bind_capture(struct job *j, struct params *p);
 enum job_next lead_take_capture_state(struct job *j, PGresult *r);
 enum job_next lead_repair_event(struct job *j, enum job_side side, const struct conn_message *m);
+enum job_next lead_enter_log_partitions(struct job *j);
 enum job_next lead_enter_repair(struct job *j);
 enum job_next lead_enter_resumed(struct job *j);
 enum job_next lead_take_resumed(struct job *j, PGresult *r);

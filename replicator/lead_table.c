@@ -486,6 +486,14 @@ enum job_next lead_repair_event(struct job *j, enum job_side side, const struct 
     return l->table->wants_plan ? JOB_NEXT : job_goto(j, "resume");
 }
 
+enum job_next lead_enter_log_partitions(struct job *j)
+{
+    params_clear(&j->params);
+    params_int(&j->params, lead_of(j)->table->id);
+    conn_execute(job_conn(j, JOB_SOURCE), &sql_capture_log_partitions, &j->params, CONN_TEXT, 0);
+    return JOB_WAIT;
+}
+
 enum job_next lead_enter_repair(struct job *j)
 {
     params_clear(&j->params);

@@ -65,7 +65,7 @@
 -- One row per capture, until the server crashes.
 CREATE UNLOGGED TABLE rebeco.capture_alive (capture_id int PRIMARY KEY);
 
--- Partitions that have left, of which all keys are in the log already. `since` says where they were then.
+-- Partitions that have left, or come, of which all keys are in the log already. `since` says where they were then.
 CREATE TABLE rebeco.capture_left (capture_id int NOT NULL, partition oid NOT NULL, since text NOT NULL);
 
 -- The present names of a table's columns with these numbers; NULL when one was dropped or has another
@@ -152,14 +152,30 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
+-- Where a partition is: whoever attaches or detaches it, or one above it, writes that one's row of pg_class.
+CREATE FUNCTION rebeco.capture_place(partition oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(concat_ws(' ', c.oid, c.xmin), ', ' ORDER BY c.oid) FROM pg_class c
+     WHERE c.oid = partition OR c.oid IN (SELECT * FROM pg_partition_ancestors(partition))
+$$;
+
+CREATE FUNCTION rebeco.capture_is_logged(capture_id int, partition oid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT 1 FROM rebeco.capture_left l
+                    WHERE l.capture_id = capture_is_logged.capture_id AND l.partition = capture_is_logged.partition AND l.since = rebeco.capture_place(l.partition))
+$$;
+
 -- Called before rows of a partition that has left are changed or removed, until capture_repair() has seen that it has. All of
 -- them were part of the table, and are at the target. The server has dropped the row triggers with the partition, so that
 -- nobody else logs which rows go, and later nobody can tell which there were: so all keys are logged now, in the
 -- transaction that makes the change. Once that is committed it need not be done again: a row that comes after the
 -- detaching was never part of the table, and what is logged has been read, or will be, in the table as it is without the partition.
 -- A partition that has partitions, and was named by the statement, is called for in their stead: theirs are not.
--- `since` tells one detaching from the next: whoever detaches a partition, or one above it, writes that one's row of pg_class.
--- In a snapshot that may be older than the detaching it is not noted.
+-- `since` tells one detaching from the next. In a snapshot that may be older than the detaching it is not noted.
 -- Where images are logged there is nothing to do: capture_repair() has such a table copied again.
 CREATE FUNCTION rebeco.capture_left(capture_id int, log text, partition oid) RETURNS void
     LANGUAGE plpgsql
@@ -167,11 +183,9 @@ CREATE FUNCTION rebeco.capture_left(capture_id int, log text, partition oid) RET
 AS $$
 DECLARE
     is_noted boolean := current_setting('transaction_isolation') IN ('read committed', 'read uncommitted');
-    place text := (SELECT string_agg(concat_ws(' ', c.oid, c.xmin), ', ' ORDER BY c.oid) FROM pg_class c
-                    WHERE c.oid = partition OR c.oid IN (SELECT * FROM pg_partition_ancestors(partition)));
+    place text := rebeco.capture_place(partition);
 BEGIN
-    IF is_noted AND EXISTS (SELECT 1 FROM rebeco.capture_left l
-                             WHERE l.capture_id = capture_left.capture_id AND l.partition = capture_left.partition AND l.since = place) THEN
+    IF is_noted AND rebeco.capture_is_logged(capture_id, partition) THEN
         RETURN;
     END IF;
     PERFORM rebeco.capture_all(capture_id, log, r.oid)
@@ -967,6 +981,34 @@ AS $$
     SELECT problem FROM rebeco.capture_state(capture_id)
 $$;
 
+-- Reads the keys of partitions that have come or left into the log, in a transaction of its own before capture_repair(), which
+-- holds them against writers, or against everybody: that would last as long as the reading. What is done to them between the two is known
+-- without: of one that has left by its own trigger; of one that has come by those that it has from its table, where they
+-- fire in every session (the server before its minors of August 2021 did not take that over). Who truncates it removes rows
+-- that are logged by then. Where a lock is not to be had it fails, and nothing is noted.
+CREATE FUNCTION rebeco.capture_log_partitions(capture_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c rebeco.capture;
+    partition oid;
+BEGIN
+    SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
+    FOR partition IN
+        WITH ours AS (SELECT t.* FROM pg_trigger t WHERE t.tgfoid = to_regprocedure(format('rebeco.capture_%s()', c.id)) AND c.records = 'key')
+        SELECT o.tgrelid FROM ours o JOIN pg_class r ON r.oid = o.tgrelid AND r.relkind = 'r'
+         WHERE o.tgname LIKE 'rebeco!_truncate%' ESCAPE '!' AND r.oid <> c.relid AND r.oid NOT IN (SELECT * FROM rebeco.capture_partitions(c.relid))
+        UNION ALL
+        SELECT p.oid FROM rebeco.capture_partitions(c.relid) p (oid) JOIN ours o ON o.tgrelid = p.oid
+         GROUP BY p.oid HAVING bool_and(o.tgname LIKE 'rebeco!_row%' ESCAPE '!' AND o.tgenabled = 'A')
+    LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', partition::regclass);
+        PERFORM rebeco.capture_left(c.id, format('log_%s_%s', c.id, c.segment), partition);
+    END LOOP;
+END
+$$;
+
 -- Mends what capture_state() calls not lossy, and says what it did; NULL when there was nothing to
 -- do. Locks writers out of the table for a moment: one table per transaction, short lock_timeout.
 CREATE FUNCTION rebeco.capture_repair(capture_id int) RETURNS text
@@ -1008,7 +1050,9 @@ BEGIN
                         AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_guarded(c))
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', partition.name, partition.oid::regclass);
-        PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
+        IF NOT rebeco.capture_is_logged(capture_id, partition.oid) THEN
+            PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
+        END IF;
         PERFORM rebeco.capture_hand_over(capture_id, partition.oid);
         PERFORM rebeco.capture_take_back(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
         DELETE FROM rebeco.capture_left l WHERE l.capture_id = capture_repair.capture_id AND l.partition = partition.oid;
@@ -1021,7 +1065,10 @@ BEGIN
         PERFORM rebeco.capture_partition_trigger(capture_id, partition.oid);
         EXECUTE (SELECT string_agg(format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname), '; ') FROM pg_trigger t
                   WHERE t.tgrelid = partition.oid AND t.tgfoid = ours AND t.tgname LIKE 'rebeco!_row%' ESCAPE '!');
-        PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
+        IF NOT rebeco.capture_is_logged(capture_id, partition.oid) THEN
+            PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
+        END IF;
+        DELETE FROM rebeco.capture_left l WHERE l.capture_id = capture_repair.capture_id AND l.partition = partition.oid;
         done := done || format('partition %s is captured', partition.oid::regclass);
     END LOOP;
     UPDATE rebeco.capture SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE id = capture_id;

@@ -216,6 +216,35 @@ def test_rows_of_a_partition_go_right_after_it_has_left(source, target, rebeco, 
     rebeco.wait_in_sync()
 
 
+@pytest.mark.parametrize("what", ["DETACH PARTITION p.t2", "ATTACH PARTITION p.t3 FOR VALUES IN (3)"])
+def test_nobody_waits_for_the_keys_of_a_partition(source, target, rebecos, what):
+    """All of them are read into the log when it comes or leaves, which takes long: the application goes on with it meanwhile."""
+    made = "CREATE SCHEMA p; CREATE TABLE p.t (k int, id int, v text, PRIMARY KEY (k, id)) PARTITION BY LIST (k);" \
+           "CREATE TABLE p.t2 PARTITION OF p.t FOR VALUES IN (2); CREATE TABLE p.t3 (LIKE p.t INCLUDING ALL);"
+    source.psql(made + "INSERT INTO p.t SELECT 2, i, 'v' FROM generate_series(1, 9) i; INSERT INTO p.t3 SELECT 3, i, 'v' FROM generate_series(1, 9) i")
+    target.psql(made)
+    rebeco = rebecos(source, target, config=rig.config(schema="expect", lock_timeout="60s", tables={"include": ["p.t"]}))
+    rebeco.start()
+    rebeco.wait_in_sync()
+    log = source.value("SELECT format('rebeco.log_%s_%s', id, segment) FROM rebeco.capture WHERE table_name = 't'")
+    source.psql("CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END$$;"
+                f"CREATE TRIGGER slow BEFORE INSERT ON {log} FOR EACH ROW EXECUTE FUNCTION public.slow()", user="postgres")
+    partition = what.split()[2]
+    with source.connect() as gate, source.connect() as app:
+        gate.run("SELECT pg_advisory_lock(1)")
+        app.run("SET statement_timeout = '20s'")
+        target.run(f"ALTER TABLE p.t {what}")
+        app.run(f"ALTER TABLE p.t {what}")
+        rebeco.wait("keys are read", lambda: source.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"))
+        app.run(f"BEGIN; LOCK TABLE {partition} IN ROW EXCLUSIVE MODE; SELECT count(*) FROM {partition}; COMMIT")
+        gate.run("SELECT pg_advisory_unlock(1)")
+    source.psql(f"INSERT INTO {partition} VALUES ({partition[-1]}, 10, 'new'); DELETE FROM {partition} WHERE id = 1")
+    sql = "SELECT to_jsonb(x)::text FROM p.t x ORDER BY k, id"
+    rebeco.wait("the table is the same", lambda: source.run(sql) == target.run(sql), 40)
+    rebeco.wait_in_sync()
+    assert len(rebeco.log_lines("table copied")) == 1 and source.value("SELECT count(*) FROM rebeco.capture_left") == 0
+
+
 @pytest.mark.parametrize("below", ["", "PARTITION BY RANGE (id); CREATE TABLE p.t1a PARTITION OF p.t1 DEFAULT"])
 def test_rows_of_a_partition_go_by_the_table_it_has_gone_over_to(source, target, rebecos, below):
     """At the target both tables have no partitions: what was in the one must go there, though only the other one's triggers knew."""
