@@ -27,7 +27,11 @@
  *
  * A table that stands still and goes on later comes from an older state than the others. By its key
  * nothing of B refers to what it removes even then; by other columns it may, when a value has
- * another owner now: a table that foreign keys act on by such columns stands still with it. */
+ * another owner now: a table that foreign keys act on by such columns stands still with it.
+ *
+ * Rows of two tables that refer to one another get through together or not at all. So what a
+ * foreign key holds goes on with a table that it is tied to, whatever that one stood still for
+ * (plan.c): each at its own time, both would fail for ever. */
 #include "batch_order.h"
 
 #include <string.h>
@@ -259,6 +263,14 @@ static const struct table *standing_master(const struct table *t)
 bool batch_is_held(const struct table *t)
 {
     return standing_master(t) != NULL;
+}
+
+bool batch_waits_for(const struct table *t, const struct table *other)
+{
+    const struct relation *r = target_now(t), *o = target_now(other);
+
+    return sqlstate_is_foreign_key(t->why.sqlstate) && r && o &&
+           (refers_to(r, o->oid) || refers_to(o, r->oid));
 }
 
 static bool any_stands_still(const struct sync *s)

@@ -12,6 +12,8 @@ enum job_next batch_enter_read(struct job *j);
 void batch_hold_children(struct batch_job *b);
 /* Such a table, and the other still stands still. */
 bool batch_is_held(const struct table *t);
+/* What the table is in error for is a foreign key of the target, and one ties it to the other. */
+bool batch_waits_for(const struct table *t, const struct table *other);
 /* A statement failed, of a table or of none (NULL). The run is over: the batch is made again, with
  * the table treated otherwise or without it. */
 enum job_next batch_failed(struct batch_job *b, enum job_side side, struct table *t,

@@ -360,6 +360,38 @@ static void reconcile_table(struct table *t)
     mend(t, source, target);
 }
 
+static bool goes_with_another(const struct table *t)
+{
+    for (const struct list *l = t->sync->tables.next; l != &t->sync->tables; l = l->next) {
+        const struct table *other = container_of(l, struct table, in_sync);
+
+        if (other->wants_plan && batch_waits_for(t, other))
+            return true;
+    }
+    return false;
+}
+
+/* What a foreign key holds does not wait for its own time: the head of batch_order.c. In a two-way
+ * sync it must: two_way_retry_s(). */
+static void let_go_together(struct sync *s)
+{
+    bool again = s->other == NULL;
+
+    while (again) {
+        again = false;
+        for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+            struct table *t = container_of(l, struct table, in_sync);
+
+            if (t->pause != TABLE_ERROR || t->wants_plan || !t->fits || !stands_still(t) ||
+                !goes_with_another(t))
+                continue;
+            t->retry_at = steady_now();
+            reconcile_table(t);
+            again |= t->wants_plan;
+        }
+    }
+}
+
 void plan_reconcile(struct sync *s)
 {
     struct list *next;
@@ -369,6 +401,7 @@ void plan_reconcile(struct sync *s)
         next = l->next;
         reconcile_table(container_of(l, struct table, in_sync));
     }
+    let_go_together(s);
 }
 
 /* ------------------------------------------------------------------ what is next */

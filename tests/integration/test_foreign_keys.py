@@ -231,6 +231,25 @@ def test_a_foreign_key_that_cannot_be_put_off(source, plain):
     rig.wait_converged(source, plain, 60)
 
 
+def test_a_table_goes_on_with_those_that_wait_for_it(source, plain):
+    """Two that refer to one another get through together or not at all: what a foreign key holds does not wait for its own time."""
+    go(source, plain, """
+        CREATE SCHEMA shop;
+        CREATE TABLE shop.egg (id int PRIMARY KEY, hen int);
+        CREATE TABLE shop.hen (id int PRIMARY KEY, egg int NOT NULL REFERENCES shop.egg);
+        ALTER TABLE shop.egg ADD FOREIGN KEY (hen) REFERENCES shop.hen;
+        CREATE TABLE shop.chick (id int PRIMARY KEY, hen int NOT NULL REFERENCES shop.hen);""")
+    plain.rebeco.ok("pause", "shop.egg")
+    source.psql("BEGIN; INSERT INTO shop.egg VALUES (1); INSERT INTO shop.hen VALUES (1, 1); UPDATE shop.egg SET hen = 1;"
+                "INSERT INTO shop.chick VALUES (1, 1); COMMIT")
+    plain.rebeco.wait("the others are refused", lambda: [
+        name for name, _, what, _ in paused(plain) if "cannot be written" in what] == ["chick", "hen"])
+    before = plain.rebeco.log_lines("table paused")
+    plain.rebeco.ok("resume", "shop.egg")
+    rig.wait_converged(source, plain, 60)
+    assert plain.rebeco.log_lines("table paused") == before
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_rows_without_a_key_under_a_value_that_has_a_new_owner(source, plain_target, rebecos, whole):
     """The old owner is removed before the new one can be written, and with it go rows that cannot be written once
