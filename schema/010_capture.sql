@@ -10,7 +10,16 @@
 --   read, because the table was altered, and the table must be copied again. A table without a key has
 --   other rows there: '+' and '-' with a row's image, or 'W' alone (schema/060_image.sql).
 -- * The triggers fire for every role and every session, and resolve no name through the writer's
---   search_path.
+--   search_path. Every function that runs as us pins it with SET, but for the trigger functions of tables where that is safe
+--   beyond doubt (rebeco.capture_is_pinned): SET is a sixth of what capture costs a small transaction. Such a function
+--   names all that it uses with its schema, operators and types, too, and has nothing that finds an operator by itself
+--   (IS DISTINCT FROM, IN, CASE x WHEN). What it calls of other people's might not be as careful: so the
+--   columns of the key are of the server's own types, or enums, and compared by the server's =. Transition tables go
+--   before every other table of their name.
+--   A session that goes from one path to another between two writes of a table has plans made anew each time, which costs
+--   30 times of what is saved (tests/bench/README.md). Where that is to be expected the path stays pinned:
+--   where a function of the application's sets one, and where two schemas have a table of the same name (a schema for each
+--   customer). That is looked at whenever the function is made, so also when the log goes over to its other segment.
 -- * The application's statement does not fail because a key column was renamed, retyped or dropped.
 --   The function names its columns, but asks rebeco.capture_columns() first whether they are still
 --   the ones it was made for. That function is called immutable, with constants: the planner calls
@@ -300,6 +309,31 @@ AS $$
                           WHERE t.oid = c.key_typids[k.ordinal] AND t.typtype = 'd') d ON true
 $$;
 
+-- Whether a capture's function has to SET search_path: the head of this file says why, and why not.
+CREATE FUNCTION rebeco.capture_is_pinned(c rebeco.capture) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN c.records <> 'key' OR c.is_partitioned OR c.passes_on
+        OR EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = c.id)
+        OR EXISTS (SELECT 1 FROM unnest(c.key_typids, c.key_equals) k (typid, equals)
+                     LEFT JOIN pg_type t ON t.oid = k.typid
+                     LEFT JOIN pg_type e ON e.oid = t.typelem
+                    WHERE k.equals <> 'OPERATOR(pg_catalog.=)'
+                       OR (t.typtype = 'e' OR t.oid < 16384 AND t.typtype IN ('b', 'r', 'm') AND coalesce(e.typtype, 'b') = 'b') IS NOT TRUE)
+        OR EXISTS (SELECT 1 FROM pg_proc p
+                    WHERE p.proconfig IS NOT NULL AND EXISTS (SELECT 1 FROM unnest(p.proconfig) s (setting) WHERE s.setting LIKE 'search!_path=%' ESCAPE '!')
+                      AND p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'rebeco'::regnamespace)
+                      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+        OR EXISTS (WITH theirs AS MATERIALIZED (SELECT n.oid FROM pg_namespace n
+                                                 WHERE left(n.nspname, 3) <> 'pg_' AND n.nspname NOT IN ('information_schema', 'rebeco'))
+                   SELECT 1 FROM theirs s JOIN theirs v ON v.oid > s.oid
+                     JOIN pg_class t ON t.relnamespace = s.oid AND t.relkind IN ('r', 'p')
+                     JOIN pg_class u ON u.relnamespace = v.oid AND u.relkind IN ('r', 'p') AND u.relname = t.relname);
+END
+$$;
+
 -- Makes, or makes anew, the trigger function of a captured table, and records what it looks like.
 -- All it needs is in the capture's row: the table may have been altered meanwhile.
 CREATE FUNCTION rebeco.capture_function(capture_id int, segment_now int) RETURNS void
@@ -332,7 +366,7 @@ BEGIN
     new_value := CASE WHEN c.is_two_way THEN ', true' ELSE '' END;
     SELECT k.columns, k.of_rows, k.of_old, k.of_new, k.same INTO columns, keys, keys_of_old, keys_of_new, same FROM rebeco.capture_keys(c) k;
 
-    on_truncate := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (txid_current(), 'T');$f$, log);
+    on_truncate := format($f$INSERT INTO rebeco.%I (xid, op) VALUES (pg_catalog.txid_current(), 'T');$f$, log);
     IF is_partitioned THEN
         IF c.records = 'key' THEN
             first := first || format($f$
@@ -347,35 +381,35 @@ BEGIN
         -- was in them is dealt with by then, and so is what this transaction wrote since.
         on_truncate := format($f$IF TG_RELID = %1$s THEN
             %2$s
-            PERFORM set_config('rebeco.truncated_%3$s', txid_current()::text, true);
-        ELSIF current_setting('rebeco.truncated_%3$s', true) IS DISTINCT FROM txid_current()::text THEN
+            PERFORM set_config('rebeco.truncated_%3$s', pg_catalog.txid_current()::text, true);
+        ELSIF current_setting('rebeco.truncated_%3$s', true) IS DISTINCT FROM pg_catalog.txid_current()::text THEN
             PERFORM rebeco.capture_all(%3$s, %4$L, TG_RELID);
         END IF;$f$, c.relid, on_truncate, c.id, log);
     END IF;
     IF c.form = 'row' THEN
-        on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) VALUES (%s, txid_current()%s);', log, columns, new_column, keys_of_new, new_value);
-        on_delete := format('INSERT INTO rebeco.%I (%s, xid) VALUES (%s, txid_current());', log, columns, keys_of_old);
+        on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) VALUES (%s, pg_catalog.txid_current()%s);', log, columns, new_column, keys_of_new, new_value);
+        on_delete := format('INSERT INTO rebeco.%I (%s, xid) VALUES (%s, pg_catalog.txid_current());', log, columns, keys_of_old);
     ELSE
-        on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) SELECT %s, txid_current()%s FROM new_rows AS r;', log, columns, new_column, keys, new_value);
-        on_delete := format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, txid_current() FROM old_rows AS r;', log, columns, keys);
+        on_insert := format('INSERT INTO rebeco.%I (%s, xid%s) SELECT %s, pg_catalog.txid_current()%s FROM new_rows AS r;', log, columns, new_column, keys, new_value);
+        on_delete := format('INSERT INTO rebeco.%I (%s, xid) SELECT %s, pg_catalog.txid_current() FROM old_rows AS r;', log, columns, keys);
     END IF;
     IF c.form = 'statement' THEN
-        on_update := format('INSERT INTO rebeco.%I (%s, xid) SELECT k.*, txid_current() FROM (SELECT %s FROM old_rows AS r UNION SELECT %s FROM new_rows AS r) AS k;',
+        on_update := format('INSERT INTO rebeco.%I (%s, xid) SELECT k.*, pg_catalog.txid_current() FROM (SELECT %s FROM old_rows AS r UNION SELECT %s FROM new_rows AS r) AS k;',
                             log, columns, keys, keys);
     ELSE
-        on_update := format($f$INSERT INTO rebeco.%1$I (%2$s, xid) VALUES (%3$s, txid_current());
+        on_update := format($f$INSERT INTO rebeco.%1$I (%2$s, xid) VALUES (%3$s, pg_catalog.txid_current());
         IF NOT (%4$s) THEN
-            INSERT INTO rebeco.%1$I (%2$s, xid%5$s) VALUES (%6$s, txid_current()%7$s);
+            INSERT INTO rebeco.%1$I (%2$s, xid%5$s) VALUES (%6$s, pg_catalog.txid_current()%7$s);
         END IF;$f$, log, columns, keys_of_old, same, new_column, keys_of_new, new_value);
     END IF;
-    on_unknown := format($f$IF TG_LEVEL = 'ROW' THEN
-                INSERT INTO rebeco.%1$I (xid, op) VALUES (txid_current(), 'B');
-            ELSIF TG_OP = 'DELETE' THEN
-                INSERT INTO rebeco.%1$I (xid, op) SELECT txid_current(), 'B' FROM old_rows AS r LIMIT 1;
+    on_unknown := format($f$IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' THEN
+                INSERT INTO rebeco.%1$I (xid, op) VALUES (pg_catalog.txid_current(), 'B');
+            ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+                INSERT INTO rebeco.%1$I (xid, op) SELECT pg_catalog.txid_current(), 'B' FROM old_rows AS r LIMIT 1;
             ELSE
-                INSERT INTO rebeco.%1$I (xid, op) SELECT txid_current(), 'B' FROM new_rows AS r LIMIT 1;
+                INSERT INTO rebeco.%1$I (xid, op) SELECT pg_catalog.txid_current(), 'B' FROM new_rows AS r LIMIT 1;
             END IF;$f$, log);
-    on_renamed := format($f$IF TG_LEVEL = 'ROW' THEN
+    on_renamed := format($f$IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' THEN
                 EXECUTE rebeco.capture_renamed(%1$L, 'row', TG_OP, names) USING OLD, NEW;
             ELSE
                 EXECUTE rebeco.capture_renamed(%1$L, 'statement', TG_OP, names);
@@ -388,23 +422,22 @@ BEGIN
 
     EXECUTE format($f$
 CREATE OR REPLACE FUNCTION rebeco.capture_%1$s() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SECURITY DEFINER%3$s
 AS %2$L$f$, c.id, format($f$
 #variable_conflict use_column
 DECLARE
-    names text[];
+    names pg_catalog.text[];
 BEGIN%12$s
-    IF %11$s AND TG_OP = 'UPDATE' THEN
+    IF %11$s AND TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         %7$s
-    ELSIF %11$s AND TG_OP = 'INSERT' THEN
+    ELSIF %11$s AND TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
         %6$s
-    ELSIF %11$s AND TG_OP = 'DELETE' THEN
+    ELSIF %11$s AND TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         %8$s
-    ELSIF TG_OP = 'TRUNCATE' THEN
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
         %1$s
     ELSE
-        names := rebeco.capture_columns(%2$L::regclass, %3$L::smallint[], %4$L::oid[]);
+        names := rebeco.capture_columns(%2$L::pg_catalog.regclass, %3$L::pg_catalog.int2[], %4$L::pg_catalog.oid[]);
         IF names IS NULL THEN
             %9$s
         ELSE
@@ -412,13 +445,14 @@ BEGIN%12$s
             found := true;
         END IF;
     END IF;
-    IF found AND pg_sequence_last_value('rebeco.nap'::regclass) < 100 THEN
+    IF found AND pg_catalog.pg_sequence_last_value('rebeco.nap'::pg_catalog.regclass) OPERATOR(pg_catalog.<) 100 THEN
         PERFORM rebeco.capture_wake();
     END IF;
     RETURN NULL;
 END
 $f$, on_truncate, c.relid, c.key_attnums, c.key_typids, c.key_columns, on_insert, on_update, on_delete, on_unknown, on_renamed,
-    format('rebeco.capture_columns(%L::regclass, %L::smallint[], %L::oid[]) = %L::text[]', c.relid, c.key_attnums, c.key_typids, c.key_columns), first));
+    format('rebeco.capture_columns(%L::pg_catalog.regclass, %L::pg_catalog.int2[], %L::pg_catalog.oid[]) OPERATOR(pg_catalog.=) %L::pg_catalog.text[]', c.relid, c.key_attnums, c.key_typids, c.key_columns), first),
+    CASE WHEN rebeco.capture_is_pinned(c) THEN E'\n    SET search_path = pg_catalog, pg_temp' ELSE '' END);
 
     UPDATE rebeco.capture SET segment = segment_now, function_md5 = rebeco.capture_function_md5(capture_id)
      WHERE id = capture_id;

@@ -36,12 +36,12 @@ def without_index(c):
     c.run("DROP INDEX rebeco.log_1_0_xid, rebeco.log_2_0_xid")
 
 
-def without_set(c):
-    functions(c, lambda s: re.sub(r" SET search_path TO .*\n", "", s))
+def with_set(c):
+    functions(c, lambda s: re.sub(r" SECURITY DEFINER\n(?! SET)", " SECURITY DEFINER\n SET search_path TO pg_catalog, pg_temp\n", s))
 
 
 def without_check(c):
-    functions(c, lambda s: re.sub(r"IF rebeco\.capture_columns[^=]*= '[^']*'::text\[\] AND", "IF", s))
+    functions(c, lambda s: re.sub(r"IF rebeco\.capture_columns[^=]*=\) '[^']*'::pg_catalog\.text\[\] AND", "IF", s))
 
 
 def without_wake(c):
@@ -61,7 +61,7 @@ def without_when(c):
 
 
 VARIANTS = {"none": None, "auto": lambda c: None, "statement": lambda c: None, "row": lambda c: None}
-for f in (without_index, without_set, without_check, without_wake, without_old_keys, without_when):
+for f in (without_index, with_set, without_check, without_wake, without_old_keys, without_when):
     VARIANTS["auto " + f.__name__.replace("_", " ")] = f
 
 
