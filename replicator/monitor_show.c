@@ -161,6 +161,8 @@ static void show_lag(struct buf *b, const json_t *s)
         add_duration(b, number_of(lag, "seconds"));
         buf_printf(b, ", %.0f rows behind\n", number_of(lag, "rows"));
     }
+    add_line(b, "  the batch waits for a lock at the target that is held by ",
+             text_of(lag, "held_by"));
     if (number_of(batches, "count") > 0)
         buf_printf(b, "batches: %.0f with %.0f rows, the last took %.0f ms\n",
                    number_of(batches, "count"), number_of(batches, "rows"),

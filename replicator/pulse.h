@@ -1,5 +1,6 @@
 /* The pulse of a daemon that leads a sync: a session at the target that says something every second
- * or two. Others see by it that the one who holds the lock lives. */
+ * or two. Others see by it that the one who holds the lock lives. It also notes who keeps a batch
+ * waiting there (sync->batch_held_by). */
 #ifndef PULSE_H
 #define PULSE_H
 

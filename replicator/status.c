@@ -134,6 +134,7 @@ static json_t *lag_tree(const struct sync *s, const struct status_totals *sum, d
 
     json_object_set_new(o, "seconds", real_or_null(lag_s >= 0, lag_s));
     json_object_set_new(o, "rows", json_integer(sum->pending));
+    json_object_set_new(o, "held_by", text_or_null(s->batch_held_by));
     return o;
 }
 

@@ -219,6 +219,7 @@ struct sync {
     int64_t batches;
     int64_t batch_rows;
     double last_batch_s;
+    char *batch_held_by; /* the session at the target that a batch waits for (malloc); NULL: none */
     struct histogram batch_times;
     int64_t log_bytes;
     struct hook_marks marks;

@@ -1,5 +1,7 @@
 """Somebody holds a table, or the server is long at work on one: the others go on, and nothing fails."""
 
+import pytest
+
 import rig
 
 TABLES = """
@@ -163,3 +165,25 @@ def test_a_partition_that_is_somebody_elses(source, target, rebeco):
     rebeco.wait("it is captured", lambda: target.value("SELECT count(*) FROM shop.whole") == 2, 60)
     rebeco.wait_in_sync()
     rig.check_equal(source, target)
+
+
+@pytest.mark.parametrize("lock, table", [("LOCK TABLE t IN SHARE MODE", "t"), ("SELECT 1 FROM t WHERE id = 1 FOR UPDATE", None)])
+def test_who_keeps_a_batch_waiting_is_named(source, target, rebecos, lock, table):
+    """Somebody who analyzes at the target has a lock and forgets it: that is said, and how to end it; then all goes on."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old')")
+    rebeco = rebecos(source, target).start()
+    rebeco.wait_in_sync(60)
+    with target.connect() as somebody:
+        pid = somebody.value("SELECT pg_backend_pid()")
+        somebody.run("SET application_name = 'report'; BEGIN")
+        somebody.run(lock)
+        source.run("UPDATE t SET v = 'new'")
+        rebeco.wait("it is said", lambda: rebeco.log_lines("waits for somebody's lock"), 60)
+        line, = rebeco.log_lines("waits for somebody's lock")
+        assert f"session {pid} of role rds (report)" in line and ("table=public.t" in line) == (table is not None), line
+        rebeco.wait("status says it", lambda: str(pid) in rebeco.ok("status"), 20)
+        somebody.run("COMMIT")
+    rebeco.wait_in_sync(30)
+    assert target.value("SELECT v FROM t") == "new"
+    rebeco.wait("status is as before", lambda: rebeco.status()["lag"]["held_by"] is None, 20)
+    rebeco.terminate()

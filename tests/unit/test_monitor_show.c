@@ -115,6 +115,16 @@ static void test_large_objects(void **state)
     assert_null(strstr(show("{\"large_objects\":{\"state\":\"copied\",\"seen\":0}}"), "large"));
 }
 
+static void test_a_batch_that_waits(void **state)
+{
+    (void)state;
+    assert_non_null(
+        strstr(show("{\"lag\":{\"seconds\":20,\"rows\":3,\"held_by\":\"session 7\"}}"),
+               "rows behind\n  the batch waits for a lock at the target that is held by "
+               "session 7\n"));
+    assert_null(strstr(show("{\"lag\":{\"seconds\":20,\"rows\":3,\"held_by\":null}}"), "waits"));
+}
+
 static void test_schema(void **state)
 {
     (void)state;
@@ -148,6 +158,7 @@ int main(void)
         cmocka_unit_test_teardown(test_missing_and_wrong_keys, teardown),
         cmocka_unit_test_teardown(test_hostile_names, teardown),
         cmocka_unit_test_teardown(test_large_objects, teardown),
+        cmocka_unit_test_teardown(test_a_batch_that_waits, teardown),
         cmocka_unit_test_teardown(test_schema, teardown),
         cmocka_unit_test_teardown(test_many_tables, teardown),
     };
