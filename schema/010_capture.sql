@@ -5,7 +5,8 @@
 --
 -- Always true
 -- * A change of a row that commits has its key in one of the two segments, together with the id
---   of its transaction. An update that alters the key has the old and the new one.
+--   of its transaction. An update that alters the key has the old and the new one; also where one of them is NULL, while
+--   a migration has taken NOT NULL from a column of the key for a moment.
 -- * A row of the log with op NULL is a key; 'T': the table was truncated; 'B': the key could not be
 --   read, because the table was altered, and the table must be copied again. A table without a key has
 --   other rows there: '+' and '-' with a row's image, or 'W' alone (schema/060_image.sql).
@@ -398,7 +399,7 @@ BEGIN
                             log, columns, keys, keys);
     ELSE
         on_update := format($f$INSERT INTO rebeco.%1$I (%2$s, xid) VALUES (%3$s, pg_catalog.txid_current());
-        IF NOT (%4$s) THEN
+        IF (%4$s) IS NOT TRUE THEN
             INSERT INTO rebeco.%1$I (%2$s, xid%5$s) VALUES (%6$s, pg_catalog.txid_current()%7$s);
         END IF;$f$, log, columns, keys_of_old, same, new_column, keys_of_new, new_value);
     END IF;

@@ -90,7 +90,7 @@ BEGIN
                 INSERT INTO rebeco.%5$I (%6$s, xid, cols, added, adds)
                 VALUES (%7$s, txid_current(), CASE WHEN ROW(%13$s)::record *= ROW(%14$s)::record THEN array_remove(ARRAY[
                 %9$s]::smallint[], NULL) END, %10$s);
-                IF NOT (%11$s) THEN
+                IF (%11$s) IS NOT TRUE THEN
                     INSERT INTO rebeco.%5$I (%6$s, xid, is_new) VALUES (%8$s, txid_current(), true);
                 END IF;
             ELSE

@@ -56,6 +56,17 @@ BEGIN
     EXECUTE 'INSERT INTO moved.u VALUES (12, 3)'; EXECUTE 'UPDATE moved.u SET dd = 3 WHERE id = 12'; EXECUTE 'DELETE FROM moved.u'; EXECUTE 'TRUNCATE moved.u';
     RETURN NEXT test.log('moved.u') || ' -- ' || test.state('moved.u');
     EXECUTE 'DROP SCHEMA moved CASCADE';
+
+    RETURN NEXT 'a key is NULL for a moment';
+    EXECUTE 'CREATE TABLE n (k int NOT NULL UNIQUE, v int)';
+    RETURN NEXT test.capture('n', form, 'n_k_key');
+    EXECUTE 'INSERT INTO n VALUES (1)';
+    RETURN NEXT test.log('n');
+    EXECUTE 'ALTER TABLE n ALTER k DROP NOT NULL';
+    EXECUTE 'UPDATE n SET k = NULL'; EXECUTE 'UPDATE n SET k = 2';
+    EXECUTE 'ALTER TABLE n ALTER k SET NOT NULL';
+    RETURN NEXT test.log('n') || ' -- ' || test.state('n');
+    EXECUTE 'DROP TABLE n';
 END $f$;
 SELECT test.try('statement');
 SELECT test.try('auto');
