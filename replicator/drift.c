@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "layout.h"
+#include "layout_types.h"
 
 typedef bool rule(const struct relation *s, const struct relation *t, struct drift *d);
 
@@ -58,6 +59,12 @@ static bool type_differs(const struct relation *s, const struct relation *t, str
         return true;
     }
     return false;
+}
+
+/* The type has the same name at both ends, and values that mean something else. */
+static bool type_inside_differs(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    return layout_types_differ(s->layout, t->layout, d->what, d->remedy);
 }
 
 static bool generation_differs(const struct relation *s, const struct relation *t, struct drift *d)
@@ -151,8 +158,9 @@ static bool key_differs(const struct relation *s, const struct relation *t, stru
     return true;
 }
 
-static rule *const rules[] = {shaping_unfit,      columns_missing,   column_missing, type_differs,
-                              generation_differs, extra_needs_value, null_differs,   key_differs};
+static rule *const rules[] = {shaping_unfit,     columns_missing,     column_missing,
+                              type_differs,      type_inside_differs, generation_differs,
+                              extra_needs_value, null_differs,        key_differs};
 
 bool drift_compare(const struct relation *source, const struct relation *target, struct drift *d)
 {
@@ -196,4 +204,12 @@ bool drift_dropped(const struct relation *source, const struct relation *target,
         return true;
     }
     return false;
+}
+
+bool drift_relabelled(const struct relation *source, const struct relation *target,
+                      const char *layout, const char *target_layout, struct drift *d)
+{
+    const char *const layouts[] = {layout, source->layout, target_layout, target->layout};
+
+    return layout_relabelled(layouts, d->what, d->remedy);
 }

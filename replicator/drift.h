@@ -21,4 +21,9 @@ bool drift_compare(const struct relation *source, const struct relation *target,
 bool drift_dropped(const struct relation *source, const struct relation *target, const char *layout,
                    struct drift *d);
 
+/* Has a label of an enum got another name at one end, which the other does not know? The layouts
+ * are those of when the table was last known to fit. True when so, as above. */
+bool drift_relabelled(const struct relation *source, const struct relation *target,
+                      const char *layout, const char *target_layout, struct drift *d);
+
 #endif

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 /* True when what was copied from a table as it was, `old`, is still right for it as it is `now`.
- * False when names were exchanged, a column was made again, or the table was rewritten by a change
- * of a column. `target` is the other end's layout, which tells whether a new column has the same
- * values there for rows from before; NULL when no column is new. `old_target` is the
- * target's of before: a new column that it had already may hold anything there. `old` NULL: not
- * known, true. */
+ * False when names were exchanged, a column was made again, the table was rewritten by a change
+ * of a column, or a type was altered at one end alone. `target` is the other end's layout, which
+ * tells whether a new column has the same values there for rows from before; NULL when no column is
+ * new. `old_target` is the target's of before: a new column that it had already may hold anything
+ * there. `old` NULL: not known, true. */
 bool layout_keeps_values(const char *old, const char *now, const char *old_target,
                          const char *target);
 /* The same for the end that is written: true unless names that `source` has too were exchanged

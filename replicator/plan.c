@@ -345,7 +345,8 @@ static void reconcile_table(struct table *t)
         return;
     }
     if (!drift_compare(source, target, &d) ||
-        (!t->wants_copy && drift_dropped(source, target, t->layout, &d))) {
+        (!t->wants_copy && (drift_dropped(source, target, t->layout, &d) ||
+                            drift_relabelled(source, target, t->layout, t->target_layout, &d)))) {
         if (t->state == TABLE_NEW && source)
             table_set_relations(t, t->sync->catalogs, source, target);
         if (!is_expected(t))

@@ -187,8 +187,39 @@ AS $$
      LIMIT 1
 $$;
 
--- Which table it is and where it keeps its values: its file, and for each column its number, the transaction that last
--- touched its definition, and what rows from before it was added have. From two of them it can be told
+-- What the enums and composites of users are made of, in which the values of a table's columns are, or are parts: labels by their
+-- numbers, attributes by theirs. Neither a label's new name nor another attribute writes a row or touches the table.
+CREATE FUNCTION rebeco.table_types(relation oid) RETURNS json
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        WITH RECURSIVE inside AS (
+            SELECT a.atttypid AS oid FROM pg_attribute a
+             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384
+            UNION
+            SELECT x.oid
+              FROM inside i JOIN pg_type t ON t.oid = i.oid
+             CROSS JOIN LATERAL (
+                   SELECT unnest(ARRAY[t.typbasetype, t.typelem])
+                   UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+                   UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) x (oid)
+             WHERE x.oid >= 16384
+        )
+        SELECT json_object_agg(rebeco.type_name(t.oid, NULL),
+               CASE t.typtype WHEN 'e' THEN json_build_object('labels', (
+                                   SELECT json_object_agg(e.oid, e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
+                              ELSE json_build_object('attributes', (
+                                   SELECT json_object_agg(a.attnum, concat_ws(' ', quote_ident(a.attname), rebeco.type_name(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
+                                     FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)) END
+               ORDER BY t.oid)
+          FROM inside i JOIN pg_type t ON t.oid = i.oid AND t.typtype IN ('e', 'c'));
+END
+$$;
+
+-- Which table it is and where it keeps its values: its file, for each column its number, the transaction that last
+-- touched its definition, and what rows from before it was added have; and the types of users. From two of them it can be told
 -- whether the values under the names may have changed without a row being written.
 CREATE FUNCTION rebeco.table_layout(relation oid) RETURNS text
     LANGUAGE sql STABLE
@@ -204,6 +235,7 @@ AS $$
                SELECT string_agg(f.relfilenode::text, ',' ORDER BY f.oid) FROM tree JOIN pg_class f ON f.oid = tree.oid),
            'columns', coalesce((SELECT json_object_agg(a.attname, json_build_array(a.attnum, a.xmin::text, a.attmissingval::text))
                                   FROM pg_attribute a
-                                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '{}'))::text
+                                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '{}'),
+           'types', rebeco.table_types(c.oid))::text
       FROM pg_class c WHERE c.oid = relation
 $$;

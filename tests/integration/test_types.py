@@ -234,6 +234,71 @@ def test_an_enum_gets_new_labels(source, target, rebeco):
     rig.check_equal(source, target)
 
 
+MOODS = """
+CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN feeling AS mood; CREATE TYPE day AS (morning feeling[], evening text);
+CREATE TABLE t (id int PRIMARY KEY, d day); CREATE TABLE other (id int PRIMARY KEY);
+INSERT INTO t VALUES (1, '({good},x)'), (2, '({bad},y)')
+"""
+
+
+def check_stands_still(source, target, rebeco, words):
+    """The table says why, and the other one moves."""
+    source.run("INSERT INTO other VALUES (1)")
+    rig.eventually("the other table moves", lambda: target.value("SELECT count(*) FROM other") == 1, 20)
+    rebeco.wait("the type is named", lambda: words in (target.value(
+        "SELECT concat_ws(' ', paused_what, paused_hint) FROM rebeco.sync_table WHERE source_name = 't'") or ""), 20)
+
+
+@pytest.mark.parametrize("remedy", ["the same", "another"])
+def test_a_label_gets_another_name(source, target, rebeco, remedy):
+    """No row is written by that, and no table touched."""
+    source.psql(MOODS)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    source.psql("ALTER TYPE mood RENAME VALUE 'good' TO 'fine'")
+    check_stands_still(source, target, rebeco, "ALTER TYPE public.mood RENAME VALUE 'good' TO 'fine'")
+    source.run("""INSERT INTO t VALUES (3, '("{fine,bad}",z)')""")
+    copied = len(rebeco.log_lines("table copied"))
+    if remedy == "the same":
+        target.psql("ALTER TYPE mood RENAME VALUE 'good' TO 'fine'")
+    else:
+        target.psql("ALTER TYPE mood ADD VALUE 'fine'")
+    rig.wait_converged(source, target, 40)
+    rebeco.wait_in_sync()
+    assert (len(rebeco.log_lines("table copied")) > copied) == (remedy == "another"), rebeco.log_tail()
+    rig.check_equal(source, target)
+
+
+def test_labels_trade_their_names(source, target, rebeco):
+    source.psql(MOODS)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    for server in (source, target):
+        server.psql("BEGIN; ALTER TYPE mood RENAME VALUE 'good' TO 'x'; ALTER TYPE mood RENAME VALUE 'bad' TO 'good'; "
+                    "ALTER TYPE mood RENAME VALUE 'x' TO 'bad'; COMMIT")
+        if server is source:
+            source.run("UPDATE t SET d.evening = 'noon' WHERE id = 1")
+            rig.eventually("it has come", lambda: target.value("SELECT (d).evening FROM t WHERE id = 1") == "noon", 20)
+    rig.wait_converged(source, target, 40)
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
+def test_a_composite_gets_other_attributes(source, target, rebeco):
+    """A row that comes between the two changes has as many attributes as the target awaits."""
+    source.psql(MOODS)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    change = "ALTER TYPE day DROP ATTRIBUTE morning, ADD ATTRIBUTE night text"
+    source.psql(change)
+    source.run("INSERT INTO t VALUES (3, '({good},z)'), (4, NULL)")
+    check_stands_still(source, target, rebeco, "type public.day is (evening text, night text) at the source")
+    target.psql(change)
+    rig.wait_converged(source, target, 40)
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 @pytest.mark.limit(240)
 def test_values_of_every_type(source, target, rebeco):
     """Initial copy, in binary and as text; then insert, update and delete of each value."""
