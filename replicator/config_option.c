@@ -153,7 +153,8 @@ const struct config_option config_options[] = {
      .type = OPTION_PATTERNS,
      .offset = offsetof(struct config_sync, exclude),
      .standard = "",
-     .help = "Tables to leave out of these."},
+     .help = "Tables to leave out of these. One that was taken in before leaves the sync, and "
+             "keeps its rows at the target."},
     {.path = "syncs[].tables.whole",
      .type = OPTION_PATTERNS,
      .offset = offsetof(struct config_sync, whole),

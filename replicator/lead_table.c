@@ -33,6 +33,9 @@ static void note_definition(struct table *t)
 
 /* ------------------------------------------------------------------ leaving tables */
 
+/* First at the source: after a crash between the two the target knows of a capture that is gone,
+ * and forgets it. The other way round nobody would know of the capture any more. */
+
 enum job_next lead_enter_forget(struct job *j)
 {
     struct lead_job *l = lead_of(j);
@@ -41,8 +44,8 @@ enum job_next lead_enter_forget(struct job *j)
     l->table = plan_next_forget(j->sync);
     if (l->table == NULL)
         return job_goto(j, "next copy");
-    log_event(LOG_NOTICE, "table is gone at both ends", "sync", j->sync->name, "table",
-              l->table->label, NULL);
+    log_event(LOG_NOTICE, "table leaves the sync", "sync", j->sync->name, "table", l->table->label,
+              "why", l->table->why.what, NULL);
     return JOB_NEXT;
 }
 

@@ -156,6 +156,16 @@ static void pause_as_gone(struct table *t)
     table_pause(t, TABLE_DRIFT, &e);
 }
 
+/* What the target has of it is the user's. */
+static void pause_as_excluded(struct table *t)
+{
+    struct error e = {0};
+
+    error_set(&e, "%s is left out by tables.exclude now", t->label);
+    error_hint(&e, "%s", "It leaves the sync. Its rows at the target stay as they are.");
+    table_pause(t, TABLE_DRIFT, &e);
+}
+
 /* Both ends changed before we looked: it stands still for a moment, and goes on with new
  * statements. */
 static void pause_for_planning(struct table *t)
@@ -317,11 +327,18 @@ static bool is_replaced(struct table *t)
     return true;
 }
 
-/* A person may want to keep at the target what is gone at the source. */
-static bool is_excluded(const struct table *t)
+/* By the name that it had when it was last known to fit, and by the one that it has: a new name
+ * alone is a table that was renamed. What is gone at the source may be kept at the target so. The
+ * way back has no patterns of its own. */
+static bool is_excluded(const struct table *t, const struct relation *source)
 {
-    return t->names[0] &&
-           config_patterns_match(&t->sync->config->exclude, t->names[0], t->names[1], NULL);
+    const struct sync *s = t->sync->is_back ? t->sync->other : t->sync;
+    char *const *names = t->names + (t->sync->is_back ? 2 : 0);
+    const struct config_patterns *exclude = &s->config->exclude;
+
+    return names[0] && config_patterns_match(exclude, names[0], names[1], NULL) &&
+           (source == NULL || t->sync->is_back ||
+            config_patterns_match(exclude, source->schema, source->name, NULL));
 }
 
 static void reconcile_table(struct table *t)
@@ -329,12 +346,19 @@ static void reconcile_table(struct table *t)
     const struct catalog_pair *p = t->sync->catalogs;
     const struct relation *source = catalog_find_oid(p->source, t->source_oid);
     const struct relation *target = catalog_find_mate(p->target, source ? source : t->target);
+    bool was_gone = t->is_gone;
     struct drift d;
 
     t->is_unsure = t->fits = false;
+    t->is_gone = source && is_excluded(t, source);
+    if (t->is_gone) {
+        if (!was_gone)
+            pause_as_excluded(t);
+        return;
+    }
     if (source == NULL && target && is_replaced(t))
         return;
-    if (source == NULL && (target == NULL || successor(t) || is_excluded(t))) {
+    if (source == NULL && (target == NULL || successor(t) || is_excluded(t, NULL))) {
         if (t->id != 0 && t->pause != TABLE_DRIFT)
             pause_as_gone(t);
         t->is_gone = true;

@@ -17,7 +17,7 @@ bool plan_lacks_target(const struct sync *s);
 struct table *plan_next_copy(struct sync *s, double now);
 /* The next paused table whose ends fit again, NULL for none. */
 struct table *plan_next_resume(struct sync *s);
-/* The next one that is gone at both ends. */
+/* The next one that leaves the sync: it is gone at both ends, or left out now. */
 struct table *plan_next_forget(struct sync *s);
 /* Tables that lack their statements, as sql/read_statements.sql and sql/apply_statements.sql take
  * them. False when there is none. And one table as sql/row_statement.sql takes it. */

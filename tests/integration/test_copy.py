@@ -205,6 +205,36 @@ def test_include_and_exclude(source, target, rebecos):
     assert triggers == 2
 
 
+@pytest.mark.parametrize("mode", ["one-way", "two-way"])
+def test_a_table_is_excluded_later(source, target, rebecos, mode):
+    """It leaves the sync, also where it stands still; and may come back."""
+    source.psql("CREATE TABLE stays (id int PRIMARY KEY); CREATE TABLE goes (id int PRIMARY KEY); CREATE TABLE unfit (id int PRIMARY KEY);"
+                "INSERT INTO goes VALUES (1); INSERT INTO unfit VALUES (1)")
+    rebeco = rebecos(source, target, rig.config(mode=mode)).start()
+    rebeco.wait_in_sync()
+    source.run("ALTER TABLE unfit ADD v text")
+    rebeco.wait("it stands still", lambda: target.value("SELECT count(*) FROM rebeco.sync_table WHERE paused IS NOT NULL") == 1, 20)
+    rebeco.configure(rig.config(mode=mode, tables={"exclude": ["public.goes", "*.unfit"]}))
+    rebeco.hup()
+    captured = "SELECT string_agg(DISTINCT tgrelid::regclass::text, ' ') FROM pg_trigger WHERE tgname LIKE 'rebeco%%'"
+    for server in (source, target) if mode == "two-way" else (source,):
+        rebeco.wait("their captures are gone", lambda: server.value(captured, user="postgres") == "stays", 30)
+    rebeco.wait_in_sync()
+    source.psql("INSERT INTO goes VALUES (2); INSERT INTO stays VALUES (2)")
+    rebeco.ok("kick", "--wait")
+    assert target.value("SELECT count(*) FROM stays") == 1
+    assert target.value("SELECT count(*) FROM goes") == 1
+    rebeco.terminate()
+    rebeco.configure(rig.config(mode=mode))
+    rebeco.start()
+    target.run("ALTER TABLE unfit ADD v text")
+    rebeco.wait("its rows are not touched unasked", lambda: "holds rows" in (rebeco.log_tail(40)), 30)
+    rebeco.ok("resync", "goes", "unfit")
+    rig.wait_converged(source, target, 40)
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 def test_a_pattern_that_matches_nothing_is_an_error(source, target, rebecos):
     source.run("CREATE TABLE a (id int PRIMARY KEY)")
     rebeco = rebecos(source, target, rig.config(tables={"include": ["public.a", "public.nowhere"]})).start()
