@@ -415,6 +415,24 @@ def test_altering_a_partitioned_table_never_fails_its_writers(source, target, re
     alter_under_writers(source, target, rebeco, PARTITIONED_ONLY + rest)
 
 
+def test_a_type_is_dropped(source, target, rebeco):
+    """A change log has columns of it. With CASCADE these go, the triggers with them, and nothing else."""
+    source.psql("CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE keyed (m mood PRIMARY KEY, n int); CREATE TABLE keyless (m mood);"
+                "INSERT INTO keyed VALUES ('good', 1); INSERT INTO keyless VALUES ('bad')")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    for server in (source, target):
+        server.psql("BEGIN; ALTER TABLE keyed ALTER m TYPE text; ALTER TABLE keyless ALTER m TYPE text; DROP TYPE mood CASCADE; COMMIT")
+        if server is source:
+            source.psql("INSERT INTO keyed VALUES ('fine', 2); UPDATE keyed SET m = 'well' WHERE n = 1; UPDATE keyless SET m = 'so'; TRUNCATE keyless")
+    source.run("INSERT INTO keyless VALUES ('la')")
+    rig.wait_converged(source, target, 40)
+    rebeco.wait_in_sync()
+    source.psql("UPDATE keyed SET n = n + 1; UPDATE keyless SET m = 'well'")
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 @pytest.mark.parametrize("what", [
     "DROP SCHEMA rebeco CASCADE",
     "DROP TABLE rebeco.capture, rebeco.consumer, rebeco.consumer_table CASCADE",
