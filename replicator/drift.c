@@ -184,6 +184,22 @@ bool drift_compare(const struct relation *source, const struct relation *target,
     return true;
 }
 
+bool drift_keys_in_line(const struct relation *source, const struct relation *target,
+                        struct drift *d)
+{
+    for (int i = 0; i < source->key_count && i < target->key_count; i++) {
+        if (strcmp(source->key[i], target->key[i]) == 0)
+            continue;
+        snprintf(d->what, sizeof d->what,
+                 "the key of %s has its columns in another order at the target", source->label);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "give both ends a primary key, or a unique index, over the same columns in the "
+                 "same order");
+        return false;
+    }
+    return true;
+}
+
 /* It lives on at the target, with the values of before: whether it is to be kept like that only a
  * person can say. */
 bool drift_dropped(const struct relation *source, const struct relation *target, const char *layout,

@@ -15,6 +15,11 @@ struct drift {
  * when they fit. */
 bool drift_compare(const struct relation *source, const struct relation *target, struct drift *d);
 
+/* Are the columns of both keys in the same order? Only a two-way sync needs that: what its ends say
+ * of a key to one another is a list of values. */
+bool drift_keys_in_line(const struct relation *source, const struct relation *target,
+                        struct drift *d);
+
 /* Has a column of the target been dropped at the source? `layout` is the source's of when the table
  * was last known to fit. True when so: then the ends do not fit although drift_compare() finds
  * nothing. */

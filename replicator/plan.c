@@ -235,6 +235,13 @@ static bool keeps_values(struct table *t, const struct relation *source,
             layout_keeps_names(t->target_layout, target->layout, source->layout));
 }
 
+static bool ends_fit(const struct table *t, const struct relation *source,
+                     const struct relation *target, struct drift *d)
+{
+    return drift_compare(source, target, d) &&
+           (t->sync->other == NULL || drift_keys_in_line(source, target, d));
+}
+
 /* Of two directions, one that goes on while the other cannot would take a column that only one end
  * has for one that was always there, and then find it new at the other. */
 static bool fits_back(const struct table *t, const struct relation *source,
@@ -368,7 +375,7 @@ static void reconcile_table(struct table *t)
         pause_as_keyless(t, source);
         return;
     }
-    if (!drift_compare(source, target, &d) ||
+    if (!ends_fit(t, source, target, &d) ||
         (!t->wants_copy && (drift_dropped(source, target, t->layout, &d) ||
                             drift_relabelled(source, target, t->layout, t->target_layout, &d)))) {
         if (t->state == TABLE_NEW && source)

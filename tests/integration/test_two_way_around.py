@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from two_way import check_equal, config, conflicts, wait_both
+from two_way import check_equal, config, conflicts, meet, wait_both
 
 
 def start(source, rebecos, target, tables, **sync):
@@ -219,3 +219,20 @@ def test_the_target_is_written_to_while_a_table_is_copied_again(source, target, 
     assert source.value("SELECT count(*) FROM t") == 20000
     for event in "capture installed", "table copied":
         assert len(rebeco.log_lines(f'event="{event}" sync=default table=public.t')) == 2, rebeco.log_tail()
+
+
+def test_keys_whose_columns_have_another_order(source, target, rebecos):
+    """What the ends say of a key to one another would be read the wrong way round: row (1, 2) for (2, 1). The table waits for a person."""
+    source.psql("CREATE TABLE t (a int, b int, v text, PRIMARY KEY (a, b)); CREATE TABLE calm (id int PRIMARY KEY)")
+    target.psql("CREATE TABLE t (a int, b int, v text, PRIMARY KEY (b, a)); CREATE TABLE calm (id int PRIMARY KEY)")
+    source.run("INSERT INTO t VALUES (1, 2, 'x'), (2, 1, 'y'), (3, 4, 'z')")
+    rebeco = rebecos(source, target, config=config(schema="expect", conflict={"default": "source"}))
+    rebeco.start()
+    rebeco.wait("it is said", lambda: "another order" in rebeco.ok("status", "--json"))
+    target.run("ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (a, b)")
+    wait_both(rebeco)
+    meet(rebeco, source, target, "UPDATE t SET v = 'source' WHERE a IN (1, 3)", "UPDATE t SET v = 'target' WHERE a IN (2, 3)")
+    check_equal(source, target)
+    assert source.run("SELECT v FROM t ORDER BY a") == [("source",), ("target",), ("source",)]
+    assert [(c[0], c[3]) for c in conflicts(source)] == [("t", "source")]
+    rebeco.terminate()

@@ -173,6 +173,26 @@ static void test_key(void **state)
     expect(&s, &t, "no columns", "ADD COLUMN");
 }
 
+static void test_the_order_of_a_key(void **state)
+{
+    (void)state;
+    struct end s, t;
+    struct drift d;
+    end_init(&s);
+    end_init(&t);
+    s.r.key_count = t.r.key_count = 2;
+    s.key[1] = t.key[1] = "name";
+    assert_true(drift_keys_in_line(&s.r, &t.r, &d));
+    t.key[0] = "name";
+    t.key[1] = "id";
+    assert_true(drift_compare(&s.r, &t.r, &d));
+    assert_false(drift_keys_in_line(&s.r, &t.r, &d));
+    assert_non_null(strstr(d.what, "another order"));
+    assert_non_null(strstr(d.remedy, "same order"));
+    t.r.key_count = 0;
+    assert_true(drift_keys_in_line(&s.r, &t.r, &d));
+}
+
 static void test_a_table_at_one_end_only(void **state)
 {
     (void)state;
@@ -215,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_nullability),
         cmocka_unit_test(test_generated_at_one_end),
         cmocka_unit_test(test_key),
+        cmocka_unit_test(test_the_order_of_a_key),
         cmocka_unit_test(test_a_table_at_one_end_only),
         cmocka_unit_test(test_long_names_do_not_overrun),
     };
