@@ -228,8 +228,6 @@ static enum job_next statement_failed(struct batch_job *b, enum job_side side, s
     conn_result_error(job_conn(&b->job, side), r, &e);
     if (strcmp(e.sqlstate, SQLSTATE_TAKEN_OVER) == 0)
         lead_again(b->sync->lead);
-    if (t && side == JOB_SOURCE && strcmp(e.sqlstate, SQLSTATE_LOCKED) == 0)
-        batch_note_held(t);
     if (is_named)
         t = batch_table_named(b, r);
     if (side == JOB_TARGET && batch_give_up(b, t, &e))

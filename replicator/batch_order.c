@@ -427,6 +427,8 @@ enum job_next batch_failed(struct batch_job *b, enum job_side side, struct table
 {
     enum sqlstate_action action = sqlstate_action(e->sqlstate);
 
+    if (t && strcmp(e->sqlstate, SQLSTATE_LOCKED) == 0)
+        batch_note_held(t, side);
     if (t && (sqlstate_is_of_table(action) || sqlstate_is_internal(e->sqlstate))) {
         bool is_sure = sqlstate_is_of_table(action) && side == JOB_TARGET;
 

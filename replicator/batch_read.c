@@ -327,7 +327,7 @@ void batch_pause_failed(struct batch_job *b, struct table *t, const struct error
 }
 
 /* Short ones are waited for by making the batch again; a longer one must not hold up the others. */
-void batch_note_held(struct table *t)
+void batch_note_held(struct table *t, enum job_side side)
 {
     struct error e = {0};
     double again_s = HELD_AGAIN_S * (double)(1 << (t->retries < 1 ? t->retries : 1));
@@ -335,7 +335,10 @@ void batch_note_held(struct table *t)
     if (++t->failures <= HELD_MAX && t->retries == 0)
         return;
     t->retries++;
-    error_set(&e, "%s is locked at the source: its changes cannot be read", t->label);
+    error_set(&e, "%s is locked at %s", t->label,
+              side == JOB_SOURCE ? "the source: its changes cannot be read"
+                                 : "the target, or rows of it: changes cannot be written");
+    two_way_say_ends(t->sync, e.what);
     error_hint(&e, "%s", "It goes on by itself when whoever holds it lets it go.");
     table_pause(t, TABLE_ERROR, &e);
     t->retry_at = steady_now() + again_s;

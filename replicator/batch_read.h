@@ -45,9 +45,9 @@ bool batch_take(struct batch_job *b, const PGresult *r);
 struct table *batch_first_table(const struct batch_job *b);
 /* Puts a table out of step whose statement failed; the row that is refused is looked for. */
 void batch_pause_failed(struct batch_job *b, struct table *t, const struct error *e);
-/* Somebody holds the table at the source; when this comes again and again it is put out of step for
- * a while. */
-void batch_note_held(struct table *t);
+/* Somebody holds the table at the source, or in a two-way sync rows of it at the target; when this
+ * comes again and again it is put out of step for a while. */
+void batch_note_held(struct table *t, enum job_side side);
 /* Puts tables out of step whose log cannot tell what has changed; true when there is one. */
 bool batch_pause_unreadable(struct batch_job *b);
 /* Puts a table out of step whose capture cannot be trusted. */

@@ -236,3 +236,28 @@ def test_keys_whose_columns_have_another_order(source, target, rebecos):
     assert source.run("SELECT v FROM t ORDER BY a") == [("source",), ("target",), ("source",)]
     assert [(c[0], c[3]) for c in conflicts(source)] == [("t", "source")]
     rebeco.terminate()
+
+
+@pytest.mark.parametrize("held", ["source", "target"])
+def test_a_row_that_is_held_does_not_hold_up_other_tables(source, target, rebecos, held):
+    """The application at one end has changed a row, and does not end its transaction: it does not wait for us, and what else was changed
+    does not wait for it."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 9) i")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "latest"}))
+    rebeco.start()
+    wait_both(rebeco)
+    here, there = (source, target) if held == "source" else (target, source)
+    with here.connect() as app:
+        app.run("BEGIN")
+        app.run("UPDATE t SET v = 'held' WHERE id = 1")
+        there.psql("UPDATE t SET v = 'other' WHERE id < 3; INSERT INTO u VALUES (1, 'x')")
+        rebeco.wait("the other table arrives", lambda: here.value("SELECT count(*) FROM u") == 1, 60)
+        rebeco.wait("it is said", lambda: f"public.t is locked at the {held}" in rebeco.log())
+        here.run("INSERT INTO u VALUES (2, 'y')")
+        rebeco.wait("in both directions", lambda: there.value("SELECT count(*) FROM u") == 2, 60)
+        app.run("UPDATE t SET v = 'held again' WHERE id = 2")
+        app.run("COMMIT")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert sorted(c[1] for c in conflicts(source)) == ["1", "2"]
+    rebeco.terminate()
