@@ -41,7 +41,8 @@ END
 $$;
 
 -- The keys among those that are gone there (as two_way_gone() says it) which are not sent from here in this round: they are
--- not in the log, or are left out. As this end writes them: [{k, at}].
+-- not in the log, or are left out: [{k, at}]. Those that are left out are written as in that list, whatever each end's log makes of
+-- equal values (1.0 and 1.00): whoever gets this compares names.
 CREATE FUNCTION rebeco.two_way_unsent(capture_id int, since txid_snapshot, until txid_snapshot, gone json, lost json) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -54,10 +55,11 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
     EXECUTE format('WITH l AS MATERIALIZED (SELECT DISTINCT %1$s FROM %2$s l WHERE op IS NULL), f AS MATERIALIZED %3$s, o AS MATERIALIZED %4$s '
-                   'SELECT json_agg(json_build_object(''k'', json_build_array(%5$s), ''at'', g.v -> ''at'')) '
+                   'SELECT json_agg(json_build_object(''k'', coalesce(h.k, json_build_array(%5$s)), ''at'', g.v -> ''at'')) '
                    'FROM json_array_elements($5) WITH ORDINALITY g (v, n) JOIN f ON f.n = g.n '
+                   'LEFT JOIN (SELECT o.*, e.v AS k FROM o JOIN json_array_elements($4) WITH ORDINALITY e (v, n) ON e.n = o.n) h ON %7$s '
                    'WHERE NOT EXISTS (SELECT 1 FROM l WHERE %6$s AND NOT EXISTS (SELECT 1 FROM o AS f WHERE %6$s))',
-                   t.keys, t.log, t.given, replace(t.given, '$3', '$4'), t.given_texts, t.log_match)
+                   t.keys, t.log, t.given, replace(t.given, '$3', '$4'), t.given_texts, t.log_match, replace(t.log_match, 'l.k', 'h.f'))
        INTO answer USING since, until, (SELECT json_agg(e.v -> 'k' ORDER BY e.n) FROM json_array_elements(gone) WITH ORDINALITY e (v, n)), lost, gone;
     RETURN coalesce(answer, '[]');
 END
@@ -96,7 +98,7 @@ AS $$
 $$;
 
 -- The rows here of table c that refer to rows of table p (both {n, id, since, lost, stays, merged}): those in the log of this round that are
--- not left out, or those with own_keys. What they refer to are the rows with parent_keys, or, where is_cut, all but those.
+-- not left out, or those with own_keys. What they refer to are the rows with parent_keys, and named like these, or, where is_cut, all but those.
 CREATE FUNCTION rebeco.two_way_references(c json, p json, until txid_snapshot, own_keys json, parent_keys json, is_cut boolean)
     RETURNS SETOF rebeco.two_way_edge
     LANGUAGE plpgsql
@@ -129,10 +131,12 @@ BEGIN
             'WITH l AS MATERIALIZED (%1$s), f AS MATERIALIZED %2$s, o AS MATERIALIZED %3$s '
             'SELECT $6 || json_build_array(%4$s)::text, $7 || y.k::text, $8, l.at, l.is_new, row_to_json(c.*), y.doc '
             'FROM l CROSS JOIN LATERAL (SELECT * FROM %5$s x WHERE %6$s LIMIT 1) c '
-            'CROSS JOIN LATERAL (SELECT json_build_array(%7$s) AS k, row_to_json(x.*) AS doc FROM %8$s x WHERE %9$s AND %10$s EXISTS (SELECT 1 FROM f WHERE %11$s)) y '
+            'CROSS JOIN LATERAL (SELECT json_build_array(%7$s) AS k, row_to_json(x.*) AS doc FROM %8$s x%10$s WHERE %9$s%11$s) y '
             'WHERE NOT EXISTS (SELECT 1 FROM o AS f WHERE %12$s)',
             own, parent.given, replace(child.given, '$3', '$4'), child.key_texts, child.relation, child.row_log_match,
-            parent.row_texts, parent.relation, f.match, CASE WHEN is_cut THEN 'NOT' ELSE '' END, parent.row_match, child.log_match)
+            CASE WHEN is_cut THEN parent.row_texts ELSE parent.given_texts END, parent.relation, f.match,
+            CASE WHEN NOT is_cut THEN format(' JOIN f ON %s', parent.row_match) END,
+            CASE WHEN is_cut THEN format(' AND NOT EXISTS (SELECT 1 FROM f WHERE %s)', parent.row_match) END, child.log_match)
             USING (c ->> 'since')::txid_snapshot, until, parent_keys, rebeco.two_way_lost(c, f.names), own_keys, (c ->> 'n') || ' ', (p ->> 'n') || ' ', f.action;
     END LOOP;
 END
@@ -205,8 +209,7 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('n', t.v -> 'n', 'cut', t.v -> 'gone' -> 'cut', 'keys', CASE WHEN t.v -> 'gone' ->> 'cut' IS NULL
                 THEN rebeco.two_way_unsent(id, since, until, t.v -> 'gone' -> 'keys', t.v -> 'lost')::jsonb
                 ELSE (t.v -> 'gone' -> 'there')::jsonb || (SELECT coalesce(jsonb_agg(k.v), '[]')
-                        FROM json_array_elements(rebeco.two_way_keys(id, since, until, NULL, true, false)) k (v)
-                       WHERE k.v::text NOT IN (SELECT o.v::text FROM json_array_elements(t.v -> 'lost') o (v))) END)), '[]')
+                        FROM json_array_elements(rebeco.two_way_without(id, rebeco.two_way_keys(id, since, until, NULL, true, false), t.v -> 'lost')) k (v)) END)), '[]')
       INTO unsent
       FROM json_array_elements(tables) t (v) CROSS JOIN LATERAL (SELECT (t.v ->> 'id')::int AS id, (t.v ->> 'since')::txid_snapshot AS since) x
      WHERE json_typeof(t.v -> 'gone') = 'object';

@@ -261,3 +261,21 @@ def test_a_row_that_is_held_does_not_hold_up_other_tables(source, target, rebeco
     check_equal(source, target)
     assert sorted(c[1] for c in conflicts(source)) == ["1", "2"]
     rebeco.terminate()
+
+
+@pytest.mark.parametrize("policy, end", [("target", "source"), ("source", "target"), ("source", "source")])
+def test_a_parent_whose_key_is_written_in_two_ways(source, target, rebecos, policy, end):
+    """1.0 and 1.00 are one key, and each end's log may have another of them: a parent is removed at one end; at the other it is written anew, and
+    referred to."""
+    source.psql("CREATE TABLE p (id numeric PRIMARY KEY, v text); CREATE TABLE c (id int PRIMARY KEY, p numeric REFERENCES p); INSERT INTO p VALUES (1.0), (2.0), (3.0), (4.0)")
+    rebeco = rebecos(source, target, config=config(conflict={"default": policy}))
+    rebeco.start()
+    wait_both(rebeco)
+    refers, removes = (source, target) if end == "source" else (target, source)
+    at_both = {refers: "UPDATE p SET id = 1.00 WHERE id = 1; INSERT INTO c VALUES (1, 1.000); INSERT INTO c VALUES (3, 3)", removes: "DELETE FROM p WHERE id = 1; DELETE FROM p WHERE id = 3"}
+    meet(rebeco, source, target, at_both[source], at_both[target])
+    check_equal(source, target)
+    assert source.run("SELECT id::text FROM p ORDER BY id") == [(i,) for i in ("1.00", "2.0", "3.0", "4.0")]
+    for server in source, target:
+        assert [(c[1], c[2]) for c in conflicts(server) if c[2].startswith("parent")] == ([("1.0", "parent_kept")] if policy != end else []) + [("3.0", "parent_kept")]
+    rebeco.terminate()
