@@ -96,7 +96,7 @@ $$;
 -- the table; $1 and $2 are the round's snapshots, $3 the given keys. What the asking session's own pair of
 -- syncs has applied is left out (schema/073_chain.sql).
 CREATE FUNCTION rebeco.two_way_texts(capture_id int, OUT log text, OUT keys text, OUT key_texts text, OUT given text,
-        OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT relation text)
+        OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT row_md5 text, OUT relation text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -116,6 +116,8 @@ AS $$
            string_agg(format('x.%I %s f.f%s', k.name, k.equals, k.n), ' AND ' ORDER BY k.n),
            string_agg(format('(x.%I::%s)::text', k.name, k.type), ', ' ORDER BY k.n),
            string_agg(format('x.%I %s l.k%s', k.name, k.equals, k.n), ' AND ' ORDER BY k.n),
+           (SELECT format('md5(ROW(%s)::text)', string_agg(format('x.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C"))
+              FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
            format('%s%s', CASE WHEN c.is_partitioned THEN '' ELSE 'ONLY ' END, c.relid::regclass)
       FROM rebeco.capture c, unnest(c.key_columns, c.key_types, c.key_equals) WITH ORDINALITY k (name, type, equals, n)
      WHERE c.id = two_way_texts.capture_id
@@ -203,7 +205,8 @@ $$;
 -- Of the given keys those that were changed here in a round, a truncation counting for all that are not
 -- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the
 -- first was an INSERT (new), whether there may be more than two ends (chain), the row, and whether it was changed after the
--- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot (the row: shielded);
+-- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot (the row: shielded); what the
+-- row is to the letter (md5): in JSON a jsonb null looks like NULL, arrays have no bounds, and types that have a cast to it may leave out more.
 -- and where rows are merged, what rebeco.merge_details() says (half_of, side: as there). In a round with slices there was no truncation.
 CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1,
         half_of text DEFAULT NULL, side text DEFAULT NULL) RETURNS json
@@ -224,9 +227,9 @@ BEGIN
     END IF;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
     EXECUTE format('WITH f AS MATERIALIZED %1$s, after AS MATERIALIZED (SELECT * FROM %13$s l WHERE again IS NULL), %2$s '
-                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''later'', a.is_later, ''merge'', m.doc)) '
+                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''md5'', r.md5, ''later'', a.is_later, ''merge'', m.doc)) '
                    'FROM cut CROSS JOIN f LEFT JOIN LATERAL (SELECT l.* FROM %5$s l WHERE %6$s%7$s) l ON true '
-                   'LEFT JOIN LATERAL (SELECT rebeco.json_shielded(row_to_json(x.*)) AS doc FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
+                   'LEFT JOIN LATERAL (SELECT rebeco.json_shielded(row_to_json(x.*)) AS doc, %16$s AS md5 FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
                    'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3, %14$L, %15$L)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'LEFT JOIN (SELECT DISTINCT %11$s FROM after l WHERE op IS NULL) h ON %12$s '
                    'CROSS JOIN LATERAL (SELECT h.k1 IS NOT NULL OR (SELECT count(*) FROM after WHERE op = ''T'') > 0 AS is_later) a '
@@ -239,19 +242,10 @@ BEGIN
                    t.given_texts, (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id),
                    coalesce(gathered, 'c'), t.log_match,
                    CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id,
-                   t.keys, replace(t.log_match, 'l.k', 'h.k'), replace(replace(t.log, '$2', 'NULL::txid_snapshot'), '$1', '$2'), half_of, side)
+                   t.keys, replace(t.log_match, 'l.k', 'h.k'), replace(replace(t.log, '$2', 'NULL::txid_snapshot'), '$1', '$2'), half_of, side, t.row_md5)
        INTO answer USING since, until, given;
     RETURN coalesce(answer, '[]');
 END
-$$;
-
--- Whether two rows are the same, to the letter; the tables' columns may have another order at the other end.
-CREATE FUNCTION rebeco.two_way_is_same(one json, other json) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT one::text IS NOT DISTINCT FROM other::text
-        OR coalesce((SELECT json_agg(c ORDER BY c.key)::text FROM json_each(one) c) = (SELECT json_agg(c ORDER BY c.key)::text FROM json_each(other) c), false)
 $$;
 
 -- Decides, at the target, every key that both ends have changed. `source` is what two_way_details says
@@ -307,7 +301,7 @@ BEGIN
                (s.doc ->> 'at')::timestamptz AS source_at, (t.doc ->> 'at')::timestamptz AS target_at,
                coalesce((s.doc ->> 'new')::boolean AND (t.doc ->> 'new')::boolean, false) AS both_new,
                (s.doc ->> 'chain')::boolean OR (t.doc ->> 'chain')::boolean AS in_chain,
-               (t.doc ->> 'later')::boolean AS is_later,
+               (t.doc ->> 'later')::boolean AS is_later, (s.doc ->> 'md5') IS NOT DISTINCT FROM (t.doc ->> 'md5') AS is_same,
                s.doc -> 'merge' AS source_merge, t.doc -> 'merge' AS target_merge,
                NOT coalesce((s.doc -> 'merge' ->> 'whole')::boolean OR (t.doc -> 'merge' ->> 'whole')::boolean, true) AS is_merged
           FROM json_array_elements(source) WITH ORDINALITY s (doc, n)
@@ -316,7 +310,7 @@ BEGIN
             ON (t.doc ->> 'i')::bigint = s.n
     LOOP
         is_merged := merges IS NOT NULL AND pair.is_merged;
-        IF NOT is_merged AND rebeco.two_way_is_same(pair.source_row, pair.target_row) THEN
+        IF NOT is_merged AND pair.is_same THEN
             CONTINUE WHEN NOT pair.is_later;
             to_target := to_target || pair.source_key;
             kept_at_target := kept_at_target || pair.target_key;

@@ -223,6 +223,26 @@ def test_columns_in_another_order_are_no_conflict(source, target, rebecos):
     rebeco.terminate()
 
 
+@pytest.mark.parametrize("policy", ["source", "target", "abort"])
+def test_rows_that_look_the_same_in_json(source, target, rebecos, policy):
+    """A conflict, and not the same row at both ends: each would get the other's."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, j jsonb, a int[], k json); INSERT INTO t SELECT i, '1', '{1}', '1' FROM generate_series(1, 4) i")
+    rebeco = rebecos(source, target, config=config(conflict={"default": policy}))
+    rebeco.start()
+    wait_both(rebeco)
+    meet(rebeco, source, target, "UPDATE t SET j = NULL WHERE id = 1; UPDATE t SET a = '{1,2}' WHERE id = 2; UPDATE t SET k = '{}' WHERE id = 3; UPDATE t SET j = 'null' WHERE id = 4",
+         "UPDATE t SET j = 'null' WHERE id = 1; UPDATE t SET a = '[0:1]={1,2}' WHERE id = 2; UPDATE t SET k = ' {}' WHERE id = 3; UPDATE t SET j = 'null' WHERE id = 4", wait=policy != "abort")
+    if policy == "abort":
+        rebeco.wait("the table is paused", lambda: any("3 rows of public.t were changed at both ends" in line for line in rebeco.log_lines("table paused")))
+    else:
+        check_equal(source, target)
+        want = [(1, None, "{1}", "1"), (2, "1", "{1,2}", "1"), (3, "1", "{1}", "{}")] if policy == "source" else [(1, "null", "{1}", "1"), (2, "1", "[0:1]={1,2}", "1"), (3, "1", "{1}", " {}")]
+        assert source.run("SELECT id, j::text, a::text, k::text FROM t WHERE id < 4 ORDER BY id") == want
+        for server in source, target:
+            assert [(c[1], c[3]) for c in conflicts(server)] == [(str(i), policy) for i in (1, 2, 3)]
+    rebeco.terminate()
+
+
 # ------------------------------------------------------------------ refused because of what came in between
 
 # What the source writes, and what the target's application does to it when the round's snapshots are taken.
