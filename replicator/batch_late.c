@@ -15,6 +15,9 @@
  * where no other constraint ties the rows, and what they refer to is not truncated with them. In
  * other tables, and where rows are merged, one that came late gives the round up.
  *
+ * A foreign key with an action may have come in between, too. Then the captures are looked at
+ * (rebeco.two_way_check_actions), and may give the round up as an error does.
+ *
  * What came in between may also make the target refuse a statement of the round, at once or when
  * put-off constraints are settled: the row that ours refers to has just gone there, or another has
  * come that refers to ours; or it and we wait for each other. That gives the round up, too, and no
@@ -95,6 +98,25 @@ static bool is_asked_for(const struct batch_job *b, const struct batch_table *t)
     return t->changes > 0 || b->writing == BATCH_ASKS_WHY || batch_may_lose(b, t);
 }
 
+/* The server's answer is an error, or of no interest. */
+static void check_actions(struct batch_job *b)
+{
+    struct buf oids = {0};
+
+    for (int i = 0; i < b->group_count; i++)
+        if (is_asked_for(b, &b->group[i]))
+            buf_printf(&oids, "%s%u", oids.len ? "," : "{", b->group[i].table->target->oid);
+    if (oids.len > 0) {
+        buf_text(&oids, "}");
+        params_clear(&b->job.params);
+        params_text(&b->job.params, oids.data);
+        conn_query(job_conn(&b->job, JOB_TARGET), sql_two_way_check_actions.text, &b->job.params,
+                   CONN_TEXT, 0);
+        apply_sent_other(&b->apply);
+    }
+    buf_fini(&oids);
+}
+
 enum job_next batch_enter_late(struct job *j)
 {
     struct batch_job *b = batch_of(j);
@@ -103,6 +125,8 @@ enum job_next batch_enter_late(struct job *j)
     b->late = NULL;
     if (b->writing == BATCH_REFUSED)
         take_back(b);
+    else if (b->sync->other)
+        check_actions(b);
     for (int i = 0; two_way_is_coupled(b->sync) && i < b->group_count; i++)
         if (is_asked_for(b, &b->group[i]))
             buf_printf(&ids, "%s%d", ids.len ? "," : "{", b->group[i].other_id);

@@ -123,6 +123,7 @@ CREATE TABLE rebeco.capture (
     key_equals text[] NOT NULL,         -- the operators by which the index tells keys apart
     is_partitioned boolean NOT NULL,
     is_two_way boolean NOT NULL DEFAULT false, -- changes that we apply are not logged, others with their time
+    asks_depth boolean NOT NULL DEFAULT false, -- of these: by WHEN, and not in the function (010_capture.sql)
     passes_on boolean NOT NULL DEFAULT false, -- of these: what we apply is logged too, with its origin (073_chain.sql)
     segment int NOT NULL DEFAULT 0,     -- the log that is written now: 0 or 1
     function_md5 text NOT NULL,         -- of the function's source, to notice a replacement

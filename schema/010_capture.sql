@@ -33,12 +33,15 @@
 -- * A trigger's WHEN clause ties the trigger to the view rebeco.log_<id>, and by it to all that the
 --   function uses: the segments, rebeco.nap, functions. Who drops one of these needs CASCADE, and that
 --   takes the triggers along, so that no trigger is left that can only fail. That part is always true.
--- * In a two-way sync it also keeps out what our own sessions write: they have set rebeco.applying_depth to 0, the depth of a
---   statement's own rows. What foreign keys do after that is deeper and not kept out: it is a change of this end, which the
---   other one may not have had. (Only WHEN sees that depth: the trigger's function is called later, by the statement.) The server makes
---   the clause ready anew for each statement, from text, which costs as much as the rest of a trigger when it is long: so
---   all of this is one comparison, true as well where nothing or '' is set, and the view is named inside of it. Such
---   a capture logs the time of each change, and whether it was an INSERT. Where another sync reads the
+-- * In a two-way sync what our own sessions write is kept out: they have set rebeco.applying_depth to 0, the depth of a
+--   statement's own rows. What the application's triggers and foreign keys do after that is deeper and not kept out: it is a
+--   change of this end, which the other one may not have had. The trigger's function asks for the depth, which is one more
+--   there. It is called when the statement ends, though, and what a foreign key has done is at the statement's own depth by then. So where
+--   one acts on the table (asks_depth: rebeco.capture_is_acted_on()) the trigger's WHEN asks, which the server makes ready anew for each
+--   statement, from text, and that costs as much as the rest of a trigger: one comparison, true as well where nothing or '' is
+--   set, with the view named inside of it. That no foreign key has come since which acts on a table whose function asks is
+--   looked at before each of our commits (rebeco.two_way_check_actions()): whoever adds one waits for our locks, or we see it.
+-- * The capture of a two-way sync logs the time of each change, and whether it was an INSERT. Where another sync reads the
 --   table too, what we write is logged with its origin (schema/073_chain.sql). Where rows are merged
 --   (schema/092_merge.sql) it also logs which columns an UPDATE has changed, and by how much.
 --
@@ -361,7 +364,12 @@ DECLARE
     first text;
 BEGIN
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
-    first := CASE WHEN c.passes_on THEN rebeco.chain_origin() ELSE '' END;
+    first := CASE WHEN c.passes_on THEN rebeco.chain_origin()
+                  WHEN c.is_two_way AND NOT c.asks_depth THEN $f$
+    IF pg_catalog.to_hex(pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog.=) pg_catalog.current_setting('rebeco.applying_depth', true) THEN
+        RETURN NULL;
+    END IF;$f$
+                  ELSE '' END;
     is_partitioned := c.is_partitioned;
     new_column := CASE WHEN c.is_two_way THEN ', is_new' ELSE '' END;
     new_value := CASE WHEN c.is_two_way THEN ', true' ELSE '' END;
@@ -581,8 +589,7 @@ BEGIN
     IF c.passes_on THEN
         PERFORM rebeco.chain_defaults(c);
     END IF;
-    PERFORM rebeco.capture_function(c.id, 0);
-    PERFORM rebeco.capture_create_triggers(c.id, relation);
+    PERFORM rebeco.capture_create(c.id, 0);
     INSERT INTO rebeco.capture_alive (capture_id) VALUES (c.id) ON CONFLICT DO NOTHING;
     RETURN c.id;
 END
@@ -747,6 +754,30 @@ BEGIN
 END
 $$;
 
+-- Does a foreign key act on the table's rows when what they refer to goes, or changes?
+CREATE FUNCTION rebeco.capture_is_acted_on(relation oid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = relation AND k.contype = 'f'
+                      AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')));
+END
+$$;
+
+-- Function and triggers of a capture that has none.
+CREATE FUNCTION rebeco.capture_create(capture_id int, segment_now int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE rebeco.capture c SET asks_depth = c.is_two_way AND (c.passes_on OR c.is_partitioned OR c.records <> 'key' OR rebeco.capture_is_acted_on(c.relid))
+     WHERE c.id = capture_id;
+    PERFORM rebeco.capture_function(capture_id, segment_now);
+    PERFORM rebeco.capture_create_triggers(capture_id, c.relid) FROM rebeco.capture c WHERE c.id = capture_id;
+END
+$$;
+
 CREATE FUNCTION rebeco.capture_create_triggers(capture_id int, relation oid) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -788,7 +819,7 @@ BEGIN
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
     name := name || CASE WHEN c.is_partitioned THEN '_' || c.id ELSE '' END;
     FOR t IN SELECT * FROM (VALUES
-            ('', '', CASE WHEN c.is_two_way AND NOT (c.passes_on AND event LIKE 'BEFORE%') THEN 'DISTINCT' END),
+            ('', '', CASE WHEN c.asks_depth AND NOT (c.passes_on AND event LIKE 'BEFORE%') THEN 'DISTINCT' END),
             ('_applied', 'applied', CASE WHEN c.passes_on AND event LIKE 'AFTER%' THEN 'NOT DISTINCT' END)) v (suffix, argument, depth_is)
         WHERE suffix = '' OR depth_is IS NOT NULL
     LOOP
@@ -892,6 +923,14 @@ BEGIN
 END
 $$;
 
+-- Has a foreign key come that acts on the table, where the function cannot tell that from what we write?
+CREATE FUNCTION rebeco.capture_is_behind_action(c rebeco.capture) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.is_two_way AND NOT c.asks_depth AND rebeco.capture_is_acted_on(c.relid)
+$$;
+
 -- The key: its columns as they were, an index that keeps them unique, triggers that see all changes.
 CREATE FUNCTION rebeco.capture_key_problem(c rebeco.capture, OUT problem text, OUT is_lossy boolean)
     LANGUAGE plpgsql STABLE
@@ -934,7 +973,9 @@ BEGIN
                                   AND i.indnkeyatts = cardinality(c.key_attnums)
                                   AND i.indkey[0:i.indnkeyatts - 1]::smallint[] @> c.key_attnums)
             UNION ALL
-            SELECT 6, 'its columns are others now than those that are merged', false WHERE rebeco.merge_is_behind(c)) p
+            SELECT 6, 'its columns are others now than those that are merged', false WHERE rebeco.merge_is_behind(c)
+            UNION ALL
+            SELECT 7, 'a foreign key acts on its rows now', false WHERE rebeco.capture_is_behind_action(c)) p
      ORDER BY p.rank LIMIT 1;
 END
 $$;
@@ -1078,6 +1119,11 @@ BEGIN
     IF rebeco.merge_is_behind(c) THEN
         PERFORM rebeco.capture_function(capture_id, c.segment);
         done := done || 'merges the columns that there are now'::text;
+    END IF;
+
+    IF rebeco.capture_is_behind_action(c) THEN
+        PERFORM rebeco.capture_drop_triggers(capture_id), rebeco.capture_create(capture_id, c.segment);
+        done := done || 'tells what a foreign key does from what comes from the other end'::text;
     END IF;
 
     FOR partition IN SELECT t.tgrelid AS oid, t.tgname AS name FROM pg_trigger t

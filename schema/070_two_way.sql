@@ -465,6 +465,29 @@ BEGIN
 END
 $$;
 
+-- Before the commit of what was written to these tables, at the end where that is: has a foreign key acted on a table whose
+-- capture took that for ours (the head of schema/010_capture.sql)? One that came before our first lock is seen by now, others wait for it.
+CREATE FUNCTION rebeco.two_way_check_actions(written oid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    acted regclass;
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM pg_class r WHERE r.oid = ANY (written) AND r.relkind = 'p')
+       AND NOT EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
+                        WHERE t.tgrelid = ANY (written) AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))) THEN
+        RETURN;
+    END IF;
+    SELECT min(c.relid) INTO acted FROM rebeco.capture c WHERE rebeco.capture_is_behind_action(c);
+    IF acted IS NOT NULL THEN
+        RAISE EXCEPTION 'a foreign key that acts on % came a moment ago', acted
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'How that table is captured is changed for it; the changes are sent again by themselves after that.';
+    END IF;
+END
+$$;
+
 -- After a truncation in a round: the keys that are here. They came after it, some from the other end.
 CREATE FUNCTION rebeco.two_way_survivors(capture_id int) RETURNS json
     LANGUAGE plpgsql

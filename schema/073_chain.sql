@@ -99,8 +99,7 @@ BEGIN
     END IF;
     PERFORM rebeco.capture_drop_triggers(c.id);
     PERFORM rebeco.chain_defaults(c);
-    PERFORM rebeco.capture_function(c.id, c.segment);
-    PERFORM rebeco.capture_create_triggers(c.id, c.relid);
+    PERFORM rebeco.capture_create(c.id, c.segment);
 END
 $$;
 
@@ -147,8 +146,7 @@ BEGIN
                        'ADD COLUMN cols smallint[], ADD COLUMN added smallint[], ADD COLUMN adds numeric[]', c.id, segment);
     END LOOP;
     PERFORM rebeco.capture_create_view(c.id);
-    PERFORM rebeco.capture_function(c.id, c.segment);
-    PERFORM rebeco.capture_create_triggers(c.id, c.relid);
+    PERFORM rebeco.capture_create(c.id, c.segment);
 END
 $$;
 

@@ -1,5 +1,5 @@
--- Changes when a trigger or function of ours was made, dropped, disabled or altered, or when the
--- server has crashed. Cheap, however many tables there are: what it means is asked afterwards.
+-- Changes when a trigger or function of ours was made, dropped, disabled or altered, when a foreign key with an action has come,
+-- or when the server has crashed. Cheap, however many tables there are: what it means is asked afterwards.
 -- Result: stamp text. Lowest server version: 10.
 SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
@@ -11,4 +11,6 @@ SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
                 pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', p.oid, p.xmin))::bigint))
        FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'rebeco'::regnamespace),
+    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.max(k.oid)) FROM pg_catalog.pg_constraint k
+      WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))),
     (SELECT pg_catalog.count(*) FROM rebeco.capture)) AS stamp

@@ -275,6 +275,22 @@ def test_a_refusal_for_what_came_in_between_costs_one_round(source, target, rebe
     rebeco.terminate()
 
 
+@pytest.mark.parametrize("roles", ["neither"], indirect=True)
+@pytest.mark.parametrize("action, after", [("CASCADE", [(2, 2)]), ("SET NULL", [(1, None), (2, 2)])])
+def test_a_foreign_key_that_comes_in_between(source, target, rebecos, action, after):
+    """What it does at our writing is a change of that end, though the table's capture was made when no foreign key acted on it."""
+    rebeco = start(source, target, rebecos, GATE + """CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
+        CREATE TABLE child (id int PRIMARY KEY, parent int); INSERT INTO child VALUES (1, 1), (2, 2)""",
+                   default="source", tables={"public.gate": "rules.wait"})
+    assert target.value("SELECT count(*) FROM rebeco.capture WHERE asks_depth") == 0
+    while_deciding(rebeco, source, target, "DELETE FROM parent WHERE id = 1", "SELECT", f"ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES parent ON DELETE {action}")
+    for server in source, target:
+        assert server.run("SELECT id, parent FROM child ORDER BY id") == after
+    assert target.run("SELECT table_name FROM rebeco.capture WHERE asks_depth ORDER BY 1") == [("child",)]
+    rebeco.wait("all is as before", lambda: not [t for t in rebeco.status()["tables"] if t["paused"]])
+    rebeco.terminate()
+
+
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("roles", ["neither"], indirect=True)
 def test_a_refusal_with_much_behind_it(source, target, rebecos):

@@ -122,3 +122,24 @@ SELECT rebeco.sequences_seen(true, jsonb_build_array(jsonb_build_object('seq', '
 EXECUTE together(NULL) \gexec
 SELECT nextval('"the ""named"" one"'), nextval('up'), nextval('down');
 SELECT count(*) FROM rebeco.two_way_sequence;
+
+\echo -- what we apply, what triggers do at it, and what foreign keys do: by the function, until one comes that acts on the table
+CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2), (3);
+CREATE TABLE child (id int PRIMARY KEY, parent int, v text); INSERT INTO child VALUES (1, 1), (2, 2), (3, 3);
+SELECT rebeco.capture_install('parent'::regclass, 'parent_pkey'::regclass, 'auto', two_way => true) AS parent,
+       rebeco.capture_install('child'::regclass, 'child_pkey'::regclass, 'auto', two_way => true) AS child \gset
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE child SET v = 'touched' WHERE parent = OLD.id; RETURN NULL; END $$;
+CREATE TRIGGER touch AFTER DELETE ON parent FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE FUNCTION pg_temp.logged() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE n text; BEGIN EXECUTE format('SELECT concat((SELECT string_agg(k1::text, '' '' ORDER BY k1) FROM rebeco.log_%s), '' of parent, '', (SELECT string_agg(k1::text, '' '' ORDER BY k1) FROM rebeco.log_%s), '' of child'')',
+    (SELECT id FROM rebeco.capture WHERE relid = 'parent'::regclass), (SELECT id FROM rebeco.capture WHERE relid = 'child'::regclass)) INTO n; RETURN n; END $$;
+BEGIN; SET LOCAL rebeco.applying_depth = '0'; DELETE FROM parent WHERE id = 1; UPDATE child SET v = 'ours' WHERE id = 3; SELECT pg_temp.logged(); ROLLBACK;
+DROP TRIGGER touch ON parent;
+ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES parent ON DELETE CASCADE;
+BEGIN; SET LOCAL rebeco.applying_depth = '0'; DELETE FROM parent WHERE id = 1; SELECT pg_temp.logged(); SELECT rebeco.two_way_check_actions(ARRAY['parent'::regclass]); ROLLBACK;
+SELECT rebeco.two_way_check_actions(ARRAY['t'::regclass]);
+SELECT c.table_name, s.problem, s.is_lossy FROM rebeco.capture c, rebeco.capture_state(c.id) s WHERE c.id IN (:parent, :child) ORDER BY 1;
+SELECT rebeco.capture_repair(:child), rebeco.capture_repair(:parent);
+SELECT rebeco.capture_is_intact(:child), rebeco.capture_is_intact(:parent);
+BEGIN; SET LOCAL rebeco.applying_depth = '0'; DELETE FROM parent WHERE id = 1; UPDATE child SET v = 'ours' WHERE id = 3; SELECT pg_temp.logged(); SELECT rebeco.two_way_check_actions(ARRAY['parent'::regclass]); ROLLBACK;
+DELETE FROM parent WHERE id = 2; SELECT pg_temp.logged();
