@@ -708,7 +708,7 @@ BEGIN
                        (SELECT string_agg(format('k%s %s, ', k.ordinal, k.type), '' ORDER BY k.ordinal)
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
                        CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END,
-                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, origin text, cols smallint[], added smallint[], adds numeric[]' END);
+                       CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, origin text' END);
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 4, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
@@ -721,7 +721,7 @@ CREATE FUNCTION rebeco.capture_create_view(capture_id int) RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    EXECUTE format('CREATE VIEW rebeco.log_%1$s AS SELECT * FROM rebeco.log_%1$s_0 UNION ALL SELECT * FROM rebeco.log_%1$s_1 WHERE %2$s',
+    EXECUTE format('CREATE OR REPLACE VIEW rebeco.log_%1$s AS SELECT * FROM rebeco.log_%1$s_0 UNION ALL SELECT * FROM rebeco.log_%1$s_1 WHERE %2$s',
                    capture_id,
                    (SELECT string_agg(format('%L::%s IS NOT NULL', u.name, u.type), ' AND ')
                       FROM (VALUES ('rebeco.nap', 'regclass'), ('rebeco.capture_wake()', 'regprocedure'),
@@ -773,6 +773,7 @@ AS $$
 BEGIN
     UPDATE rebeco.capture c SET asks_depth = c.is_two_way AND (c.passes_on OR c.is_partitioned OR c.records <> 'key' OR rebeco.capture_is_acted_on(c.relid))
      WHERE c.id = capture_id;
+    PERFORM rebeco.merge_make_room(m.capture_id) FROM rebeco.merge m WHERE m.capture_id = capture_create.capture_id;
     PERFORM rebeco.capture_function(capture_id, segment_now);
     PERFORM rebeco.capture_create_triggers(capture_id, c.relid) FROM rebeco.capture c WHERE c.id = capture_id;
 END

@@ -142,8 +142,7 @@ BEGIN
     EXECUTE format('DROP VIEW rebeco.log_%s', c.id);
     FOR segment IN 0..1 LOOP
         EXECUTE format('ALTER TABLE rebeco.log_%s_%s ADD COLUMN at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), '
-                       'ADD COLUMN is_new boolean, ADD COLUMN again boolean, ADD COLUMN origin text, '
-                       'ADD COLUMN cols smallint[], ADD COLUMN added smallint[], ADD COLUMN adds numeric[]', c.id, segment);
+                       'ADD COLUMN is_new boolean, ADD COLUMN again boolean, ADD COLUMN origin text', c.id, segment);
     END LOOP;
     PERFORM rebeco.capture_create_view(c.id);
     PERFORM rebeco.capture_create(c.id, c.segment);

@@ -153,6 +153,26 @@ AS $$
                 ELSE m.capture_id IS NOT NULL END
 $$;
 
+-- The columns of a log that only merging fills: each costs every row that is logged. The log is locked against writers,
+-- and after the table where that is locked, too, as writers have it.
+CREATE FUNCTION rebeco.merge_make_room(capture_number int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM rebeco.capture c JOIN pg_attribute a ON a.attrelid = format('rebeco.log_%s_0', c.id)::regclass AND a.attname = 'cols'
+                WHERE c.id = capture_number)
+       OR NOT EXISTS (SELECT 1 FROM rebeco.capture c WHERE c.id = capture_number AND c.is_two_way) THEN
+        RETURN;
+    END IF;
+    FOR segment IN 0..1 LOOP
+        EXECUTE format('ALTER TABLE rebeco.log_%s_%s ADD COLUMN cols smallint[], ADD COLUMN added smallint[], ADD COLUMN adds numeric[]', capture_number, segment);
+    END LOOP;
+    PERFORM rebeco.capture_create_view(capture_number);
+END
+$$;
+
 -- Makes a capture merge, or end with it. Nothing of its log is lost: what was logged before is about the row
 -- as a whole. A table with statement triggers gets row triggers: it is locked against everybody until the
 -- transaction ends, which is to have a short lock_timeout. Nothing else needs a lock on the table.
@@ -172,7 +192,7 @@ BEGIN
         RAISE EXCEPTION 'conflict.counters cannot be for %: %', c.relid::regclass, trouble
             USING ERRCODE = 'datatype_mismatch', HINT = 'Mend conflict.counters in the configuration, and start again.';
     END IF;
-    IF NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = format('rebeco.log_%s_0', c.id)::regclass AND a.attname = 'cols') THEN
+    IF NOT c.is_two_way THEN
         RAISE EXCEPTION 'the change log of % has no place for it', c.relid::regclass
             USING ERRCODE = 'feature_not_supported', HINT = 'Only rows of a two-way sync are merged.';
     END IF;
@@ -189,6 +209,9 @@ BEGIN
     IF is_new_form THEN
         PERFORM rebeco.capture_drop_triggers(c.id);
         UPDATE rebeco.capture u SET form = 'row' WHERE u.id = c.id;
+    END IF;
+    IF by_column OR counters <> '{}' THEN
+        PERFORM rebeco.merge_make_room(c.id);
     END IF;
     PERFORM rebeco.capture_function(c.id, c.segment);
     IF is_new_form THEN

@@ -110,3 +110,12 @@ SELECT rebeco.merge_set(:id, false, '{}');
 UPDATE t SET a = 'off' WHERE id = 9;
 SELECT k1, cols, adds FROM rebeco.log_1 WHERE k1 = 9;
 SELECT rebeco.merge_details(:id, :'since', :'until', '[["1"]]'), rebeco.capture_is_intact(:id);
+
+\echo -- a log that is made anew has room for it, and one that serves both directions only later
+ALTER TABLE n DISABLE TRIGGER ALL;
+SELECT rebeco.capture_install('n'::regclass, 'n_pkey'::regclass, 'row', two_way => true) = :n;
+UPDATE n SET n = n + 1 WHERE id = 2; SELECT k1, cols, adds FROM rebeco.log_2;
+SELECT rebeco.capture_install('n'::regclass, 'n_pkey'::regclass, 'statement') = :n;
+UPDATE n SET n = n + 1 WHERE id = 2; SELECT * FROM rebeco.log_2 \gdesc
+SELECT rebeco.capture_install('n'::regclass, 'n_pkey'::regclass, 'row', two_way => true) = :n;
+UPDATE n SET n = n + 1 WHERE id = 2; SELECT k1, cols, adds FROM rebeco.log_2;
