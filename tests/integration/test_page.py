@@ -175,6 +175,15 @@ def test_the_page(source, target, rebecos, browser, tmp_path):
     answers(rebeco, port)
     desktop.wait("document.body.innerText.includes('In sync: what is committed at the source is at the target.')")
     desktop.wait("document.title === 'in sync - Rebeco'")
+    # Somebody has forgotten a session at the target.
+    with target.connect() as somebody:
+        pid = somebody.value("SELECT pg_backend_pid()")
+        somebody.run("BEGIN; LOCK TABLE part_1 IN SHARE MODE")
+        source.run("INSERT INTO part_1 VALUES (6)")
+        desktop.wait(f"document.body.innerText.includes('Changes wait for a lock at the target: session {pid} of role rds')", 60)
+        check_readable(desktop)
+        somebody.run("COMMIT")
+    desktop.wait("document.title === 'in sync - Rebeco'", 60)
     # While an end is away it says what fails, and that nothing is to be done.
     target.stop()
     source.run("INSERT INTO part_1 VALUES (7)")
