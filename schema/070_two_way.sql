@@ -113,13 +113,15 @@ AS $$
                   string_agg(format('(e.v ->> %s)::%s AS f%s', k.n - 1, k.type, k.n), ', ' ORDER BY k.n)),
            string_agg(format('f.f%s::text', k.n), ', ' ORDER BY k.n),
            string_agg(format('l.k%s %s f.f%s', k.n, k.equals, k.n), ' AND ' ORDER BY k.n),
-           string_agg(format('x.%I %s f.f%s', k.name, k.equals, k.n), ' AND ' ORDER BY k.n),
+           string_agg(format('x.%I%s %s f.f%s', k.name, d.cast, k.equals, k.n), ' AND ' ORDER BY k.n),
            string_agg(format('(x.%I::%s)::text', k.name, k.type), ', ' ORDER BY k.n),
-           string_agg(format('x.%I %s l.k%s', k.name, k.equals, k.n), ' AND ' ORDER BY k.n),
+           string_agg(format('x.%I%s %s l.k%s', k.name, d.cast, k.equals, k.n), ' AND ' ORDER BY k.n),
            (SELECT format('md5(ROW(%s)::text)', string_agg(format('x.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C"))
               FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
            format('%s%s', CASE WHEN c.is_partitioned THEN '' ELSE 'ONLY ' END, c.relid::regclass)
       FROM rebeco.capture c, unnest(c.key_columns, c.key_types, c.key_equals) WITH ORDINALITY k (name, type, equals, n)
+      LEFT JOIN LATERAL (SELECT '::' || k.type AS cast FROM rebeco.capture o JOIN pg_type t ON t.oid = o.key_typids[k.n]
+                          WHERE o.id = two_way_texts.capture_id AND t.typtype = 'd') d ON true -- as in rebeco.capture_keys()
      WHERE c.id = two_way_texts.capture_id
      GROUP BY c.id, c.is_partitioned, c.relid
 $$;
