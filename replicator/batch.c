@@ -82,6 +82,7 @@ static void begin(struct job *j)
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
     b->owes_conflicts = b->is_half_done = true;
+    b->ends_differ = false;
     batch_forget_quiet(b);
     batch_hot_forget(b);
     skip_begin(b->sync);

@@ -122,6 +122,7 @@ struct batch_job {
     /* In a two-way sync. */
     int waits_at;          /* for the other direction, and where: batch_two_way.c */
     bool owes_conflicts;   /* what was decided may be known at one end only */
+    bool ends_differ;      /* it is: asked by digest before */
     bool is_half_done;     /* the last round may have gone through in the other direction alone */
     const char *at_source; /* what was decided lately, as each end knows it (arena) */
     const char *at_target;

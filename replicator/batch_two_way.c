@@ -154,11 +154,14 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
     }
 }
 
-/* Asked of the forward direction, before it looks for changes. */
+/* Asked of the forward direction, before it looks for changes. First for a digest only: after most
+ * rounds that were given up, and after most starts, both ends know the same, and that may be much.
+ */
 enum job_next batch_enter_recent(struct job *j)
 {
     struct batch_job *b = batch_of(j);
     struct batch_job *o = any_other(b);
+    const struct sql *sql = b->ends_differ ? &sql_conflicts_recent : &sql_conflicts_digest;
 
     if (o == NULL || !two_way_is_coupled(b->sync) || b->sync->is_back ||
         !(b->owes_conflicts || o->owes_conflicts))
@@ -168,17 +171,29 @@ enum job_next batch_enter_recent(struct job *j)
     b->at_source = b->at_target = "[]";
     params_clear(&j->params);
     params_text(&j->params, b->sync->name);
-    batch_ask_text(b, &sql_conflicts_recent, NULL, &b->at_source);
+    batch_ask_text(b, sql, NULL, &b->at_source);
     batch_sync_source(b);
-    conn_query(job_conn(j, JOB_TARGET), sql_conflicts_recent.text, &j->params, CONN_TEXT, 0);
+    conn_query(job_conn(j, JOB_TARGET), sql->text, &j->params, CONN_TEXT, 0);
     apply_sent_text(&b->apply, NULL, b->arena, &b->at_target);
     return batch_sync_target(b);
+}
+
+/* Both know the same: nothing is owed any more. */
+static enum job_next none_is_owed(struct batch_job *b)
+{
+    b->owes_conflicts = batch_other(b)->owes_conflicts = false;
+    b->ends_differ = false;
+    return job_goto(&b->job, "snapshot");
 }
 
 enum job_next batch_enter_share(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
+    if (!b->ends_differ) {
+        b->ends_differ = strcmp(b->at_source, b->at_target) != 0;
+        return b->ends_differ ? job_goto(j, "recent") : none_is_owed(b);
+    }
     params_clear(&j->params);
     params_text(&j->params, "source");
     params_text(&j->params, b->at_target);
@@ -191,7 +206,7 @@ enum job_next batch_enter_share(struct job *j)
     params_int(&j->params, (int64_t)b->sync->config->conflict_keep_s);
     conn_query(job_conn(j, JOB_TARGET), sql_conflicts_share.text, &j->params, CONN_TEXT, 0);
     apply_sent_other(&b->apply);
-    b->owes_conflicts = batch_other(b)->owes_conflicts = false;
+    none_is_owed(b);
     return batch_sync_target(b);
 }
 

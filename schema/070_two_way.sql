@@ -419,6 +419,16 @@ AS $$
              WHERE c.sync = sync_name AND c.batch = (SELECT l.batch FROM rebeco.conflict l WHERE l.sync = sync_name ORDER BY l.id DESC LIMIT 1)) c
 $$;
 
+-- The same in a few letters, without the rows.
+CREATE FUNCTION rebeco.conflicts_digest(sync_name text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat(count(*), ' ', md5(string_agg(d.one, '' ORDER BY d.one COLLATE "C")))
+      FROM (SELECT md5(ROW(c.batch, c.table_schema, c.table_name, c.key, c.source_at, c.target_at)::text) AS one FROM rebeco.conflict c
+             WHERE c.sync = sync_name AND c.batch = (SELECT l.batch FROM rebeco.conflict l WHERE l.sync = sync_name ORDER BY l.id DESC LIMIT 1)) d
+$$;
+
 -- Takes over from the other end what is not here. What is old may have been here, and be forgotten.
 CREATE FUNCTION rebeco.conflicts_share(side text, records json, keep interval) RETURNS void
     LANGUAGE sql

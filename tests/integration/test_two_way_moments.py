@@ -179,6 +179,28 @@ def test_many_conflicts_of_half_a_round_are_known_at_both_ends(source, target, r
     rebeco.terminate()
 
 
+def test_many_conflicts_that_both_ends_know_are_not_told_again(source, target, rebecos):
+    """After a start, and after a round that was given up, each end is asked what it knows: 200 MB here."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old')")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "source"}), binary=rig.RELEASE)
+    rebeco.start()
+    wait_both(rebeco)
+    meet(rebeco, source, target, "UPDATE t SET v = 'source'", "UPDATE t SET v = 'target'")
+    rebeco.terminate()
+    for server in (source, target):
+        server.run("INSERT INTO rebeco.conflict (sync, table_schema, table_name, key, kind, source_row, target_row, source_at, target_at, policy, decision, batch) "
+                   "SELECT sync, table_schema, table_name, json_build_array(i::text), kind, row, row, source_at, target_at, policy, decision, batch "
+                   "FROM rebeco.conflict, generate_series(2, 5000) i, (SELECT json_build_object('v', repeat('x', 20000)) AS row) r")
+    rebeco.start()
+    wait_both(rebeco)
+    for server in (source, target):
+        assert server.value("SELECT count(*) FROM rebeco.conflict") == 5000
+    print(f"{rebeco.peak_rss() / 2**20:.0f} MB")
+    if rebeco.binary == rig.RELEASE and rig.RELEASE != rig.REBECO:
+        assert rebeco.peak_rss() < 64 * 2**20
+    rebeco.terminate()
+
+
 @pytest.mark.parametrize("first", ["target", "source"])
 def test_json_that_nothing_can_read(source, target, rebecos, first):
     """A column of type json holds escapes that no function can make characters of: such rows are compared, recorded and shown like any."""
