@@ -1,5 +1,8 @@
 /* Rows left out are few, and kept as an array at their table.
  *
+ * With a key, the batch that changes such a row shows it, as it is now or as gone. A TRUNCATE names
+ * no key: what was left out is gone with it, unless a row that looks the same comes after it.
+ *
  * Why rows without a key are counted right. Let S be the multiset of the source's rows in a
  * table's position, T that of the target, K the rows left out, with their numbers: `copies` in
  * rebeco.skipped. Always S = T + K.
@@ -138,7 +141,8 @@ bool skip_row(struct table *t, const PGresult *r, bool settles)
             continue;
         skip_hash(t, r, key_hash, row_hash);
         if (strcmp(s->row_hash, row_hash) == 0) {
-            s->is_settled |= settles && s->is_nothing;
+            if (settles)
+                s->is_settled = s->is_nothing; /* after a TRUNCATE the same row has come again */
             return true;
         }
         s->is_settled |= settles;
@@ -149,7 +153,8 @@ bool skip_row(struct table *t, const PGresult *r, bool settles)
 
 void skip_cleared(struct table *t)
 {
-    for (int i = 0; t->records == TABLE_IMAGE && i < t->skip_count; i++) {
+    for (int i = 0; i < t->skip_count; i++) {
+        t->skips[i].is_settled = t->records != TABLE_IMAGE;
         t->skips[i].pending = -t->skips[i].copies;
         t->skips[i].is_touched = true;
     }

@@ -56,7 +56,7 @@ void skip_hash(const struct table *t, const PGresult *r, char *key_hash, char *r
 /* Is this row left out? Asked for every row of a table that has such. In a batch (`settles`) one
  * that has changed is noted, to be settled with it. */
 bool skip_row(struct table *t, const PGresult *r, bool settles);
-/* Without a key: the table is emptied, and with it what is left out. */
+/* The table is emptied, and with it what is left out. To be said before its rows are read. */
 void skip_cleared(struct table *t);
 /* Forgets what was read: of the batch in hand, or of a search. */
 void skip_begin(struct sync *s);

@@ -103,6 +103,24 @@ def test_several_rows_one_after_the_other(source, target, running):
     assert target.value("SELECT count(*) FROM rebeco.skipped WHERE settled_at IS NULL") == 0
 
 
+def test_a_truncate_takes_along_what_is_left_out(source, target, running):
+    """It names no key: unless the same row is there again, nothing is left out any more."""
+    target.run("ALTER TABLE shop.part ADD CHECK (v <> 'bad')")
+    source.run("INSERT INTO shop.part VALUES ('a', 100, 'bad')")
+    refused(running, "part")
+    skip(running, "shop.part", "100", "a")
+    source.psql("TRUNCATE shop.part; INSERT INTO shop.part VALUES ('b', 1, 'good'), ('a', 100, 'bad')")
+    rig.eventually("the rest is there", lambda: target.run("SELECT * FROM shop.part") == [("b", 1, "good")], 30)
+    running.wait("it is left out again", lambda: len(table(running, "part")["skipped"]) == 1)
+    assert target.value("SELECT count(*) FROM rebeco.skipped WHERE settled_at IS NULL") == 1
+    source.run("TRUNCATE shop.part")
+    in_step(running)
+    running.wait_in_sync()
+    rig.check_equal(source, target)
+    assert running.status()["consistent"] and table(running, "part")["skipped"] == []
+    assert target.value("SELECT count(*) FROM rebeco.skipped WHERE settled_at IS NULL") == 0
+
+
 def test_a_unique_index_only_at_the_target(source, target, running):
     """The row that collides is found also when the other one comes in the same batch; it goes on by
     itself when the index is gone, without a person."""
