@@ -312,6 +312,7 @@ static const struct job_step steps[] = {
     {.name = "log partitions", .enter = lead_enter_log_partitions, .event = lead_repair_event},
     {.name = "repair", .enter = lead_enter_repair, .event = lead_repair_event},
     {.name = "resumed", .enter = lead_enter_resumed, .result = lead_take_resumed},
+    {.name = "layouts", .enter = lead_enter_layouts, .result = lead_take_layouts},
     {.name = "look at merging", .enter = lead_enter_merge_look, .result = lead_take_merge_look},
     {.name = "merge", .enter = lead_enter_merge, .event = lead_table_event},
     {.name = "merges", .enter = lead_enter_merges},

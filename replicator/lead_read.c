@@ -315,6 +315,56 @@ void lead_retry(struct table *t)
     t->sync->lead->reconcile_due = 0;
 }
 
+/* ------------------------------------------------------------------ how tables look */
+
+/* In the catalogs that said so (has_other_layout), and not in those that its statements were made
+ * from. */
+static void find_ends(const struct table *t, const struct relation **source,
+                      const struct relation **target)
+{
+    const struct catalog_pair *p = t->sync->catalogs;
+
+    *source = catalog_find_oid(p->source, t->source_oid);
+    *target = catalog_find_mate(p->target, *source);
+}
+
+/* What a table is compared with is how it looked last, and not when it was copied: a rewrite of
+ * then (TRUNCATE, VACUUM FULL) would seem to be one with the column that is touched months later,
+ * and the table would be copied again for it. */
+enum job_next lead_enter_layouts(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+
+    for (struct list *k = j->sync->tables.next; k != &j->sync->tables; k = k->next) {
+        const struct relation *source, *target;
+
+        l->table = container_of(k, struct table, in_sync);
+        if (!l->table->has_other_layout)
+            continue;
+        find_ends(l->table, &source, &target);
+        params_clear(&j->params);
+        lead_bind_table(j, &j->params);
+        params_text(&j->params, source->layout);
+        params_text(&j->params, target->layout);
+        conn_execute(job_conn(j, JOB_TARGET), &sql_table_layouts, &j->params, CONN_TEXT, 60.);
+        return JOB_WAIT;
+    }
+    l->table = NULL;
+    return job_goto(j, "look at merging");
+}
+
+enum job_next lead_take_layouts(struct job *j, PGresult *r)
+{
+    struct table *t = lead_of(j)->table;
+    const struct relation *source, *target;
+
+    (void)r;
+    find_ends(t, &source, &target);
+    table_set_layouts(t, source->layout, target->layout);
+    t->has_other_layout = false;
+    return job_goto(j, "layouts");
+}
+
 /* ------------------------------------------------------------------ both ends' catalogs */
 
 void lead_bind_source_catalog(struct job *j, struct params *p)

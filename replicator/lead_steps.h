@@ -123,6 +123,8 @@ bool lead_read_catalog(struct sync *s, enum job_side side, const PGresult *r,
 void lead_pair_catalogs(struct sync *s, struct catalog *read[JOB_SIDES]);
 void lead_bind_source_catalog(struct job *j, struct params *p);
 void lead_bind_target_catalog(struct job *j, struct params *p);
+enum job_next lead_enter_layouts(struct job *j);
+enum job_next lead_take_layouts(struct job *j, PGresult *r);
 enum job_next lead_enter_catalogs(struct job *j);
 enum job_next lead_catalogs_event(struct job *j, enum job_side side, const struct conn_message *m);
 /* What is there now has all captures behind it: a follower must be as far. */

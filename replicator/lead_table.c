@@ -433,7 +433,7 @@ enum job_next lead_enter_resume(struct job *j)
     struct lead_job *l = lead_of(j);
 
     l->table = plan_next_resume(j->sync);
-    return l->table ? JOB_NEXT : job_goto(j, "look at merging");
+    return l->table ? JOB_NEXT : job_goto(j, "layouts");
 }
 
 void lead_bind_capture(struct job *j, struct params *p)

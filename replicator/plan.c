@@ -252,6 +252,13 @@ static bool fits_back(const struct table *t, const struct relation *source,
     return t->sync->other == NULL || drift_compare(target, source, &d);
 }
 
+static bool is_recorded(const struct table *t, const struct relation *source,
+                        const struct relation *target)
+{
+    return t->layout && t->target_layout && strcmp(t->layout, source->layout) == 0 &&
+           strcmp(t->target_layout, target->layout) == 0;
+}
+
 /* The ends fit. */
 static void mend(struct table *t, const struct relation *source, const struct relation *target)
 {
@@ -267,6 +274,8 @@ static void mend(struct table *t, const struct relation *source, const struct re
             pause_running(t, keeps);
         else if (t->state == TABLE_NEW || t->source == NULL)
             table_set_relations(t, t->sync->catalogs, source, target);
+        else
+            t->has_other_layout = !is_recorded(t, source, target);
         break;
     case TABLE_USER:
         break;
@@ -356,7 +365,7 @@ static void reconcile_table(struct table *t)
     bool was_gone = t->is_gone;
     struct drift d;
 
-    t->is_unsure = t->fits = false;
+    t->is_unsure = t->fits = t->has_other_layout = false;
     t->is_gone = source && is_excluded(t, source);
     if (t->is_gone) {
         if (!was_gone)

@@ -96,6 +96,7 @@ struct table {
     bool is_gone;                /* at both ends */
     bool is_orphan;              /* its capture is not known at the source */
     bool is_other_target;        /* the target's table is not the one that was copied to */
+    bool has_other_layout;       /* than is recorded, with values that are right */
     bool is_unsure;              /* two-way: only a person knows whether both ends hold the same */
     bool takes_values;           /* and has said that they do */
     char *emptied_at; /* two-way, the way back: a snapshot of when the table it reads was emptied,

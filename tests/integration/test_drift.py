@@ -252,6 +252,30 @@ def test_values_that_changed_without_a_row_being_written(running, source, target
     running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_old_rewrite_is_not_taken_for_one_of_a_later_change(running, source, target, restarted):
+    """Months later a column is altered: the table is not copied again for that."""
+    source.psql("VACUUM FULL shop.item")
+    source.psql("TRUNCATE shop.other")
+    files = source.run("SELECT relname, relfilenode::text FROM pg_class WHERE oid IN ('shop.item'::regclass, 'shop.other'::regclass) ORDER BY 1")
+    running.wait("it is noted", lambda: target.run(
+        "SELECT source_name, layout::json ->> 'file' FROM rebeco.sync_table ORDER BY 1") == files, 20)
+    if restarted:
+        running.kill9()
+        running.start()
+    running.wait_in_sync()
+    for server in (source, target):
+        server.run("ALTER TABLE shop.item ADD extra int; ALTER TABLE shop.item ALTER first SET NOT NULL")
+        server.run("ALTER TABLE shop.other ALTER v SET NOT NULL")
+    before = len(running.log_lines("table copied"))
+    check_others_move(source, target, 1000)
+    source.run("UPDATE shop.item SET extra = 1 WHERE id = 3")
+    rig.wait_converged(source, target, 30)
+    running.wait_in_sync()
+    assert len(running.log_lines("table copied")) == before, running.log_tail()
+    rig.check_equal(source, target)
+
+
 def test_a_table_is_dropped(running, source, target):
     source.run("DROP TABLE shop.item")
     check_said(running, target, "shop.item", ["gone"], "drop")
