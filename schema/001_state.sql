@@ -149,7 +149,8 @@ CREATE TABLE rebeco.consumer_table (
     PRIMARY KEY (consumer, capture_id)
 );
 
--- Set to 1 by a daemon that falls asleep; a writer that finds a small number announces itself with
--- nextval and NOTIFY, so that a daemon that died asleep costs a hundred notifications, once.
+-- Set to 1 by a daemon that falls asleep; a writer that finds a small number sets the next one, and announces itself with
+-- NOTIFY, so that a daemon that died asleep costs some hundred notifications, once. A sequence, since its
+-- value is of no transaction. But no nextval: the writer's lastval() would be about it.
 CREATE SEQUENCE rebeco.nap START 1000;
 SELECT pg_catalog.setval('rebeco.nap', 1000);

@@ -470,14 +470,15 @@ $$;
 
 -- Called by a writer that finds the daemon asleep: once per transaction, so that one transaction
 -- that lasts does not use up the wake-ups of all others. NOTIFY would make PREPARE TRANSACTION
--- fail, so there is none where that is possible: the daemon looks at the sequence itself.
+-- fail, so there is none where that is possible: the daemon looks at the sequence itself. Of two writers that count at once
+-- one is not counted, and one that counts on while the daemon wakes up may have some more announce themselves.
 CREATE FUNCTION rebeco.capture_wake() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF current_setting('rebeco.woken', true) IS DISTINCT FROM txid_current()::text THEN
-        PERFORM set_config('rebeco.woken', txid_current()::text, true), nextval('rebeco.nap');
+        PERFORM set_config('rebeco.woken', txid_current()::text, true), setval('rebeco.nap', pg_sequence_last_value('rebeco.nap'::regclass) + 1);
         IF current_setting('max_prepared_transactions') = '0' THEN
             PERFORM pg_notify('rebeco_wake', '');
         END IF;
@@ -707,7 +708,7 @@ BEGIN
                        capture_id, segment,
                        (SELECT string_agg(format('k%s %s, ', k.ordinal, k.type), '' ORDER BY k.ordinal)
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
-                       CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT nextval(''rebeco.image_order'')' END,
+                       CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT (pg_catalog.pg_current_wal_insert_lsn() OPERATOR(pg_catalog.-) ''0/0''::pg_catalog.pg_lsn)::bigint' END,
                        CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, origin text' END);
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 4, autosummarize = off)',
                        capture_id, segment);

@@ -17,7 +17,8 @@
 --   recorded at the target in the transaction that loads the rows. A copy that breaks off begins again.
 -- * A TRUNCATE makes void what was logged before it. The lock that it takes is held until its
 --   transaction ends, and every writer holds one that excludes it: so all that was logged by others is
---   either before or after it in time, and `ord`, from a sequence, says which.
+--   either before or after it in time, and `ord` says which: where the WAL ended right before the row was
+--   logged, which put more behind it. (A sequence would do, but the writer's lastval() would be about it.)
 -- * Images are equal when the text of all columns is, each by its type's own output function: so types
 --   without equality work, 1.0 is not 1.00, no collation has a say, and NULL equals NULL. Texts
 --   of one server only are compared with each other: at the target, the image goes through the column's
@@ -32,8 +33,6 @@
 -- an event: repeating it is harmless. The target's transaction removes all rows and writes all anew, so
 -- that its readers see the old table or the new one, and never an empty one.
 
--- The order of what is logged of images, over both segments of all logs.
-CREATE SEQUENCE rebeco.image_order;
 
 -- The columns of an image: all but the generated ones.
 CREATE FUNCTION rebeco.image_columns(relation oid)
@@ -190,7 +189,7 @@ BEGIN
     IF c.is_partitioned THEN
         -- For the table first, and then for each partition.
         on_truncate := format($f$IF TG_RELID = %1$s THEN
-            PERFORM set_config('rebeco.truncated_%2$s', concat(txid_current(), ' ', nextval('rebeco.image_order')), true);
+            PERFORM set_config('rebeco.truncated_%2$s', concat(txid_current(), ' ', pg_current_wal_insert_lsn() - '0/0'::pg_lsn), true);
             INSERT INTO rebeco.%3$I (xid, op, ord) VALUES (txid_current(), 'T', split_part(current_setting('rebeco.truncated_%2$s'), ' ', 2)::bigint);
         ELSE
             PERFORM rebeco.image_truncate(%2$s, %3$L, TG_RELID);
