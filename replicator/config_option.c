@@ -213,7 +213,8 @@ const struct config_option config_options[] = {
      .help = "How changes are captured: by row triggers, by statement triggers (cheaper in bulk "
              "statements; a table where they would not see all changes gets row triggers), or "
              "auto: statement triggers, but for updates of tables of up to 10 MB, which row "
-             "triggers capture at less cost for each single row."},
+             "triggers capture at less cost for each single row, and where the server bounds "
+             "temporary files (temp_file_limit), which large statements would use up."},
     {.path = "syncs[].lock_timeout",
      .type = OPTION_DURATION,
      .offset = offsetof(struct config_sync, lock_timeout_s),

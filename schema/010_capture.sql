@@ -73,7 +73,9 @@
 --   row trigger is to be called the server also keeps 16 bytes in memory; transition tables go to disk.)
 -- * row, where statement triggers do not see every change: on partitioned tables (a row trigger is
 --   cloned to all partitions, and fires for statements that name the partition), on tables with
---   inheritance, on tables that are filled by a subscription.
+--   inheritance, on tables that are filled by a subscription. And where nothing else is asked for and the server
+--   bounds temporary files (temp_file_limit, as hosted databases do): a statement that had room there would
+--   fail for its transition tables.
 
 -- One row per capture, until the server crashes.
 CREATE UNLOGGED TABLE rebeco.capture_alive (capture_id int PRIMARY KEY);
@@ -606,6 +608,7 @@ DECLARE
     wanted rebeco.capture;
     needs_row boolean;
     is_large boolean;
+    is_bounded boolean;
 BEGIN
     SELECT n.nspname, c.relname, c.relkind = 'p', rebeco.capture_needs_row(c.oid), pg_relation_size(c.oid) > 10e6
       INTO wanted.table_schema, wanted.table_name, wanted.is_partitioned, needs_row, is_large
@@ -617,7 +620,9 @@ BEGIN
     IF form_wanted NOT IN ('auto', 'row', 'statement') OR form_wanted IS NULL THEN
         RAISE EXCEPTION 'capture has the forms auto, row and statement, not %', form_wanted USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    wanted.form := CASE WHEN form_wanted = 'row' OR needs_row THEN 'row'
+    -- What is captured otherwise already stays so: another sync may read it.
+    is_bounded := current_setting('temp_file_limit') <> '-1' AND NOT EXISTS (SELECT 1 FROM rebeco.capture c WHERE c.relid = relation AND c.form <> 'row');
+    wanted.form := CASE WHEN form_wanted = 'row' OR needs_row OR form_wanted = 'auto' AND is_bounded THEN 'row'
                         WHEN form_wanted = 'statement' OR records <> 'key' OR is_large THEN 'statement'
                         ELSE 'mixed' END;
     wanted.records := records;

@@ -244,6 +244,22 @@ def test_the_last_value_is_of_a_sequence_of_the_application(source, target, rebe
     assert rig.compare(source, target) == []
 
 
+def test_a_limit_of_temporary_files_is_not_used_up(source, target, rebeco):
+    """Transition tables are temporary files when they are large; hosted databases bound these."""
+    source.run("ALTER SYSTEM SET temp_file_limit = '4MB'", user="postgres")
+    source.run("SELECT pg_reload_conf()", user="postgres")
+    source.psql("CREATE TABLE large (id int PRIMARY KEY, v text); CREATE TABLE small (id int PRIMARY KEY, v text); CREATE TABLE keyless (v text);"
+                "INSERT INTO large SELECT i, repeat('x', 500) FROM generate_series(1, 30000) i")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    source.run("UPDATE large SET v = v || 'y'")
+    source.run("INSERT INTO small SELECT * FROM large")
+    source.run("INSERT INTO keyless SELECT v FROM large")
+    source.run("DELETE FROM large")
+    rebeco.wait_in_sync(60)
+    rig.check_equal(source, target)
+
+
 def test_sessions_in_replica_role_are_captured(source, target, rebeco):
     """A superuser's script may run so, and so does a logical subscription."""
     source.psql(TABLES)
