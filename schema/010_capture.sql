@@ -81,7 +81,9 @@
 CREATE UNLOGGED TABLE rebeco.capture_alive (capture_id int PRIMARY KEY);
 
 -- Partitions that have left, or come, of which all keys are in the log already. `since` says where they were then.
+-- (No key: two writers may note the same, and neither is to wait. A publication of all tables asks for an identity then.)
 CREATE TABLE rebeco.capture_left (capture_id int NOT NULL, partition oid NOT NULL, since text NOT NULL);
+ALTER TABLE rebeco.capture_left REPLICA IDENTITY FULL;
 
 -- The present names of a table's columns with these numbers; NULL when one was dropped or has another
 -- type than the one given. For the planner, see above; the caller passes constants.
@@ -715,6 +717,7 @@ BEGIN
                           FROM unnest(types) WITH ORDINALITY k (type, ordinal)),
                        CASE WHEN records = 'image' THEN ', ord bigint NOT NULL DEFAULT (pg_catalog.pg_current_wal_insert_lsn() OPERATOR(pg_catalog.-) ''0/0''::pg_catalog.pg_lsn)::bigint' END,
                        CASE WHEN two_way THEN ', at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), is_new boolean, again boolean, origin text' END);
+        EXECUTE format('ALTER TABLE rebeco.log_%s_%s REPLICA IDENTITY FULL', capture_id, segment); -- as of capture_left
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 4, autosummarize = off)',
                        capture_id, segment);
     END LOOP;
@@ -781,6 +784,8 @@ BEGIN
      WHERE c.id = capture_id;
     PERFORM rebeco.merge_make_room(m.capture_id) FROM rebeco.merge m WHERE m.capture_id = capture_create.capture_id;
     PERFORM rebeco.capture_function(capture_id, segment_now);
+    -- Who makes a partition has the triggers made for it, and must be allowed to, whatever the default privileges are.
+    EXECUTE format('GRANT EXECUTE ON FUNCTION rebeco.capture_%s() TO PUBLIC', capture_id);
     PERFORM rebeco.capture_create_triggers(capture_id, c.relid) FROM rebeco.capture c WHERE c.id = capture_id;
 END
 $$;

@@ -260,6 +260,33 @@ def test_a_limit_of_temporary_files_is_not_used_up(source, target, rebeco):
     rig.check_equal(source, target)
 
 
+def test_another_role_makes_partitions(source, target, rebeco):
+    """The owner's functions are nobody else's by default, and there is a publication of all tables, with which rows
+    of a table without an identity cannot be removed."""
+    for statement in ("CREATE ROLE web LOGIN", "GRANT web TO app", "GRANT CREATE ON SCHEMA public TO web", "CREATE PUBLICATION everything FOR ALL TABLES"):
+        source.run(statement, user="postgres")
+    source.psql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+    with source.connect("web") as c:
+        c.run("CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    for server, user in (source, "web"), (target, None):
+        with server.connect(user) if user else server.connect() as c:
+            c.run("CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20); CREATE TABLE p3 (id int PRIMARY KEY, v text)")
+            if server is source:
+                c.run("INSERT INTO p VALUES (1), (11); INSERT INTO p3 VALUES (21)")
+            c.run("ALTER TABLE p ATTACH PARTITION p3 FOR VALUES FROM (20) TO (30)")
+    rig.wait_converged(source, target, 40)
+    rebeco.wait_in_sync()
+    for server in (source, target):
+        server.run("ALTER TABLE p DETACH PARTITION p2")
+        server.run("TRUNCATE p2")
+    source.run("UPDATE p SET v = 'x'")
+    rig.wait_converged(source, target, 40)
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 def test_sessions_in_replica_role_are_captured(source, target, rebeco):
     """A superuser's script may run so, and so does a logical subscription."""
     source.psql(TABLES)
