@@ -9,7 +9,7 @@
 -- $1 text[]: syncs whose sequences stay apart, NULL: none
 -- Result, a row per sequence: label text, statement text. Lowest server version: 12.
 WITH apart AS (
-    SELECT t.seq, t.increment, s.seqstart, s.seqmin, s.seqmax, pg_catalog.sign(t.increment::numeric) AS way,
+    SELECT t.seq, t.increment, coalesce((pg_catalog.to_jsonb(t) ->> 'start')::bigint, s.seqstart) AS seqstart, s.seqmin, s.seqmax, pg_catalog.sign(t.increment::numeric) AS way,
            pg_catalog.to_jsonb(t) ->> 'how' IS NOT DISTINCT FROM 'offset' AS is_offset,
            (pg_catalog.to_jsonb(t) ->> 'first_step')::numeric AS first_step,
            (pg_catalog.to_jsonb(t) ->> 'other_steps')::numeric AS other_steps

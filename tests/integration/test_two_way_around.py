@@ -71,6 +71,23 @@ def test_sequences_stay_apart(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_another_start_moves_no_sequence(source, target, rebecos):
+    """ALTER SEQUENCE .. START gives no value, and the values of each end stay its own."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE t (id serial PRIMARY KEY, v text); INSERT INTO t (v) SELECT 'old' FROM generate_series(1, 10)")
+    target.run("INSERT INTO t (v) SELECT 'new' FROM generate_series(1, 50)")
+    wait_both(rebeco)
+    rebeco.terminate()
+    source.run("ALTER SEQUENCE t_id_seq START WITH 2")
+    rebeco.ok("run", "--until", "in-sync")
+    rebeco.start()
+    for server in source, target:
+        server.run("INSERT INTO t (v) SELECT 'newer' FROM generate_series(1, 5)")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert conflicts(source) == [] and source.value("SELECT count(*) FROM t") == 70
+    rebeco.terminate()
+
+
 @pytest.mark.parametrize("altered", ["source", "target"])
 def test_drift_at_either_end_pauses_both_directions(source, target, rebecos, altered):
     rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)")
