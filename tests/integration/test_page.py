@@ -145,6 +145,8 @@ def test_the_page(source, target, rebecos, browser, tmp_path):
     (still,) = rebeco.wait("a table stands still", lambda: [
         t for t in json.loads(ask(port, "/status")[1])[0]["tables"] if t["refused"]])
     desktop.wait("document.body.innerText.includes('2 tables stand still; the others go on.')")
+    # What is wrong is said more exactly once the row is found.
+    desktop.wait(f"document.body.innerText.replace(/\\s+/g, ' ').includes({json.dumps(' '.join(still['what'].split()))})")
     seen = desktop.text()
     assert "public.part_3 stands still: an error" in seen and "public.part_5 stands still: paused by a person" in seen
     assert " ".join(still["what"].split()) in seen and "To do: " in seen and "rebeco retry" in seen
