@@ -81,6 +81,7 @@ static void begin(struct job *j)
     b->has_napped = false;
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
+    batch_forget_telling(b);
     b->owes_conflicts = b->is_half_done = true;
     b->ends_differ = false;
     batch_forget_quiet(b);
@@ -578,6 +579,7 @@ void batch_free(struct batch_job *b)
     free(b->group);
     arena_free(b->probe_texts);
     free(b->quiet_at);
+    free(b->telling);
     ring_fini(&b->sent);
     free(b);
 }

@@ -158,6 +158,7 @@ struct batch_job {
     double running_wait_s; /* how long to wait for writers from before the nap */
     double confirmed_s;    /* steady_now of the last confirmation to the source */
     bool confirm_due;
+    char *telling;         /* what it says (malloc); NULL: nothing that is not answered yet */
     bool is_in_round;      /* it takes part in a round, or waits for it: that goes on to its end */
     uint64_t gathers;      /* how often the tables of a round were looked for */
     uint64_t rounds_begun; /* counts probes; for kick --wait */

@@ -3,11 +3,28 @@
 #include "batch_record.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 
 #include "batch_read.h"
 #include "batch_two_way.h"
 #include "lead.h"
 #include "steady.h"
+
+void batch_forget_telling(struct batch_job *b)
+{
+    free(b->telling);
+    b->telling = NULL;
+}
+
+/* The source has answered whatever was said to it before this round: it has that on its disk. */
+static void note_told(struct batch_job *b)
+{
+    if (b->telling == NULL)
+        return;
+    free(b->sync->told);
+    b->sync->told = b->telling;
+    b->telling = NULL;
+}
 
 /* A table that was taken out of step keeps its position, and the target must know it before the
  * next batch goes on without it: otherwise it would seem to be where the others are. */
@@ -16,6 +33,7 @@ enum job_next batch_enter_record(struct job *j)
     struct batch_job *b = batch_of(j);
     bool any = false;
 
+    note_told(b);
     for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
 
@@ -98,6 +116,8 @@ static enum job_next send_confirmation(struct batch_job *b)
     params_text(&b->job.params, ids.data);
     params_text(&b->job.params, positions.data);
     batch_ask(b, &sql_confirm, BATCH_NOTHING);
+    batch_forget_telling(b);
+    b->telling = b->sync->snapshot ? mem_strdup(b->sync->snapshot) : NULL;
     b->confirmed_s = steady_now();
     b->confirm_due = false;
     buf_fini(&ids);

@@ -13,5 +13,7 @@ void batch_bind_written(struct batch_job *b, struct params *p);
 /* Tells the source what it may prune. That commit also puts what the batch saw on its disk. */
 enum job_next batch_enter_flush(struct job *j);
 enum job_next batch_enter_confirm(struct job *j);
+/* What was said to the source may never be answered. */
+void batch_forget_telling(struct batch_job *b);
 
 #endif

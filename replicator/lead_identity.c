@@ -97,14 +97,19 @@ static bool is_accepted(const PGresult *r)
     return PQgetvalue(r, 0, 12)[0] == 't';
 }
 
+static const char accept_hint[] =
+    "Compare the ends. If this source is the right one, `rebeco accept` begins anew with it: "
+    "every table is copied again, and its rows at the target are replaced.";
+static const char accept_back_hint[] =
+    "Compare the ends. `rebeco accept` goes on with this target as it is. What it has lost is at "
+    "the source only: `rebeco resync TABLE` copies a table again from there.";
+
 /* What is different about the source since it was last led, and what may be done; NULL when it is
  * the same, and no older. */
 static const char *difference(const PGresult *r, const struct lead_identity *source,
                               const char **hint)
 {
-    *hint =
-        "Compare the ends. If this source is the right one, `rebeco accept` begins anew with it: "
-        "every table is copied again, and its rows at the target are replaced.";
+    *hint = accept_hint;
     if (is_other(r, 5, source->system) || is_other(r, 7, source->database)) {
         *hint =
             "Check --source. If it is the right one, `rebeco accept` begins anew with it: every "
@@ -131,9 +136,7 @@ static const char *difference_back(const PGresult *r, const struct lead_identity
         !PQgetisnull(r, 0, 10) && strtoll(PQgetvalue(r, 0, 10), NULL, 10) > source->next_xid;
 
     *keeps_position = is_promoted && !is_older;
-    *hint = "Compare the ends. `rebeco accept` goes on with this target as it is. What it has lost "
-            "is at "
-            "the source only: `rebeco resync TABLE` copies a table again from there.";
+    *hint = accept_back_hint;
     if (is_other(r, 5, source->system) || is_other(r, 7, source->database))
         return "the target is not the database that the way back was made with";
     if (is_older)
@@ -160,6 +163,8 @@ static void take_over(struct sync *s, const PGresult *r)
     s->replaces_rows = PQgetvalue(r, 0, 13)[0] == 't';
     free(s->snapshot);
     s->snapshot = PQgetisnull(r, 0, 3) ? NULL : mem_strdup(PQgetvalue(r, 0, 3));
+    free(s->told);
+    s->told = PQgetisnull(r, 0, 19) ? NULL : mem_strdup(PQgetvalue(r, 0, 19));
     free(s->consumer);
     s->consumer = mem_strdup(PQgetvalue(r, 0, 4));
 }
@@ -201,6 +206,7 @@ void lead_bind_confirmed(struct job *j, struct params *p)
 {
     params_text(p, j->sync->consumer);
     params_text(p, j->sync->snapshot);
+    params_text(p, j->sync->told);
 }
 
 static const char ahead_what[] =
@@ -211,14 +217,32 @@ static const char ahead_hint[] =
     "begins anew with this target: every table is copied again, and its rows "
     "there are replaced.";
 
+/* Its transaction numbers may be beyond our position again, and then nothing else tells that it was
+ * restored (schema/103_told.sql). */
+static const char behind_what[] =
+    "the %s has gone back in time: it knows less of this sync than it "
+    "did once, as after a restore from a backup";
+
+static enum job_next stop_behind(struct job *j)
+{
+    struct error what = {0};
+
+    error_set(&what, behind_what, j->sync->is_back ? "target" : "source");
+    return stop(j, what.what, j->sync->is_back ? accept_back_hint : accept_hint);
+}
+
 enum job_next lead_take_confirmed(struct job *j, PGresult *r)
 {
-    bool is_ahead = PQntuples(r) > 0 && PQgetvalue(r, 0, 0)[0] == 't';
+    struct lead_job *l = lead_of(j);
+    bool is_ahead = PQntuples(r) > 0 && PQgetvalue(r, 0, 0)[0] == 't' && !j->sync->is_back;
+    bool is_behind = PQntuples(r) > 0 && PQgetvalue(r, 0, 1)[0] == 't' && !l->keeps_position;
 
-    if (is_ahead && !j->sync->is_back && !lead_of(j)->is_accepted)
+    if (is_ahead && !l->is_accepted)
         return stop(j, ahead_what, ahead_hint);
+    if (is_behind && !l->is_accepted)
+        return stop_behind(j);
     error_clear(&j->sync->stopped);
-    lead_of(j)->begins_anew |= is_ahead && !j->sync->is_back;
+    l->begins_anew |= is_ahead || is_behind;
     return JOB_NEXT;
 }
 

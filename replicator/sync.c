@@ -568,6 +568,7 @@ void sync_free(struct sync *s)
     schema_copy_free(s->schema);
     free(s->consumer);
     free(s->snapshot);
+    free(s->told);
     free(s->capture_lsn);
     free(s->known_tables);
     free(s->log_held_by);

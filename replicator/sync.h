@@ -191,6 +191,7 @@ struct sync {
     char *consumer;
     char *capture_lsn; /* the source's WAL position after the last installation (malloc) */
     char *snapshot;    /* the sync's position (malloc), NULL: none yet */
+    char *told;        /* what the source has noted of it, on its disk (malloc); NULL: nothing */
     struct catalog_pair *catalogs; /* the latest reading */
     struct list tables;            /* struct table, largest first */
     int table_count;

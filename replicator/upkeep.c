@@ -511,6 +511,8 @@ void upkeep_bind_status(struct job *j, struct params *p)
     l->status = status_text(j->sync);
     params_text(p, j->sync->name);
     params_text(p, l->status);
+    params_text(p, j->sync->told);
+    params_text(p, j->sync->consumer);
 }
 
 /* ------------------------------------------------------------------ change logs */

@@ -100,6 +100,70 @@ def test_a_restored_backup(source, target, rebecos):
     check_accepts(r, source, target, kill=True)
 
 
+def used_up(server, number):
+    """The application has gone on: transaction numbers are beyond that one again."""
+    with server.connect() as c:
+        rig.eventually("the numbers are used up", lambda: c.value("SELECT txid_current()") > number, pause=0)
+
+
+def put_back(server, copy):
+    """In the server's place there is what a standby had when it was stopped, on the same timeline, as from a snapshot of its disk."""
+    server.stop("immediate")
+    shutil.rmtree(server.data)
+    os.rename(copy.data, server.data)
+    os.unlink(server.data + "/standby.signal")
+    server.start()
+
+
+def is_told(source, target):
+    return target.value("SELECT s.snapshot::text = t.told::text FROM rebeco.sync s JOIN rebeco.status t ON t.sync = s.name")
+
+
+@pytest.mark.limit(180)
+def test_a_restored_backup_that_has_gone_on(source, target, rebecos):
+    """Its numbers are beyond the recorded one when it is looked at, and mean other transactions than before."""
+    r = begin(source, target, rebecos)
+    copy = source.standby()
+    copy.stop()
+    lost_commits(source)
+    r.wait_in_sync()
+    r.wait("it is noted", lambda: confirmed(source, target) and is_told(source, target))
+    r.terminate()
+    number = source.value("SELECT txid_current()")
+    put_back(source, copy)
+    source.run("UPDATE parent SET v = 'unseen' WHERE id = 3")
+    used_up(source, number)
+    check_stops(r, target, "back in time")
+    check_accepts(r, source, target)
+
+
+@pytest.mark.limit(180)
+def test_a_target_of_a_two_way_sync_that_was_restored_and_has_gone_on(source, target, rebecos):
+    """Nothing was written at the source meanwhile, so that only the way back can tell."""
+    source.psql(TABLES)
+    r = rebecos(source, target, two_way.config()).start()
+    two_way.wait_both(r)
+    copy = target.standby()
+    copy.stop()
+    target.run("UPDATE parent SET v = 'lost' WHERE id = 1")
+    two_way.wait_both(r)
+    r.wait("it is noted", lambda: confirmed(target, source) and is_told(target, source))
+    r.terminate()
+    number = target.value("SELECT txid_current()")
+    put_back(target, copy)
+    used_up(target, number)
+    r.start()
+    r.wait("it says why", lambda: [x for x in r.log_lines("back in time") if "rebeco accept" in x])
+    r.ok("accept", timeout=60)
+    r.ok("resync", "public.parent", timeout=60)
+    target.run("UPDATE parent SET v = 'after' WHERE id = 2")
+    two_way.wait_both(r)
+    two_way.check_equal(source, target)
+    r.terminate()
+    r.start()
+    two_way.wait_both(r)
+
+
 def test_another_database(source, target, servers, rebecos):
     """As after pg_dump and pg_restore: the same tables, other numbers, and nothing of ours in it."""
     r = begin(source, target, rebecos)
