@@ -124,13 +124,22 @@ static enum job_next enter_reconcile(struct job *j)
     l->schema_tried = true;
     s->phase = SYNC_SCHEMA;
     schema_copy_start(s->schema, SCHEMA_PRE);
-    return JOB_WAIT; /* lead_schema_done() goes on */
+    return JOB_NEXT;
+}
+
+/* Until the tables are there. What pg_dump may not read keeps the whole sync waiting for a person,
+ * who is to hear of it wherever he asks; lead_schema_done() goes on. */
+static enum job_next enter_schema_wait(struct job *j)
+{
+    if (!schema_copy_is_running(j->sync->schema))
+        return job_goto(j, "catalogs");
+    return upkeep_tell_schema(j);
 }
 
 void lead_schema_done(struct lead_job *l)
 {
-    if (job_is_at(&l->job, "reconcile"))
-        job_continue(&l->job, job_goto(&l->job, "catalogs"));
+    if (job_is_at(&l->job, "schema wait") && l->job.has_later)
+        job_continue(&l->job, JOB_REPEAT);
 }
 
 /* Before the first capture: which tables are no new ones, later. */
@@ -262,6 +271,7 @@ static const struct job_step steps[] = {
      .result = take_schema},
     {.name = "catalogs", .enter = lead_enter_catalogs, .event = lead_catalogs_event},
     {.name = "reconcile", .enter = enter_reconcile},
+    {.name = "schema wait", .enter = enter_schema_wait},
     {.name = "known", .enter = enter_known},
     {.name = "forget", .enter = lead_enter_forget},
     {.name = "forget at source",

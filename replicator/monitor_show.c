@@ -327,6 +327,18 @@ static void show_failing(struct buf *b, const json_t *s)
     }
 }
 
+/* Why the phase does not end: the schema cannot be copied, or only a person can help. */
+static void show_trouble(struct buf *b, const json_t *s)
+{
+    const json_t *e = json_object_get(s, "trouble");
+    if (!json_is_object(e))
+        return;
+    buf_text(b, "trouble:\n");
+    add_line(b, "      ", text_of(e, "what"));
+    add_line(b, "      ", text_of(e, "detail"));
+    add_line(b, "      to do: ", text_of(e, "hint"));
+}
+
 static void show_problems(struct buf *b, const json_t *s)
 {
     const json_t *problems = json_object_get(s, "problems"), *p;
@@ -401,6 +413,7 @@ void monitor_show(struct buf *out, const json_t *status)
     show_head(out, status);
     show_daemon(out, status);
     show_direction(out, status);
+    show_trouble(out, status);
     show_failing(out, status);
     show_lag(out, status);
     show_back(out, status);

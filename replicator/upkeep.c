@@ -180,10 +180,12 @@ enum job_next upkeep_watch(struct job *j)
         job_goto(j, "watch"));
 }
 
-/* Where a telling began: at the watch, or between two captures. */
+/* Where a telling began: at the watch, while the tables are made, or between two captures. */
 enum job_next upkeep_watch_again(struct job *j)
 {
-    return job_goto(j, j->sync->is_led ? "watch" : "next copy");
+    if (j->sync->is_led)
+        return job_goto(j, "watch");
+    return job_goto(j, j->sync->phase == SYNC_SCHEMA ? "schema wait" : "next copy");
 }
 
 /* The phase stays as it is recorded: a sync that is not new any more has all its tables. */
@@ -194,6 +196,16 @@ enum job_next upkeep_tell_early(struct job *j)
     if (!j->sync->is_led && steady_now() >= l->status_due)
         return go(j, &l->status_due, STATUS_BUSY_S, "problems");
     return JOB_NEXT;
+}
+
+enum job_next upkeep_tell_schema(struct job *j)
+{
+    struct lead_job *l = lead_of(j);
+    double now = steady_now();
+
+    if (now >= l->status_due)
+        return go(j, &l->status_due, STATUS_BUSY_S, "problems");
+    return job_sleep(j, l->status_due - now, JOB_REPEAT);
 }
 
 /* ------------------------------------------------------------------ requests */

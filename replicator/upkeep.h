@@ -14,6 +14,8 @@ enum job_next upkeep_watch_again(struct job *j);
 /* Before a start's next capture: goes to the steps that write the status, once a second.
  * JOB_NEXT: nothing is due. */
 enum job_next upkeep_tell_early(struct job *j);
+/* The same while the schema is copied; sleeps until it is due. */
+enum job_next upkeep_tell_schema(struct job *j);
 
 /* Answers a request. */
 enum job_next upkeep_answer(struct job *j, int64_t id, bool ok, const char *text);

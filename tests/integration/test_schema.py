@@ -444,3 +444,42 @@ def test_the_rest_is_read_while_the_last_rows_come(source, target, rebecos, what
     assert problems(target) == {}
     rig.check_equal(source, target)
     r.terminate()
+
+
+def test_status_says_why_the_schema_is_not_copied(source, target, rebecos):
+    """Before any table is there, too. Nothing was said to who asks from elsewhere than the daemon's log: "new"."""
+    source.run("CREATE TABLE a (i int PRIMARY KEY); INSERT INTO a VALUES (1)")
+    with source.admin() as c:
+        c.run("CREATE TABLE public.theirs (i int)")
+    r = rebecos(source, target).start()
+    r.wait("it is said", lambda: "permission denied for table theirs" in r.command("status").out)
+    assert "sync default: schema" in r.ok("status")
+    with source.admin() as c:
+        c.run("DROP TABLE public.theirs")
+    r.wait_in_sync(60)
+    assert "permission denied" not in r.ok("status")
+    rig.check_equal(source, target)
+    r.terminate()
+
+
+def test_a_schema_that_we_may_not_use(source, target, rebecos):
+    """What belongs there is named; everything else is copied. One look at it ended the look at all objects."""
+    source.run("CREATE SCHEMA audit; CREATE TABLE audit.x (a int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, v int);"
+               "CREATE VIEW audit.v AS SELECT * FROM t; INSERT INTO t VALUES (1, 1); INSERT INTO audit.x VALUES (1)")
+    with target.admin() as c:
+        c.run("CREATE SCHEMA audit")
+    r = rebecos(source, target).start()
+    r.wait_phase("follow", 60)
+    assert set(problems(target)) >= {"TABLE audit.x", "VIEW audit.v"}
+    assert "permission denied for schema audit" in problems(target)["TABLE audit.x"]
+    assert "audit.x" in r.ok("status")
+    source.run("UPDATE t SET v = 2")
+    rig.wait_converged(source, target, ignore=("audit.x",))
+    r.terminate()
+    with target.admin() as c:
+        c.run("GRANT ALL ON SCHEMA audit TO rds")
+    r.start()
+    r.wait("the rest is there", lambda: problems(target) == {}, 60)
+    r.wait_in_sync(60)
+    rig.check_equal(source, target)
+    r.terminate()
