@@ -204,6 +204,9 @@ static bool is_same_key(const char *a, const char *b)
 
 const char *lead_refuse_skip(const struct table *t, const char *key)
 {
+    if (t->sync->other)
+        return "in a two-way sync no row is left out: change it at either end, or mend what "
+               "refuses it (rebeco status has the server's words)";
     if (t->pause != TABLE_ERROR)
         return "the table does not stand still for a row: nothing is left out";
     if (t->poison == NULL)

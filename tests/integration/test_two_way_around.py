@@ -133,7 +133,9 @@ def test_retry_where_the_error_is_on_the_way_back(source, target, rebecos):
     assert r.code == 1 and "does not stand still" in r.err
     source.psql("ALTER TABLE t ADD CONSTRAINT small CHECK (v < 10)")
     target.run("INSERT INTO t VALUES (1, 99)")
-    rebeco.wait("the row stands still", lambda: "small" in rebeco.ok("status"))
+    rebeco.wait("the row stands still, and the end is called as people know it", lambda: "source: new row" in rebeco.ok("status"))
+    r = rebeco.command("skip", "t", "1")
+    assert r.code == 1 and "in a two-way sync no row is left out" in r.err, r
     source.psql("ALTER TABLE t DROP CONSTRAINT small")
     rebeco.ok("retry", "t")
     wait_both(rebeco)
