@@ -126,6 +126,7 @@ static void read_relation(struct arena *a, const json_t *doc, struct relation *r
     r->has_side_cascade = take_bool(doc, "has_side_cascade");
     r->bytes = take_int(doc, "bytes");
     r->rows = take_int(doc, "rows");
+    r->foreign_part = take_text(a, doc, "foreign_part");
     r->shape = take_text(a, doc, "shape");
     r->layout = take_text(a, doc, "layout");
     r->key_index = (Oid)take_int(doc, "key_index");

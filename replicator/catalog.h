@@ -51,8 +51,9 @@ struct relation {
     int64_t bytes;         /* of the table without indexes, an estimate */
     int64_t rows;          /* likewise */
     const char *layout;    /* where its values are kept, for layout.h */
-    const char *shape;     /* all that matters of its definition, as text */
-    Oid key_index;         /* 0: rows cannot be told apart */
+    const char *foreign_part; /* a partition that is a foreign table, for people; NULL: none */
+    const char *shape;        /* all that matters of its definition, as text */
+    Oid key_index;            /* 0: rows cannot be told apart */
     bool key_immediate;
     int key_count;
     const char **key; /* column names in the index's order */

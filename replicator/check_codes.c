@@ -272,6 +272,11 @@ const struct check_code check_codes[] = {
      "These tables have an invalid index, left by a failed CREATE INDEX CONCURRENTLY. It is not "
      "copied and serves as no key.",
      "DROP INDEX it, or REINDEX INDEX CONCURRENTLY it."},
+    {"foreign-partition", CHECK_BLOCKER,
+     "These tables have a partition that is a foreign table. Its rows are elsewhere, and whatever "
+     "is done to the table would be done there, too: rows written twice, or all removed before a "
+     "copy. The table is not replicated.",
+     "ALTER TABLE ... DETACH PARTITION the foreign table, or exclude the table."},
     {"foreign-table", CHECK_NOTE, "The rows of foreign tables are elsewhere: they are not copied.",
      "Make sure that the target can reach the same foreign server, if it is needed."},
     {"temporary-table", CHECK_NOTE, "Temporary tables belong to a session and are not copied.",

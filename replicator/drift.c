@@ -10,6 +10,24 @@
 
 typedef bool rule(const struct relation *s, const struct relation *t, struct drift *d);
 
+/* A partition whose rows are at a third server: they would be read and copied as this one's,
+ * written there a second time by way of the target, and removed there when the table is emptied for
+ * a copy. */
+static bool part_is_foreign(const struct relation *s, const struct relation *t, struct drift *d)
+{
+    const struct relation *r = s->foreign_part ? s : t;
+
+    if (r->foreign_part == NULL)
+        return false;
+    snprintf(d->what, sizeof d->what, "partition %s of %s is a foreign table at the %s",
+             r->foreign_part, r->label, r == s ? "source" : "target");
+    snprintf(d->remedy, sizeof d->remedy,
+             "at the %s: ALTER TABLE %s DETACH PARTITION %s, or exclude %s from the sync: its rows "
+             "are kept elsewhere, and whatever is done to the table would be done there",
+             r == s ? "source" : "target", r->label, r->foreign_part, s->label);
+    return true;
+}
+
 /* The configuration asks for something that the table does not have. */
 static bool shaping_unfit(const struct relation *s, const struct relation *t, struct drift *d)
 {
@@ -158,9 +176,9 @@ static bool key_differs(const struct relation *s, const struct relation *t, stru
     return true;
 }
 
-static rule *const rules[] = {shaping_unfit,     columns_missing,     column_missing,
-                              type_differs,      type_inside_differs, generation_differs,
-                              extra_needs_value, null_differs,        key_differs};
+static rule *const rules[] = {
+    shaping_unfit,       part_is_foreign,    columns_missing,   column_missing, type_differs,
+    type_inside_differs, generation_differs, extra_needs_value, null_differs,   key_differs};
 
 bool drift_compare(const struct relation *source, const struct relation *target, struct drift *d)
 {

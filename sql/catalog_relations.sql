@@ -3,7 +3,7 @@
 -- estimated where somebody holds the table.
 -- $1 boolean: with sizes
 -- Result: document json {oid, schema, name, kind, bytes, rows, shape, layout, key_index, key_immediate,
--- key [names], only (read without children), has_rules, is_referenced, has_actions, references [oids], masters [oids], has_side_cascade,
+-- foreign_part (a partition of it, in any depth, that is a foreign table), key [names], only (read without children), has_rules, is_referenced, has_actions, references [oids], masters [oids], has_side_cascade,
 -- foreign_keys (the stamp of all), columns [{name, type, full_type, cast, output,
 -- input, input_more, array, element_oid, array_oid, copy_binary, copy_cast, equals, is_bitwise,
 -- not_null, needs_value, generated, identity}]}.
@@ -42,7 +42,7 @@ SELECT json_build_object(
     'is_referenced', pointed.acts IS NOT NULL, 'has_actions', coalesce(pointed.acts, false), 'references', coalesce(points.parents, '[]'), 'masters', coalesce(points.masters, '[]'), 
     'has_side_cascade', EXISTS (SELECT 1 FROM foreign_keys y WHERE y.parent = c.oid AND y.goes_on AND y.by_index IS DISTINCT FROM k.index_oid),
     'foreign_keys', stamp.all_of_them,
-    'bytes', size.bytes, 'rows', size.rows,
+    'bytes', size.bytes, 'rows', size.rows, 'foreign_part', size.foreign_part,
     'shape', rebeco.table_shape(c.oid), 'layout', rebeco.table_layout(c.oid),
     'key_index', k.index_oid::bigint, 'key_immediate', k.is_immediate, 'key', coalesce(k.names, '[]'),
     'columns', coalesce(a.columns, '[]')) AS document
@@ -54,11 +54,12 @@ SELECT json_build_object(
             UNION ALL
             SELECT i.inhrelid FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid WHERE c.relkind = 'p'
         )
-        SELECT coalesce(pg_catalog.sum(CASE WHEN l.oid IN (SELECT h.relation FROM held h) THEN l.relpages * pg_catalog.current_setting('block_size')::bigint
+        SELECT coalesce(pg_catalog.sum(CASE WHEN l.relkind = 'f' THEN 0 WHEN l.oid IN (SELECT h.relation FROM held h) THEN l.relpages * pg_catalog.current_setting('block_size')::bigint
                                             WHEN $1::boolean THEN pg_catalog.pg_table_size(l.oid) ELSE 0 END), 0)::bigint AS bytes,
-               coalesce(pg_catalog.sum(l.reltuples) FILTER (WHERE l.reltuples > 0), 0)::bigint AS rows
+               coalesce(pg_catalog.sum(l.reltuples) FILTER (WHERE l.reltuples > 0 AND l.relkind = 'r'), 0)::bigint AS rows,
+               min(l.oid::regclass::text) FILTER (WHERE l.relkind = 'f') AS foreign_part
           FROM tree t JOIN pg_catalog.pg_class l ON l.oid = t.oid
-         WHERE l.relkind = 'r') size
+         WHERE l.relkind IN ('r', 'f')) size
  CROSS JOIN (SELECT rebeco.foreign_keys_stamp() AS all_of_them OFFSET 0) stamp
   LEFT JOIN (SELECT k.parent, pg_catalog.bool_or(k.acts) AS acts FROM foreign_keys k GROUP BY k.parent) pointed ON pointed.parent = c.oid
   LEFT JOIN (SELECT k.child, json_agg(DISTINCT k.parent::bigint) AS parents,

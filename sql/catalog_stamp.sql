@@ -9,6 +9,6 @@ SELECT n.moment, CASE WHEN n.moment IS DISTINCT FROM $1::text THEN (
                          FROM pg_catalog.pg_index i WHERE i.indexrelid >= 16384),
                       (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', e.oid, e.enumlabel))::bigint) FROM pg_catalog.pg_enum e))
              FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-            WHERE a.attrelid >= 16384 AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'c') AND c.relpersistence <> 't'
+            WHERE a.attrelid >= 16384 AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'c', 'f') AND c.relpersistence <> 't'
               AND c.relnamespace <> 'rebeco'::regnamespace) END AS stamp
   FROM (SELECT pg_catalog.md5(pg_catalog.txid_current_snapshot()::text) AS moment) n

@@ -33,6 +33,9 @@ SELECT 'foreign-table', format('%I.%I', n.nspname, c.relname), format('on server
  WHERE f.ftrelid IN (SELECT t::oid FROM jsonb_array_elements_text($1::jsonb -> 'foreign') t)
     OR f.ftrelid IN (SELECT t.oid FROM tables t)
 UNION ALL
+SELECT 'foreign-partition', t.object, 'it is a partition of ' || i.inhparent::regclass::text
+  FROM tables t JOIN pg_catalog.pg_inherits i ON i.inhrelid = t.oid WHERE t.relkind = 'f'
+UNION ALL
 SELECT 'temporary-table', format('%I.%I', n.nspname, c.relname), format('of role %I', pg_get_userbyid(c.relowner))
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 't'

@@ -254,6 +254,10 @@ CASES = [
     Case("foreign-table", "source", NOTE, text="far",
          source_admin="CREATE EXTENSION file_fdw SCHEMA public; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
                       "CREATE FOREIGN TABLE public.far (a text) SERVER files OPTIONS (filename '/dev/null')"),
+    Case("foreign-partition", "source", BLOCKER, text="public.far",
+         source_admin="CREATE EXTENSION file_fdw SCHEMA public; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
+                      "CREATE TABLE public.near (a text) PARTITION BY LIST (a); ALTER TABLE public.near OWNER TO app;"
+                      "CREATE FOREIGN TABLE public.far PARTITION OF public.near DEFAULT SERVER files OPTIONS (filename '/dev/null')"),
     Case("inheritance", "source", NOTE, source="CREATE TABLE child (PRIMARY KEY (id)) INHERITS (item)", text="child"),
     Case("partitioned-table", "source", NOTE, text="2 partitions",
          source="CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);"

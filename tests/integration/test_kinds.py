@@ -500,3 +500,43 @@ def test_a_captured_table_becomes_a_partition(source, target, rebecos):
     rig.wait_converged(source, target, 60)
     rebeco.wait_in_sync()
     rig.check_equal(source, target)
+
+
+def test_partitions_that_are_foreign_tables(source, target, servers, rebecos):
+    """Their rows are at a third server: those were read as the source's, written there a second time by way of the target's
+    own such partition, and removed there when the table was emptied for a copy."""
+    third = servers("third", "plain")
+    third.run("CREATE TABLE archived (id int, v int); INSERT INTO archived VALUES (5000, 1), (5001, 1)")
+    for server in (source, target):
+        with server.admin() as c:
+            c.run(f"CREATE EXTENSION postgres_fdw; CREATE SERVER archive FOREIGN DATA WRAPPER postgres_fdw OPTIONS "
+                  f"(host '127.0.0.1', port '{third.port}', dbname 'app'); GRANT USAGE ON FOREIGN SERVER archive TO {server.owner};"
+                  f"CREATE USER MAPPING FOR {server.owner} SERVER archive OPTIONS (user 'plain', password_required 'false')")
+    source.psql("""
+        CREATE TABLE t (id int, v int) PARTITION BY RANGE (id);
+        CREATE TABLE new PARTITION OF t FOR VALUES FROM (1) TO (1000);
+        CREATE FOREIGN TABLE old PARTITION OF t FOR VALUES FROM (1000) TO (10000) SERVER archive OPTIONS (table_name 'archived');
+        CREATE TABLE ok (id int PRIMARY KEY);
+        INSERT INTO t SELECT i, i FROM generate_series(1, 50) i; INSERT INTO ok VALUES (1)""")
+    r = rebecos(source, target, config=rig.config())
+    r.start()
+    r.wait_phase("follow", 60)
+    rows = "SELECT id, v FROM archived ORDER BY 1, 2"
+    standing = lambda end: [t for t in (r.status() or {}).get("tables", []) if f"is a foreign table at the {end}" in (t.get("what") or "")]
+    r.wait("it is said", lambda: standing("source"))
+    assert r.command("resync", "t", timeout=20).code in (0, 1)
+    source.run("INSERT INTO t VALUES (51, 51); INSERT INTO ok VALUES (2)")
+    rig.eventually("the others go on", lambda: target.value("SELECT count(*) FROM ok") == 2)
+    assert third.run(rows) == [(5000, 1), (5001, 1)]
+    source.run("ALTER TABLE t DETACH PARTITION old")
+    r.wait("it is said of the other end", lambda: standing("target"), 60)
+    target.run("ALTER TABLE t DETACH PARTITION old")
+    r.wait_in_sync(60)
+    rig.eventually("it is copied", lambda: rig.compare(source, target) == [], 60)
+    target.run("ALTER TABLE t ATTACH PARTITION old FOR VALUES FROM (1000) TO (10000)")
+    r.wait("it is said again", lambda: standing("target"), 60)
+    source.run("UPDATE t SET v = v + 1")
+    target.run("ALTER TABLE t DETACH PARTITION old")
+    rig.eventually("it goes on", lambda: rig.compare(source, target) == [], 60)
+    assert third.run(rows) == [(5000, 1), (5001, 1)]
+    r.terminate()
