@@ -233,6 +233,8 @@ static void on_hangup(struct ev_loop *loop, struct ev_signal *w, int events)
 
     (void)loop;
     (void)events;
+    if (d->is_ending)
+        return;
     fresh = config_load(d->arguments, &e);
     if (fresh == NULL) {
         log_error(LOG_ERROR, "the configuration cannot be read again; the old one stays", &e, NULL);

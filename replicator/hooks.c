@@ -1,5 +1,8 @@
 /* What happens is noted in a short queue, and one child process at a time takes it from there. A
- * hook that fails or takes too long is logged, and not tried again. */
+ * hook that fails or takes too long is logged, and not tried again.
+ *
+ * At the end of the daemon what waits is told for as long as one hook may take, all of it together:
+ * whoever has sent SIGTERM sends SIGKILL next. Then only the end itself is told. */
 #include "hooks.h"
 
 #include <jansson.h>
@@ -250,6 +253,29 @@ static void on_look(struct ev_loop *loop, struct ev_timer *w, int events)
 
 /* ------------------------------------------------------------------ life */
 
+static bool is_of_the_end(const struct list *l)
+{
+    return container_of(l, struct hook_note, in_hooks)->event == HOOK_STOPPED;
+}
+
+static void on_patience(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct hooks *h = container_of(w, struct hooks, patience);
+    int left_out = 0;
+
+    (void)events;
+    if (list_is_empty(&h->waiting)) /* the one that runs has a deadline of its own */
+        return;
+    for (; !list_is_empty(&h->waiting) && !is_of_the_end(h->waiting.next); left_out++)
+        drop_first(h);
+    log_event(LOG_WARNING, "the hooks take too long: not all are told before the end", "left_out",
+              log_int(left_out), NULL);
+    child_stop(&h->child);
+    tell_next(h);
+    if (!child_is_running(&h->child))
+        ev_break(loop, EVBREAK_ALL);
+}
+
 void hooks_init(struct hooks *h, struct daemon *d)
 {
     memset(h, 0, sizeof *h);
@@ -257,6 +283,7 @@ void hooks_init(struct hooks *h, struct daemon *d)
     list_init(&h->waiting);
     child_init(&h->child, d->loop, on_ended, h);
     ev_timer_init(&h->look, on_look, LOOK_S, LOOK_S);
+    ev_init(&h->patience, on_patience);
 }
 
 void hooks_start(struct hooks *h)
@@ -268,11 +295,16 @@ void hooks_start(struct hooks *h)
 
 void hooks_finish(struct hooks *h, int exit_code)
 {
-    ev_timer_stop(h->daemon->loop, &h->look);
+    struct ev_loop *loop = h->daemon->loop;
+
+    ev_timer_stop(loop, &h->look);
     note(h, HOOK_STOPPED, NULL, json_pack("{s:i}", "exit_code", exit_code));
     h->daemon->is_ending = true;
+    ev_timer_set(&h->patience, h->daemon->config->hooks_timeout_s, 0.);
+    ev_timer_start(loop, &h->patience);
     if (child_is_running(&h->child))
-        ev_run(h->daemon->loop, 0);
+        ev_run(loop, 0);
+    ev_timer_stop(loop, &h->patience);
 }
 
 void hooks_fini(struct hooks *h)

@@ -43,13 +43,14 @@ struct hooks {
     int count;
     struct child child; /* tells one */
     struct ev_timer look;
+    struct ev_timer patience; /* at the end */
 };
 
 void hooks_init(struct hooks *h, struct daemon *d);
 /* Begins, or goes on after another configuration was read. */
 void hooks_start(struct hooks *h);
 void hooks_fini(struct hooks *h);
-/* Tells that the daemon ends, and waits until all is told, hooks.timeout for each at most. */
+/* Tells that the daemon ends, and waits until all is told, twice hooks.timeout at most. */
 void hooks_finish(struct hooks *h, int exit_code);
 
 /* A table was paused just now. */

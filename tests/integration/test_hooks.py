@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 
@@ -124,6 +125,24 @@ def test_hooks_that_fail_or_hang_change_nothing(source, target, rebecos, told):
     r.terminate()
     assert told("stopped")
     rig.check_equal(source, target)
+
+
+def test_hooks_that_hang_do_not_keep_the_end_waiting(source, target, rebecos, told):
+    """However many wait. And what is read again at that moment begins nothing anew."""
+    for i in range(8):
+        source.run(f"CREATE TABLE t{i} (id int PRIMARY KEY)")
+        target.run(f"CREATE TABLE t{i} (id int PRIMARY KEY); INSERT INTO t{i} VALUES (1)")
+    r = rebecos(source, target, configured({"drift": "sleep 100", "stopped": told.hook, "timeout": "3s"})).start()
+    r.wait("every table is paused", lambda: len(r.log_lines("table paused")) == 8)
+    r.process.send_signal(signal.SIGTERM)
+    r.wait("it ends", lambda: r.log_lines("stopping"))
+    rig.eventually("its sessions are over", lambda: target.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'rebeco%%'") == 0)
+    r.hup()
+    assert r.wait_exit(30) == 0
+    assert not r.log_lines("read again"), r.log_tail()
+    assert r.log_lines("take too long"), r.log_tail()
+    assert [n["event"] for n in told()] == ["stopped"]
 
 
 def test_a_program_that_is_not_there(source, target, rebecos):
