@@ -69,6 +69,32 @@ static void bind_target_lock_timeout(struct job *j, struct params *p)
     params_int(p, TARGET_LOCK_MS);
 }
 
+/* ------------------------------------------------------------------ why the last run stopped */
+
+/* Only a person can help, and may ask from elsewhere than where the log is: what was said before
+ * was that all is well. It is said here, where the lock is ours, and before what is likely to stop
+ * this run, too. */
+static enum job_next enter_stopped(struct job *j)
+{
+    if (!error_is_set(&j->sync->stopped) || j->sync->is_back)
+        return job_goto(j, "source identity");
+    return lead_say(j, JOB_TARGET, &sql_status_there);
+}
+
+static enum job_next take_stopped(struct job *j, PGresult *r)
+{
+    return PQgetvalue(r, 0, 0)[0] == 't' ? JOB_NEXT : job_goto(j, "source identity");
+}
+
+static void bind_stopped(struct job *j, struct params *p)
+{
+    char *text = status_text(j->sync);
+
+    params_text(p, j->sync->name);
+    params_text(p, arena_strdup(j->arena, text));
+    free(text);
+}
+
 /* ------------------------------------------------------------------ our place at the source */
 
 static void bind_consumer(struct job *j, struct params *p)
@@ -207,6 +233,8 @@ static const struct job_step steps[] = {
      .sql = &sql_session_lock_timeout,
      .side = JOB_TARGET,
      .bind = bind_target_lock_timeout},
+    {.name = "stopped", .enter = enter_stopped, .result = take_stopped},
+    {.name = "tell stopped", .sql = &sql_status_stopped, .side = JOB_TARGET, .bind = bind_stopped},
     {.name = "source identity",
      .sql = &sql_node_identity,
      .side = JOB_SOURCE,

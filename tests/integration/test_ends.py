@@ -382,3 +382,25 @@ def test_a_table_that_is_in_use_holds_up_no_other_tables_sequence(source, target
         out, err = p.communicate(timeout=60)
     assert p.returncode == 0, err
     assert not installed(source) and not installed(target)
+
+
+def test_status_says_why_nobody_leads(source, target, rebecos):
+    """A daemon that cannot go on without a person says so where people ask, not in its log alone: what it had said before,
+    that the target follows, was shown until then."""
+    source.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    r = rebecos(source, target, config=rig.config())
+    r.start()
+    r.wait_in_sync(60)
+    r.terminate()
+    assert "one committed state" in r.ok("status")
+    r.configure(rig.config(mode="two-way"))
+    r.start()
+    r.wait("it is said", lambda: "made one-way, and is configured two-way" in r.ok("status"))
+    said = r.ok("status")
+    assert "one committed state" not in said and "none runs" not in said and "Put the mode back" in said
+    r.terminate()
+    r.configure(rig.config())
+    r.start()
+    r.wait_in_sync(60)
+    assert "two-way" not in r.ok("status")
+    rig.check_equal(source, target)
