@@ -19,7 +19,8 @@ END
 $$;
 
 -- The columns of the index that identifies a row, in the index's order: the primary key, else the
--- narrowest unique index over columns that are never null, without predicate or expression.
+-- narrowest unique index over columns that are never null, without predicate or expression. An INSERT can name it in
+-- ON CONFLICT unless it is deferrable, or an exclusion constraint (WITHOUT OVERLAPS, PostgreSQL 18).
 CREATE FUNCTION rebeco.table_key(relation oid)
     RETURNS TABLE (index_oid oid, is_immediate boolean, ordinal int, column_name name)
     LANGUAGE plpgsql STABLE
@@ -27,15 +28,15 @@ CREATE FUNCTION rebeco.table_key(relation oid)
 AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY SELECT i.indexrelid, i.indimmediate, k.ordinal::int, a.attname
-      FROM (SELECT x.indexrelid, x.indrelid, x.indkey, x.indnkeyatts, x.indimmediate
+    RETURN QUERY SELECT i.indexrelid, i.can_arbitrate, k.ordinal::int, a.attname
+      FROM (SELECT x.indexrelid, x.indrelid, x.indkey, x.indnkeyatts, x.indimmediate AND NOT x.indisexclusion AS can_arbitrate
               FROM pg_index x
              WHERE x.indrelid = relation AND x.indisunique AND x.indisvalid
                AND x.indpred IS NULL AND x.indexprs IS NULL
                AND NOT EXISTS (SELECT 1 FROM pg_attribute n
                                 WHERE n.attrelid = relation AND (NOT n.attnotnull OR n.attgenerated <> '')
                                   AND n.attnum = ANY (x.indkey[0:x.indnkeyatts - 1]))
-             ORDER BY x.indisprimary DESC, x.indimmediate DESC, x.indnkeyatts, x.indexrelid
+             ORDER BY x.indisprimary DESC, x.indimmediate AND NOT x.indisexclusion DESC, x.indnkeyatts, x.indexrelid
              LIMIT 1) i
      CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k (attnum, ordinal)
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum;

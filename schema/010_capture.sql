@@ -655,7 +655,7 @@ $$;
 
 -- The key columns of an index, in its order; none when it cannot be the key of the table.
 --   type     what the log's column gets: below domains, without length, with the column's collation
---   equals   the operator with which the index finds equal values
+--   equals   the operator with which the index finds equal values; spans of a key WITHOUT OVERLAPS it finds by &&, which is no such one
 CREATE FUNCTION rebeco.capture_key(relation oid, key_index oid)
     RETURNS TABLE (ordinal int, name text, type text, attnum smallint, typid oid, equals text)
     LANGUAGE sql STABLE
@@ -663,7 +663,7 @@ CREATE FUNCTION rebeco.capture_key(relation oid, key_index oid)
 AS $$
     SELECT k.n, a.attname::text,
            format_type(b.oid, -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''),
-           a.attnum, a.atttypid, format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+           a.attnum, a.atttypid, e.equals
       FROM (SELECT i.*, generate_series(1, i.indnkeyatts) AS n FROM pg_index i
              WHERE i.indexrelid = key_index AND i.indrelid = relation
                AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
@@ -672,11 +672,16 @@ AS $$
                                   AND x.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))) k
       JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.indkey[k.n - 1]
       JOIN pg_type b ON b.oid = rebeco.base_type(a.atttypid)
-      JOIN pg_opclass c ON c.oid = k.indclass[k.n - 1]
-      JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3 AND m.amoppurpose = 's'
-                    AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
-      JOIN pg_operator o ON o.oid = m.amopopr
-      JOIN pg_namespace s ON s.oid = o.oprnamespace
+     CROSS JOIN LATERAL (SELECT format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+                           FROM pg_opclass c
+                           JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3 AND m.amoppurpose = 's'
+                                         AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+                           JOIN pg_operator o ON o.oid = m.amopopr
+                           JOIN pg_namespace s ON s.oid = o.oprnamespace
+                          WHERE c.oid = k.indclass[k.n - 1] AND NOT k.indisexclusion
+                         UNION ALL
+                         SELECT rebeco.type_equals(b.oid) WHERE k.indisexclusion) e (equals)
+     WHERE e.equals IS NOT NULL
 $$;
 
 -- The form that a capture has: row where statement triggers were asked for and would miss changes.

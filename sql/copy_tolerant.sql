@@ -24,7 +24,7 @@ SELECT pg_catalog.format('CREATE TEMPORARY TABLE rebeco_chunk ON COMMIT DROP AS 
           FROM pg_catalog.unnest($5::text[]) WITH ORDINALITY k (name, ordinal)
           JOIN unnest($3::text[], $4::text[]) u (name, cast_to) ON u.name = k.name) k,
        (SELECT NOT pg_catalog.bool_or(r.relhasrules OR EXISTS (
-                   SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND NOT i.indimmediate
+                   SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND (NOT i.indimmediate OR i.indisexclusion)
                    UNION ALL SELECT 1 FROM pg_catalog.pg_constraint x WHERE x.conrelid = r.oid AND x.contype = 'x' AND x.condeferrable)) AS takes_on_conflict
           FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
          WHERE n.nspname = $1::text AND r.relname = $2::text) t
