@@ -215,7 +215,7 @@ static enum job_next again(struct batch_job *b, const char *why)
 {
     struct error e = {0};
 
-    error_set(&e, "source: %s; the batch is made again", why);
+    error_set(&e, "%s: %s; the batch is made again", source_of(b)->label, why);
     snprintf(e.sqlstate, sizeof e.sqlstate, "40001");
     return job_fail(&b->job, &e);
 }
@@ -430,7 +430,7 @@ static enum job_next take_position(struct job *j, PGresult *r)
         strtoll(PQgetvalue(r, 0, 1), NULL, 10) == s->owner)
         return JOB_NEXT;
     lead_again(s->lead);
-    error_set(&e, "target: the sync is not where this daemon left it");
+    error_set(&e, "%s: the sync is not where this daemon left it", j->conns[JOB_TARGET].label);
     return job_fail(j, &e);
 }
 

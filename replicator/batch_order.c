@@ -390,6 +390,19 @@ static void hint_at_actions(const struct table *t, const struct relation *now, s
                             : "Let our role set session_replication_role");
 }
 
+/* Two rows that have come at different ends: no policy is about them, since their keys differ. */
+static void hint_at_clash(const struct table *t, struct error *e)
+{
+    if (e->hint[0] == '\0')
+        error_hint(e,
+                   "Where each end has given this value to a row with another key, only a person "
+                   "can say which of them is to keep it: change or remove one of the two. Where "
+                   "rows of one end have traded values, give one of them another one for a moment. "
+                   "The table goes on by itself then, in both directions; at once with `rebeco "
+                   "retry %s`.",
+                   t->label);
+}
+
 /* Of a row that is merged one end may have checked another state: what the application has changed
  * in it since the round's snapshot comes together with what the round sets. */
 static bool may_be_late(struct batch_job *b, const struct table *t, const char *sqlstate)
@@ -409,7 +422,9 @@ static bool try_otherwise(struct batch_job *b, struct table *t, struct error *e)
     if (sqlstate_action(e->sqlstate) == SQLSTATE_CONFLICT) {
         if (solve_conflict(b, t, now))
             return true;
-        if (!is_free(t) && now)
+        if (b->sync->other)
+            hint_at_clash(t, e);
+        else if (!is_free(t) && now)
             hint_at_actions(t, now, e);
     } else if (b->sync->other && sqlstate_is_foreign_key(e->sqlstate) && t->failures <= LATE_MAX) {
         return true; /* a write that came after the round's snapshot: the next one knows it */

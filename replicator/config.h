@@ -51,6 +51,7 @@ struct config_sync {
     struct config_database *source;
     struct config_database *target;
     enum config_mode mode;
+    bool is_back; /* made for the way back of a two-way sync: its source is the person's target */
     enum config_schema schema;
     struct config_patterns include; /* default: everything that is the user's */
     struct config_patterns exclude;

@@ -72,9 +72,8 @@ static void break_off(struct job *reader, const PGresult *r, int row)
 {
     struct error e = {0};
 
-    error_set(&e,
-              "source: session %s waits for a lock on %s: reading it gives way, and is done again",
-              PQgetvalue(r, row, 2), PQgetvalue(r, row, 1));
+    error_set(&e, "%s: session %s waits for a lock on %s: reading it gives way, and is done again",
+              reader->conns[JOB_SOURCE].label, PQgetvalue(r, row, 2), PQgetvalue(r, row, 1));
     snprintf(e.sqlstate, sizeof e.sqlstate, SQLSTATE_LOCKED);
     job_fail(reader, &e);
 }

@@ -310,7 +310,8 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 void job_init(struct job *j, struct ev_loop *loop, const struct job_type *type, struct sync *sync,
               const struct config_database *source, const struct config_database *target)
 {
-    static const char *const labels[JOB_SIDES] = {"source", "target"};
+    static const char *const labels[] = {"source", "target", "source"};
+    bool is_back = sync && sync->is_back; /* the ends are called as a person knows them */
 
     memset(j, 0, sizeof *j);
     list_init(&j->in_sync);
@@ -322,7 +323,7 @@ void job_init(struct job *j, struct ev_loop *loop, const struct job_type *type, 
     j->databases[JOB_TARGET] = target;
     ev_init(&j->timer, on_timer);
     for (int side = 0; side < JOB_SIDES; side++)
-        conn_init(&j->conns[side], loop, labels[side], on_event, j);
+        conn_init(&j->conns[side], loop, labels[side + is_back], on_event, j);
 }
 
 void job_start(struct job *j)

@@ -494,6 +494,7 @@ struct sync *sync_new(struct daemon *d, struct ev_loop *loop, const struct confi
     s->loop = loop;
     s->config = config;
     s->name = config->name;
+    s->is_back = config->is_back;
     list_init(&s->in_daemon);
     list_init(&s->tables);
     list_init(&s->jobs);

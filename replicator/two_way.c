@@ -80,6 +80,7 @@ struct config_sync *two_way_config_back(struct config *owner, const struct confi
     back->name = arena_printf(owner->arena, "%s back", c->name);
     back->source = c->target;
     back->target = c->source;
+    back->is_back = true;
     back->schema = CONFIG_SCHEMA_EXPECT;
     memset(&back->include, 0, sizeof back->include);
     memset(&back->exclude, 0, sizeof back->exclude);
@@ -96,7 +97,6 @@ void two_way_join(struct sync *forward, struct sync *back)
 {
     forward->other = back;
     back->other = forward;
-    back->is_back = true;
 }
 
 void two_way_think(struct sync *s)
@@ -156,18 +156,6 @@ void two_way_unlink(struct table *t)
     t->other = NULL;
 }
 
-/* An error begins with the end that it came from, by the part which that has in its direction; in
- * the other one it has the other part. */
-static void call_other_end(char *text)
-{
-    static const char source[] = "source:", target[] = "target:";
-
-    if (strncmp(text, source, sizeof source - 1) == 0)
-        memcpy(text, target, sizeof target - 1);
-    else if (strncmp(text, target, sizeof target - 1) == 0)
-        memcpy(text, source, sizeof source - 1);
-}
-
 /* What helps the other direction helps this one; the status shows the forward one only. */
 static void pause_with(struct table *t, const char *why, const char *remedy)
 {
@@ -175,7 +163,6 @@ static void pause_with(struct table *t, const char *why, const char *remedy)
 
     error_set(&e, "the other direction of %s does not run", t->label);
     error_detail(&e, "%s", why);
-    call_other_end(e.detail);
     error_hint(&e, "%s",
                remedy && remedy[0] ? remedy : "It goes on by itself as soon as that one does.");
     table_pause(t, TABLE_OTHER, &e);

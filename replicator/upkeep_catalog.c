@@ -75,7 +75,8 @@ static enum job_next begin_anew(struct job *j, const struct table *t, const char
 {
     struct error e = {0};
 
-    error_set(&e, "source: the changes of %s are not kept for this sync any more", t->label);
+    error_set(&e, "%s: the changes of %s are not kept for this sync any more",
+              j->conns[JOB_SOURCE].label, t->label);
     error_detail(&e, "%s", why);
     error_hint(&e, "%s", "Somebody removed it there. The table is copied again by itself.");
     snprintf(e.sqlstate, sizeof e.sqlstate, "40001");

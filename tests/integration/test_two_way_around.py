@@ -136,10 +136,42 @@ def test_retry_where_the_error_is_on_the_way_back(source, target, rebecos):
     rebeco.wait("the row stands still, and the end is called as people know it", lambda: "source: new row" in rebeco.ok("status"))
     r = rebeco.command("skip", "t", "1")
     assert r.code == 1 and "in a two-way sync no row is left out" in r.err, r
+    assert all('error="source: ' in line for line in rebeco.log_lines("sqlstate=23514")), rebeco.log_tail()
     source.psql("ALTER TABLE t DROP CONSTRAINT small")
     rebeco.ok("retry", "t")
     wait_both(rebeco)
     assert source.run("SELECT * FROM t") == [(1, 99)]
+
+
+@pytest.mark.parametrize("kind, mend", [("unique", "source"), ("unique", "target"), ("exclusion", "target")])
+def test_each_end_gives_one_value_to_a_row_of_its_own(source, target, rebecos, kind, mend):
+    """No policy is about two keys: the table stands still in both directions, the others go on, and it is said what to do."""
+    made = {"unique": "CREATE TABLE t (id int PRIMARY KEY, v int UNIQUE)",
+            "exclusion": "CREATE TABLE t (id int PRIMARY KEY, v int4range, EXCLUDE USING gist (v WITH &&))"}[kind]
+    value = {"unique": "7", "exclusion": "int4range(1, 9)"}[kind]
+    rebeco = start(source, rebecos, target, made + "; CREATE TABLE u (id int PRIMARY KEY)")
+    rebeco.ok("pause")
+    source.run(f"INSERT INTO t VALUES (1, {value})")
+    target.run(f"INSERT INTO t VALUES (2, {value})")
+    rebeco.ok("resume")
+    rebeco.wait("both directions of the table stand still", lambda: all(
+        s.value("SELECT paused FROM rebeco.sync_table WHERE source_name = 't'") for s in (source, target)))
+    t = next(t for t in rebeco.status()["tables"] if t["name"] == "t")
+    assert f"t_v_{'key' if kind == 'unique' else 'excl'}" in t["what"] and "(v)=(" in t["detail"] and "change or remove one of the two" in t["hint"], t
+    source.run("INSERT INTO u VALUES (1)")
+    target.run("INSERT INTO u VALUES (2)")
+    for server in source, target:
+        rebeco.wait("the other table goes on", lambda: server.value("SELECT count(*) FROM u") == 2)
+    assert source.run("SELECT id FROM t") == [(1,)] and target.run("SELECT id FROM t") == [(2,)]
+    if mend == "source":
+        source.run("UPDATE t SET v = NULL")
+    else:
+        target.run("DELETE FROM t")
+    rebeco.ok("retry", "t")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.value("SELECT count(*) FROM t") == (2 if mend == "source" else 1)
+    rebeco.terminate()
 
 
 def test_partitions_in_both_directions(source, target, rebecos):
