@@ -17,6 +17,7 @@
 #include "daemon.h"
 #include "lead_steps.h"
 #include "log.h"
+#include "log_watch.h"
 #include "plan.h"
 #include "status.h"
 #include "upkeep.h"
@@ -101,6 +102,16 @@ static void bind_consumer(struct job *j, struct params *p)
 {
     params_text(p, j->sync->consumer);
     params_text(p, j->sync->name);
+}
+
+/* A sync that begins, although one of its name reads there already. */
+static enum job_next take_consumer(struct job *j, PGresult *r)
+{
+    if (PQntuples(r) > 0)
+        log_event(LOG_WARNING, "another sync of this name reads the change logs at the source",
+                  "sync", j->sync->name, "consumer", PQgetvalue(r, 0, 0), "silent_s",
+                  PQgetvalue(r, 0, 1), "hint", LOG_WATCH_NAMESAKE, NULL);
+    return JOB_NEXT;
 }
 
 static void bind_consumer_only(struct job *j, struct params *p)
@@ -269,7 +280,11 @@ static const struct job_step steps[] = {
      .sql = &sql_consumer_former,
      .side = JOB_SOURCE,
      .bind = lead_bind_former},
-    {.name = "consumer", .sql = &sql_consumer_register, .side = JOB_SOURCE, .bind = bind_consumer},
+    {.name = "consumer",
+     .sql = &sql_consumer_register,
+     .side = JOB_SOURCE,
+     .bind = bind_consumer,
+     .result = take_consumer},
     {.name = "tables",
      .sql = &sql_tables_list,
      .side = JOB_TARGET,

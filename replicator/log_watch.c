@@ -24,24 +24,33 @@ static enum job_next take_total(struct job *j, PGresult *r)
     return s->log_bytes > 0 ? JOB_NEXT : job_goto(j, "wait");
 }
 
+static const char *how_to_free(const struct sync *s)
+{
+    if (direction_is_closed(s))
+        return "Changes are kept as long as their direction is closed: `rebeco direction both` "
+               "has them sent.";
+    if (s->log_is_namesakes)
+        return LOG_WATCH_NAMESAKE;
+    if (s->log_slowest && strcmp(s->log_slowest, s->name) != 0)
+        return "They are kept until the slowest sync has them. Start its daemon, or give "
+               "that sync up: rebeco --sync NAME uninstall --only source.";
+    return "They are emptied when the target has the changes and no old transaction "
+           "is open. If the target stays away: rebeco uninstall --only source frees "
+           "the space.";
+}
+
 static void warn_of_limit(struct sync *s)
 {
-    bool is_other = s->log_slowest && strcmp(s->log_slowest, s->name) != 0;
+    log_event(LOG_WARNING, "the change logs at the source grow beyond their limit", "sync", s->name,
+              "bytes", log_int(s->log_bytes), "limit", log_int(s->config->log_limit_bytes),
+              "held_by", s->log_held_by, "slowest_sync", s->log_slowest, "behind_s",
+              s->log_slowest ? log_int(s->log_slowest_s) : NULL, "hint", how_to_free(s), NULL);
+}
 
-    log_event(
-        LOG_WARNING, "the change logs at the source grow beyond their limit", "sync", s->name,
-        "bytes", log_int(s->log_bytes), "limit", log_int(s->config->log_limit_bytes), "held_by",
-        s->log_held_by, "slowest_sync", s->log_slowest, "behind_s",
-        s->log_slowest ? log_int(s->log_slowest_s) : NULL, "hint",
-        direction_is_closed(s)
-            ? "Changes are kept as long as their direction is closed: `rebeco direction both` "
-              "has them sent."
-        : is_other ? "They are kept until the slowest sync has them. Start its daemon, or give "
-                     "that sync up: rebeco --sync NAME uninstall --only source."
-                   : "They are emptied when the target has the changes and no old transaction "
-                     "is open. If the target stays away: rebeco uninstall --only source frees "
-                     "the space.",
-        NULL);
+static void bind_slowest(struct job *j, struct params *p)
+{
+    params_text(p, j->sync->consumer);
+    params_text(p, j->sync->name);
 }
 
 /* Said when it is known who is waited for. */
@@ -52,6 +61,7 @@ static enum job_next take_slowest(struct job *j, PGresult *r)
 
     free(s->log_slowest);
     s->log_slowest = any ? mem_strdup(PQgetvalue(r, 0, 0)) : NULL;
+    s->log_is_namesakes = any && PQgetvalue(r, 0, 3)[0] == 't';
     s->log_slowest_s = any ? strtoll(PQgetvalue(r, 0, 1), NULL, 10) : 0;
     if (s->log_bytes > s->config->log_limit_bytes && !s->log_is_above)
         warn_of_limit(s);
@@ -66,7 +76,11 @@ static enum job_next enter_wait(struct job *j)
 
 static const struct job_step steps[] = {
     {.name = "log total", .sql = &sql_log_total, .side = JOB_SOURCE, .result = take_total},
-    {.name = "slowest", .sql = &sql_log_slowest, .side = JOB_SOURCE, .result = take_slowest},
+    {.name = "slowest",
+     .sql = &sql_log_slowest,
+     .side = JOB_SOURCE,
+     .bind = bind_slowest,
+     .result = take_slowest},
     {.name = "wait", .enter = enter_wait},
     {0},
 };

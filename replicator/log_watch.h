@@ -5,6 +5,12 @@
 
 #include "job.h"
 
+/* What to do about a reader of our name that is not ours. */
+#define LOG_WATCH_NAMESAKE                                                                         \
+    "Changes are kept for it, too. If its target is gone, or was made anew, at the "               \
+    "source: DELETE FROM rebeco.consumer WHERE consumer = '...'. If it lives, give "               \
+    "each sync a name of its own."
+
 struct log_watch {
     struct job job;
 };

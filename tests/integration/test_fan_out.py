@@ -90,7 +90,38 @@ def test_one_is_away_for_long(source, made):
     all_in_sync(one, two)
     assert two.log_lines("copied again") == []
     two.wait("the logs are emptied when both have everything",
-             lambda: source.value("SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relname ~ '^log_[0-9]+_[01]$'") < 2 << 20, 60)
+             lambda: log_bytes(source) < 2 << 20, 60)
+
+
+def log_bytes(source):
+    return source.value("SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relname ~ '^log_[0-9]+_[01]$'")
+
+
+def test_a_target_that_was_made_anew_leaves_a_reader_behind(source, made):
+    """As in a rehearsal. The change logs are kept for what is gone; that is said at once, and how to give it up."""
+    r = made("one", ", log_limit: 1MB")
+    r.start()
+    r.wait_in_sync(60)
+    r.terminate()
+    for sql in ("DROP DATABASE app", f"CREATE DATABASE app OWNER {r.target.owner}"):
+        r.target.run(sql, user="postgres", database="postgres")
+    r.start()
+    r.wait_in_sync(60)
+    gone = source.value("SELECT consumer FROM rebeco.consumer ORDER BY created_at")
+    said, = r.log_lines("another sync of this name")
+    assert gone in said and "DELETE FROM rebeco.consumer" in said
+    for i in range(3):
+        source.run("INSERT INTO shop.item SELECT i, 'x' FROM generate_series(%s, %s) i", 1000 + i * 20000, 1000 + i * 20000 + 19999)
+    r.wait("it is named", lambda: any(gone in line and "DELETE FROM rebeco.consumer" in line for line in r.log_lines("beyond their limit")), 60)
+    source.run("DELETE FROM rebeco.consumer WHERE consumer = %s", gone)
+    r.wait("the logs are emptied", lambda: log_bytes(source) < 1 << 20, 60)
+    r.wait_in_sync(60)
+    rig.wait_converged(source, r.target)
+    assert r.log_lines("copied again") == []
+    r.terminate()
+    r.start()
+    r.wait_in_sync(60)
+    assert len(r.log_lines("another sync of this name")) == 1
 
 
 def change_at(*servers, sql):
