@@ -212,6 +212,12 @@ const struct check_code check_codes[] = {
      "the same one. That is a conflict (insert_exists), and one of the two rows is kept.",
      "Nothing where the same key means the same thing. Else write the table at one end only, or "
      "choose a policy for it (conflict.tables)."},
+    {"two-way-unique", CHECK_WARNING,
+     "These tables have values that are unique besides the key. Where each end gives one to a row "
+     "with a key of its own, no policy can decide: the table stands still in both directions until "
+     "a person changes or removes one of the two rows.",
+     "Nothing where that is not to be expected. Else write such rows at one end only while both "
+     "take writes."},
     {"column-list", CHECK_BLOCKER,
      "tables.columns names columns that these tables do not have, or leaves out a part of their "
      "key; or a part is to be taken (tables.columns, tables.where) of tables without a key, or of "
