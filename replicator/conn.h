@@ -168,6 +168,8 @@ bool conn_is_full(struct conn *c);
 void conn_pause_reading(struct conn *c);
 void conn_resume_reading(struct conn *c);
 
+/* What to do when a function of the application's finds nothing by a name without a schema. */
+extern const char conn_search_path_hint[];
 /* Fills `e` from a result in error, as "<label>: <what the server said>" with detail, hint and
  * SQLSTATE. */
 void conn_result_error(const struct conn *c, const PGresult *r, struct error *e);

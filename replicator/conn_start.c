@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "sqlstate.h"
 
 enum { PARAMETERS_MAX = 64 /* of a connection string, ours included */ };
 
@@ -54,10 +55,26 @@ PGconn *conn_start(const char *url, const char *password, double timeout_s)
     return pg;
 }
 
+const char conn_search_path_hint[] =
+    "Rebeco's sessions have no search_path, like pg_restore's. Give the function one where it is "
+    "missed: ALTER FUNCTION ... SET search_path = the schemas that it needs.";
+
 void conn_ignore_notice(void *arg, const PGresult *r)
 {
     (void)arg;
     (void)r;
+}
+
+/* A function of the application's looks for something by a name without a schema. */
+static bool needs_search_path(const char *state, const char *context)
+{
+    static const char plpgsql[] = "PL/pgSQL function ", sql[] = "SQL function ";
+    bool is_plpgsql = context && strncmp(context, plpgsql, sizeof plpgsql - 1) == 0;
+    bool is_sql = context && strncmp(context, sql, sizeof sql - 1) == 0;
+
+    if (!state || !sqlstate_is_of_name(state))
+        return false;
+    return is_sql || (is_plpgsql && strncmp(context + sizeof plpgsql - 1, "rebeco.", 7) != 0);
 }
 
 void conn_result_error(const struct conn *c, const PGresult *r, struct error *e)
@@ -73,7 +90,9 @@ void conn_result_error(const struct conn *c, const PGresult *r, struct error *e)
     if (detail || context)
         error_detail(e, "%s%s%s", detail ? detail : "", detail && context ? "; " : "",
                      context ? context : "");
-    if (hint)
+    if (needs_search_path(state, context))
+        error_hint(e, "%s", conn_search_path_hint);
+    else if (hint)
         error_hint(e, "%s", hint);
     if (state)
         snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);

@@ -140,8 +140,18 @@ static const char *words_of(const struct schema_entry *e)
     return e->message ? e->message : "pg_restore did not say why it is missing.";
 }
 
+/* pg_restore leaves the search_path empty, too. */
+static bool needs_search_path(const struct schema_entry *e)
+{
+    return e->message && strstr(e->message, "does not exist") &&
+           (strstr(e->message, "\nCONTEXT:  PL/pgSQL function ") ||
+            strstr(e->message, "\nCONTEXT:  SQL function "));
+}
+
 static const char *hint_for(const struct schema_entry *e)
 {
+    if (needs_search_path(e))
+        return conn_search_path_hint;
     if (schema_entry_treatment(e) == SCHEMA_SELF)
         return "Allow or install the extension at the target, or do without what needs it.";
     if (e->type && strcmp(e->type->name, "TABLE") == 0)

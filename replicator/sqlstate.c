@@ -89,6 +89,12 @@ bool sqlstate_is_of_row(const char *sqlstate)
            strcmp(sqlstate, "P0001") == 0;
 }
 
+bool sqlstate_is_of_name(const char *sqlstate)
+{
+    return strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "42P01") == 0 ||
+           strcmp(sqlstate, "42704") == 0;
+}
+
 bool sqlstate_is_foreign_key(const char *sqlstate)
 {
     return strcmp(sqlstate, "23503") == 0 || strcmp(sqlstate, "23001") == 0;

@@ -26,6 +26,8 @@ enum sqlstate_action {
 bool sqlstate_is_of_table(enum sqlstate_action action);
 /* What the server refuses is a row: its values, or how it stands to others. */
 bool sqlstate_is_of_row(const char *sqlstate);
+/* A function, a table or a type of that name is not found. */
+bool sqlstate_is_of_name(const char *sqlstate);
 /* A foreign key is in the way, at either of its ends. */
 bool sqlstate_is_foreign_key(const char *sqlstate);
 /* Others held a lock: the same may succeed later. */
