@@ -523,7 +523,8 @@ static int migrate(struct ddl *d)
     d->give_up_at = steady_now() + RETRY_FOR_S;
     int code = EXIT_DONE;
     if (client_run(&d->client, 0, &e))
-        puts("both ends have it; the tables go on by themselves");
+        puts("both ends have it; the tables go on by themselves, or `rebeco status` says what they "
+             "wait for");
     else
         code = fail(d, &e);
     client_fini(&d->client);

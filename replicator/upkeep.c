@@ -297,6 +297,26 @@ static enum job_next do_retry_skipped(struct job *j, int64_t id, struct table *t
     return retry_skipped(j, id, t, false);
 }
 
+/* It stands still for what only a change of its definition or a new copy ends. */
+static bool is_beyond_resume(const struct table *t)
+{
+    return t && !t->wants_copy &&
+           (t->pause == TABLE_DRIFT || (t->pause == TABLE_CAPTURE && t->is_lossy));
+}
+
+static enum job_next do_resume(struct job *j, int64_t id, struct table *t)
+{
+    if (let_go_on(t, true) > 0) {
+        upkeep_add_wait(lead_of(j), id, UPKEEP_RESUME, t);
+        return JOB_NEXT;
+    }
+    lead_of(j)->reconcile_due = 0;
+    if (is_beyond_resume(t) || is_beyond_resume(two_way_other(t)))
+        return upkeep_answer(j, id, false,
+                             "`resume` is not what it waits for: `rebeco status` says what is");
+    return upkeep_answer(j, id, true, "done");
+}
+
 static enum job_next do_table(struct job *j, int64_t id, const char *verb, struct table *t)
 {
     if (strcmp(verb, "pause") == 0) {
@@ -304,10 +324,7 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
         upkeep_add_wait(lead_of(j), id, UPKEEP_PAUSE, t);
         return JOB_NEXT;
     } else if (strcmp(verb, "resume") == 0) {
-        if (let_go_on(t, true) > 0) {
-            upkeep_add_wait(lead_of(j), id, UPKEEP_RESUME, t);
-            return JOB_NEXT;
-        }
+        return do_resume(j, id, t);
     } else if (strcmp(verb, "retry") == 0) {
         if (let_go_on(t, false) == 0)
             return do_retry_skipped(j, id, t);

@@ -173,6 +173,19 @@ def test_a_resync_outlives_the_daemon_while_the_ends_differ(running, source, tar
     running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
 
 
+def test_resume_does_not_say_done_where_it_does_nothing(running, source, target):
+    """Who resumes a table that waits for something else was told that it was done."""
+    target.psql("ALTER TABLE shop.item RENAME code TO code_of")
+    running.wait("it stands still for its drift", lambda: (paused(target, "shop.item") or [None])[0] == "drift", 15)
+    r = running.command("resume", "shop.item")
+    assert r.code == 1 and "`rebeco status` says what is" in r.err
+    running.ok("resume", "shop.other")
+    target.psql("ALTER TABLE shop.item RENAME code_of TO code")
+    rig.wait_converged(source, target, 30)
+    running.wait("nothing stands still", lambda: paused(target, "shop.item") is None, 15)
+    running.ok("resume", "shop.item")
+
+
 @pytest.mark.parametrize("what", [["shop.item"], []])
 def test_a_resync_waits_for_who_has_paused_it(running, source, target, what):
     """The table, or all: the target stands still then, and its rows stay where they are."""
