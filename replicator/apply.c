@@ -140,8 +140,8 @@ struct table *apply_result(struct apply *a, const PGresult *r)
         a->rows_written += rows;
         s.table->rows_uncommitted += rows;
     }
-    if (s.answer && PQresultStatus(r) == PGRES_TUPLES_OK)
-        *s.answer = arena_strdup(s.arena, PQgetvalue(r, 0, 0));
+    for (int i = 0; s.answer && PQresultStatus(r) == PGRES_TUPLES_OK && i < PQnfields(r); i++)
+        s.answer[i] = arena_strdup(s.arena, PQgetvalue(r, 0, i));
     return s.table;
 }
 

@@ -29,7 +29,7 @@ struct apply_sent {
     bool counts;  /* its result says how many rows were written */
     int prepares; /* the id of what it prepares, as in struct apply; 0: nothing */
     struct arena *arena;
-    const char **answer; /* where its one value goes, NULL: there is none */
+    const char **answer; /* where its values go, NULL: there are none */
 };
 
 struct apply {
@@ -64,7 +64,8 @@ void apply_reset(struct apply *a);
  * failure is that of `t`, NULL for none. */
 void apply_sent_about(struct apply *a, struct table *t);
 void apply_sent_other(struct apply *a);
-/* A statement that gives one value has been sent: it is kept in the arena. */
+/* A statement that gives one value has been sent: it is kept in the arena. Of several each goes to
+ * the next place. */
 void apply_sent_text(struct apply *a, struct table *t, struct arena *arena, const char **answer);
 /* A transaction has begun: it is in the session's role. */
 void apply_began(struct apply *a);

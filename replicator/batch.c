@@ -26,6 +26,7 @@
 #include "batch_hot.h"
 #include "batch_judge.h"
 #include "batch_order.h"
+#include "batch_page.h"
 #include "batch_probe.h"
 #include "batch_quiet.h"
 #include "batch_read.h"
@@ -75,15 +76,12 @@ static void begin(struct job *j)
 
     apply_reset(&b->apply);
     ring_clear(&b->sent);
-    b->syncs_due = b->group_count = 0;
-    b->looks = 0;
-    b->is_in_round = false;
-    b->has_napped = false;
+    b->syncs_due = b->group_count = b->looks = 0;
+    b->is_in_round = b->has_begun = b->has_napped = b->ends_differ = false;
     b->quiet_rounds = 0;
     b->confirmed_s = 0;
     batch_forget_telling(b);
     b->owes_conflicts = b->is_half_done = true;
-    b->ends_differ = false;
     batch_forget_quiet(b);
     batch_hot_forget(b);
     skip_begin(b->sync);
@@ -166,7 +164,7 @@ static enum job_next enter_snapshot(struct job *j)
     b->arena = arena_new();
     batch_end_slice(b);
     b->changes = 0;
-    b->has_moved = false;
+    b->is_paged = b->has_moved = false;
     b->is_flushed = true;
     b->until = NULL;
     b->taken_s = steady_now();
@@ -468,6 +466,7 @@ static const struct job_step steps[] = {
     {.name = "meet", .enter = batch_enter_meet, .event = on_event},
     {.name = "recent", .enter = batch_enter_recent, .event = on_event},
     {.name = "share", .enter = batch_enter_share, .event = on_event},
+    {.name = "shared", .enter = batch_enter_shared},
     {.name = "glance", .enter = batch_enter_glance, .event = on_event},
     {.name = "glanced", .enter = batch_enter_glanced},
     {.name = "snapshot", .enter = enter_snapshot, .event = on_event},
@@ -492,6 +491,8 @@ static const struct job_step steps[] = {
     {.name = "orphans again", .enter = batch_enter_orphans_again, .event = on_event},
     {.name = "kept", .enter = batch_enter_kept, .event = on_event},
     {.name = "decided", .enter = batch_enter_decided, .event = on_event},
+    {.name = "page", .enter = batch_enter_page, .event = on_event},
+    {.name = "paged", .enter = batch_enter_paged},
     {.name = "open", .enter = batch_enter_open, .event = on_event},
     {.name = "half", .enter = batch_enter_half, .event = on_event},
     {.name = "half known", .enter = batch_enter_half_known},

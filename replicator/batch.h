@@ -9,6 +9,22 @@
 #include "snapshot.h"
 #include "sync.h"
 
+/* What was decided about rows that both ends have changed: keys that are not sent to the target, as
+ * the source and as the target write them; those not sent to the source; rows that are merged at
+ * the target and at the source, and the keys of these at both ends. */
+enum batch_list {
+    BATCH_READ,
+    BATCH_KEEP,
+    BATCH_BACK_READ,
+    BATCH_BACK_KEEP,
+    BATCH_MERGE,
+    BATCH_BACK_MERGE,
+    BATCH_PAIRS,
+    BATCH_LISTS
+};
+
+struct batch_piece;
+
 /* A table's part in the batch that is being made. */
 struct batch_table {
     struct table *table;
@@ -30,14 +46,25 @@ struct batch_table {
     int64_t other_changes;
     bool other_truncated;
     const char *other_since;
-    const char *own_keys;     /* that were changed at the source */
-    const char *keys;         /* of these, those that were changed at the target too */
-    const char *details;      /* about them, from the source */
-    const char *verdict;      /* what was decided */
-    const char *left_out;     /* keys that are not read: they lose */
+    const char *own_keys; /* that were changed at the source */
+    const char *keys;     /* of these, those that were changed at the target too */
+    size_t keys_at;       /* where in them the next page begins: batch_page.c */
+    int page_keys;        /* how many a page has at most */
+    int page_count;       /* and the one in hand has */
+    int page_done;        /* of these, how many were decided about, 0: all that were read */
+    const char *page;     /* its keys, NULL: it has none of this table */
+    struct batch_piece *found[BATCH_LISTS]; /* in all of them */
+    const char *details[2];                 /* about them, from the source; and about how many */
+    const char *verdict;                    /* what was decided */
+    int64_t aborted;                        /* how many of them are not to be decided */
+    const char *left_out;                   /* keys that are not read: they lose */
     const char *keep;         /* the same, as the target writes them: a truncation leaves them */
     const char *survivors;    /* keys that came to the source after it was truncated */
-    const char *records;      /* for rebeco.conflict, NULL: none */
+    const char *records;      /* for rebeco.conflict, NULL: none; those of the last page */
+    const char *passed;       /* the same, on their way to the other direction */
+    bool has_written;         /* those of others, in the transaction that is open at the target */
+    const char *recalled;     /* keys of which none is to be there after all, NULL: none */
+    const char *recalls;      /* how many there were */
     int64_t conflicts;        /* of these, as long as neither direction has committed them */
     const char *merged;       /* rows of which both changes are kept: batch_merge.h; NULL: none */
     bool has_sums;            /* they were written in this transaction, counters and all */
@@ -120,13 +147,16 @@ struct batch_job {
     bool is_flushed;          /* all that the snapshot saw is on the source's disk */
     bool says_consistent;     /* with its commit the target shows one state of the source */
     /* In a two-way sync. */
-    int waits_at;          /* for the other direction, and where: batch_two_way.c */
-    bool owes_conflicts;   /* what was decided may be known at one end only */
-    bool ends_differ;      /* it is: asked by digest before */
-    bool is_half_done;     /* the last round may have gone through in the other direction alone */
-    const char *at_source; /* what was decided lately, as each end knows it (arena) */
-    const char *at_target;
-    bool both_idle;                 /* neither has anything to do in this round */
+    int waits_at;           /* for the other direction, and where: batch_two_way.c */
+    const char *after_page; /* the step after the one that waits with a page */
+    bool owes_conflicts;    /* what was decided may be known at one end only */
+    bool ends_differ;       /* it is: asked by digest before */
+    bool is_half_done;      /* the last round may have gone through in the other direction alone */
+    const char *recent[JOB_SIDES][3];    /* what was decided lately, as each end knows it: a page of
+                                            it, of which round, and where the next one begins */
+    const char *recent_round[JOB_SIDES]; /* of the page before (arena), NULL: there was none */
+    const char *recent_before[JOB_SIDES]; /* "": that was the last */
+    bool both_idle;                       /* neither has anything to do in this round */
     bool is_closed;                 /* this direction sends nothing in this round: direction.c */
     const char *other_until;        /* the other direction's snapshot of this round (arena) */
     const char *late;               /* what was changed at the target after it (arena) */
@@ -137,6 +167,10 @@ struct batch_job {
     double clock_error_s;                     /* how far that may be wrong, 0: not measured */
     struct arena *slice_arena;  /* what is asked about one slice of the keys; NULL: nothing */
     int slice, slices;          /* of the keys that both ends may have changed */
+    struct arena *page_arena;   /* what is asked about one page of a slice; NULL: nothing */
+    int page_tables;            /* of how many tables it has keys */
+    bool is_paged;              /* there is, or was, more than one */
+    bool has_begun;             /* the transaction at the target that will write this half, early */
     enum batch_writing writing; /* what becomes of this half of the round: batch_late.c */
     struct error refusal;       /* why the target has refused it */
     struct table *refused;      /* the table that this is about, NULL: none */

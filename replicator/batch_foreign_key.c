@@ -449,22 +449,40 @@ static json_t *record(const struct part *p, const json_t *row, const char *kind,
 }
 
 /* A decision about a row that is kept all the same does not count. */
-static json_t *other_records(const struct part *p)
+static void drop_kept(const struct part *p, json_t *list)
 {
-    json_t *list = list_of(p->out->records);
-
     for (size_t i = json_array_size(list); i-- > 0;)
         if (is_among(p->kept, json_object_get(json_array_get(list, i), "key")))
             json_array_remove(list, i);
-    return list;
+}
+
+/* Records that were written already (batch_page.c) go again. */
+static void recall_kept(struct part *p)
+{
+    json_t *keys = json_array();
+    const char *text;
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(p->kept, i, row)
+    {
+        json_array_append(keys, json_object_get(row, "k"));
+    }
+    text = batch_text_of(p->out_job->arena, keys);
+    p->out->recalled = batch_join(p->out_job->arena, p->out->recalled, text);
+    p->in->recalled = arena_strdup(p->in_job->arena, p->out->recalled);
+    json_decref(keys);
 }
 
 static void record_all(struct part *p)
 {
-    json_t *list = other_records(p);
+    json_t *list = list_of(p->out->records);
+    int64_t before = (int64_t)json_array_size(list);
     size_t i;
     json_t *row;
 
+    drop_kept(p, list);
+    recall_kept(p);
     json_array_foreach(p->kept, i, row)
     {
         json_t *at = json_object_get(row, "at");
@@ -480,7 +498,8 @@ static void record_all(struct part *p)
                 list, record(p, row, "parent_removed", json_object_get(row, "at"), at, false));
     }
     p->out->records = p->in->records = NULL;
-    p->out->conflicts = p->in->conflicts = (int64_t)json_array_size(list);
+    p->out->conflicts += (int64_t)json_array_size(list) - before;
+    p->in->conflicts = p->out->conflicts;
     if (json_array_size(list) > 0) {
         p->out->records = text_of(p->out_job->arena, json_incref(list));
         p->in->records = text_of(p->in_job->arena, json_incref(list));

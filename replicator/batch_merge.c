@@ -67,28 +67,6 @@
 #include "batch_two_way.h"
 #include "config_rules.h"
 
-/* What was found before, in an earlier slice, with what this verdict adds; NULL for nothing. */
-static const char *rows_of(struct arena *a, const char *before, const json_t *verdict,
-                           const char *name)
-{
-    json_t *rows = before ? json_loads(before, 0, NULL) : json_array();
-    const char *kept;
-
-    json_array_extend(rows, json_object_get(verdict, name));
-    kept = json_array_size(rows) > 0 ? batch_text_of(a, rows) : NULL;
-    json_decref(rows);
-    return kept;
-}
-
-void batch_merge_take(struct batch_job *b, struct batch_table *t, struct batch_job *o,
-                      struct batch_table *there, const json_t *verdict)
-{
-    t->merged = rows_of(b->arena, t->merged, verdict, "merge");
-    there->merged = rows_of(o->arena, there->merged, verdict, "back_merge");
-    t->merged_pairs = rows_of(b->arena, t->merged_pairs, verdict, "pairs");
-    there->merged_pairs = rows_of(o->arena, there->merged_pairs, verdict, "pairs");
-}
-
 json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side)
 {
     bool is_source = side == JOB_SOURCE;

@@ -8,9 +8,6 @@
 
 #include "batch.h"
 
-/* Takes the rows that are merged at each end from a verdict, into both directions' tables. */
-void batch_merge_take(struct batch_job *b, struct batch_table *t, struct batch_job *o,
-                      struct batch_table *there, const json_t *verdict);
 /* The merged rows of a table of the forward direction as [{k, set, other}]: the key at this end,
  * the columns that are set here, the key at the other one. A new list. */
 json_t *batch_merge_pairs(const struct batch_table *t, enum job_side side);

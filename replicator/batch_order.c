@@ -39,6 +39,7 @@
 #include "batch_again.h"
 #include "batch_read.h"
 #include "batch_decide.h"
+#include "batch_page.h"
 #include "batch_two_way.h"
 #include "sqlstate.h"
 #include "two_way.h"
@@ -199,8 +200,8 @@ enum job_next batch_enter_read(struct job *j)
     struct batch_job *b = batch_of(j);
     bool is_free = b->sync->has_replica_role;
 
-    conn_query(job_conn(j, JOB_TARGET), sql_begin.text, NULL, CONN_TEXT, 0);
-    apply_sent_other(&b->apply);
+    batch_begin_writing(b);
+    b->has_begun = false;
     apply_began(&b->apply);
     b->writing = two_way_is_coupled(b->sync) ? BATCH_WRITES : BATCH_WRITES_NOT;
     forget_rows(b);

@@ -15,6 +15,7 @@
 #include "batch_merge.h"
 #include "batch_probe.h"
 #include "batch_quiet.h"
+#include "batch_two_way.h"
 #include "layout.h"
 #include "shaping.h"
 #include "skip.h"
@@ -511,7 +512,8 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         batch_take_times(b, s.table, r);
         break;
     case BATCH_TEXT:
-        *s.answer = arena_strdup(b->slice_arena ? b->slice_arena : b->arena, PQgetvalue(r, 0, 0));
+        for (int i = 0; i < PQnfields(r); i++)
+            s.answer[i] = arena_strdup(batch_answers(b), PQgetvalue(r, 0, i));
         break;
     }
     if (PQresultStatus(r) != PGRES_SINGLE_TUPLE)

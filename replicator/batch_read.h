@@ -17,7 +17,8 @@ void batch_say(struct batch_job *b, const struct sql *sql);
 void batch_prepare(struct batch_job *b, const char *name, const char *text);
 void batch_ask(struct batch_job *b, const struct sql *sql, enum batch_answer what);
 void batch_ask_name(struct batch_job *b, const char *name, enum batch_answer what);
-/* Asks for one value, which is kept in the batch's arena; `t` is the table it is about. */
+/* Asks for one value, which is kept as batch_answers() says, or for several, of which each goes to
+ * the next place; `t` is the table it is about. */
 void batch_ask_text(struct batch_job *b, const struct sql *sql, struct batch_table *t,
                     const char **answer);
 

@@ -5,6 +5,9 @@
  *   compare   both know what has changed; the forward one looks for conflicts and decides
  *   decided   both read and apply, each by itself, and come to `meet` again
  *
+ * On the way there the forward one may have pages of records for the other, which waits at
+ * `decided` for them, too, and comes back there with each of them written (batch_page.c).
+ *
  * Who waits at a later place than the other comes to has been left alone: the other one has failed
  * and begun again. It gives the round up and goes to `meet`, too. */
 #include "batch_two_way.h"
@@ -15,14 +18,15 @@
 
 #include "batch_judge.h"
 #include "batch_merge.h"
+#include "batch_page.h"
 #include "batch_read.h"
 #include "lead.h"
 #include "log.h"
 #include "two_way.h"
 
-enum place { NOWHERE, AT_MEET, AT_COMPARE, AT_DECIDED };
+enum place { NOWHERE, AT_MEET, AT_COMPARE, AT_PAGE, AT_DECIDED };
 
-static const char *const after_place[] = {NULL, "recent", "judge", "open"};
+static const char *const after_place[] = {NULL, "recent", "judge", NULL, "open"};
 
 #define MISMATCH_S 0.05 /* until the other direction has the same tables */
 
@@ -145,7 +149,10 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
         if (there)
             t->other_since = arena_strdup(b->arena, there->table->snapshot ? there->table->snapshot
                                                                            : o->sync->snapshot);
-        t->own_keys = t->keys = t->details = t->verdict = NULL;
+        t->own_keys = t->keys = t->page = t->verdict = NULL;
+        t->aborted = 0;
+        t->has_written = false;
+        t->recalled = t->recalls = NULL;
         t->left_out = t->keep = t->survivors = "[]";
         t->records = t->late_keys = t->spared = t->merged = t->merged_pairs = NULL;
         t->conflicts = 0;
@@ -154,27 +161,58 @@ static void take_other(struct batch_job *b, const struct batch_job *o)
     }
 }
 
+static bool has_more(const struct batch_job *b, enum job_side side)
+{
+    return b->recent_before[side] == NULL || b->recent_before[side][0];
+}
+
+static void ask_recent(struct batch_job *b, enum job_side side)
+{
+    const struct sql *sql = b->ends_differ ? &sql_conflicts_recent : &sql_conflicts_digest;
+
+    if (!has_more(b, side))
+        return;
+    params_clear(&b->job.params);
+    params_text(&b->job.params, b->sync->name);
+    if (b->ends_differ) {
+        params_int(&b->job.params, BATCH_PAGE_BYTES);
+        params_text(&b->job.params, b->recent_round[side]);
+        params_text(&b->job.params, b->recent_before[side]);
+    }
+    if (side == JOB_SOURCE)
+        batch_ask_text(b, sql, NULL, b->recent[side]);
+    else
+        batch_ask_there(b, NULL, sql, b->recent[side]);
+}
+
+static void begin_recent(struct batch_job *b)
+{
+    arena_free(b->arena);
+    b->arena = arena_new();
+    memset(b->recent_round, 0, sizeof b->recent_round);
+    memset(b->recent_before, 0, sizeof b->recent_before);
+}
+
 /* Asked of the forward direction, before it looks for changes. First for a digest only: after most
  * rounds that were given up, and after most starts, both ends know the same, and that may be much.
- */
+ * What they do not is told in pages, of which each is committed: where that is broken off, the
+ * digests differ again, and no round begins before all is told. */
 enum job_next batch_enter_recent(struct job *j)
 {
     struct batch_job *b = batch_of(j);
     struct batch_job *o = any_other(b);
-    const struct sql *sql = b->ends_differ ? &sql_conflicts_recent : &sql_conflicts_digest;
 
     if (o == NULL || !two_way_is_coupled(b->sync) || b->sync->is_back ||
         !(b->owes_conflicts || o->owes_conflicts))
         return job_goto(j, "snapshot");
-    arena_free(b->arena);
-    b->arena = arena_new();
-    b->at_source = b->at_target = "[]";
-    params_clear(&j->params);
-    params_text(&j->params, b->sync->name);
-    batch_ask_text(b, sql, NULL, &b->at_source);
+    if (!b->ends_differ)
+        begin_recent(b);
+    batch_page_free(b);
+    b->page_arena = arena_new();
+    memset(b->recent, 0, sizeof b->recent);
+    ask_recent(b, JOB_SOURCE);
+    ask_recent(b, JOB_TARGET);
     batch_sync_source(b);
-    conn_query(job_conn(j, JOB_TARGET), sql->text, &j->params, CONN_TEXT, 0);
-    apply_sent_text(&b->apply, NULL, b->arena, &b->at_target);
     return batch_sync_target(b);
 }
 
@@ -186,28 +224,47 @@ static enum job_next none_is_owed(struct batch_job *b)
     return job_goto(&b->job, "snapshot");
 }
 
+static void share(struct batch_job *b, enum job_side from)
+{
+    struct params *p = &b->job.params;
+
+    b->recent_round[from] = arena_strdup(b->arena, b->recent[from][1]);
+    b->recent_before[from] = arena_strdup(b->arena, b->recent[from][2]);
+    params_clear(p);
+    params_text(p, from == JOB_SOURCE ? "target" : "source");
+    params_text(p, b->recent[from][0]);
+    params_int(p, (int64_t)b->sync->config->conflict_keep_s);
+    if (from == JOB_TARGET) {
+        batch_ask_text(b, &sql_conflicts_share, NULL, b->recent[from]);
+        batch_sync_source(b);
+    } else {
+        conn_query(job_conn(&b->job, JOB_TARGET), sql_conflicts_share.text, p, CONN_TEXT, 0);
+        apply_sent_other(&b->apply);
+        batch_sync_target(b);
+    }
+}
+
 enum job_next batch_enter_share(struct job *j)
 {
     struct batch_job *b = batch_of(j);
 
     if (!b->ends_differ) {
-        b->ends_differ = strcmp(b->at_source, b->at_target) != 0;
+        b->ends_differ = strcmp(b->recent[JOB_SOURCE][0], b->recent[JOB_TARGET][0]) != 0;
         return b->ends_differ ? job_goto(j, "recent") : none_is_owed(b);
     }
-    params_clear(&j->params);
-    params_text(&j->params, "source");
-    params_text(&j->params, b->at_target);
-    params_int(&j->params, (int64_t)b->sync->config->conflict_keep_s);
-    batch_ask_text(b, &sql_conflicts_share, NULL, &b->at_source);
-    batch_sync_source(b);
-    params_clear(&j->params);
-    params_text(&j->params, "target");
-    params_text(&j->params, b->at_source);
-    params_int(&j->params, (int64_t)b->sync->config->conflict_keep_s);
-    conn_query(job_conn(j, JOB_TARGET), sql_conflicts_share.text, &j->params, CONN_TEXT, 0);
-    apply_sent_other(&b->apply);
-    none_is_owed(b);
-    return batch_sync_target(b);
+    for (int side = 0; side < JOB_SIDES; side++)
+        if (has_more(b, (enum job_side)side))
+            share(b, (enum job_side)side);
+    return JOB_WAIT;
+}
+
+enum job_next batch_enter_shared(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+
+    if (has_more(b, JOB_SOURCE) || has_more(b, JOB_TARGET))
+        return job_goto(j, "recent");
+    return none_is_owed(b);
 }
 
 static bool any_broken(const struct batch_job *b)
@@ -276,7 +333,12 @@ void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql
                      const char **answer)
 {
     conn_query(job_conn(&b->job, JOB_TARGET), sql->text, &b->job.params, CONN_TEXT, 0);
-    apply_sent_text(&b->apply, t, b->slice_arena ? b->slice_arena : b->arena, answer);
+    apply_sent_text(&b->apply, t, batch_answers(b), answer);
+}
+
+struct arena *batch_answers(const struct batch_job *b)
+{
+    return b->page_arena ? b->page_arena : b->slice_arena ? b->slice_arena : b->arena;
 }
 
 bool batch_has_any(const char *list)
@@ -344,9 +406,32 @@ enum job_next batch_enter_survivors(struct job *j)
     return any ? batch_sync_source(b) : JOB_NEXT;
 }
 
+enum job_next batch_give_page(struct batch_job *b, const char *next)
+{
+    struct batch_job *o = batch_other(b);
+
+    if (o->waits_at == AT_DECIDED) {
+        batch_page_pass(b, o);
+        release(o, "page");
+        return job_goto(&b->job, next);
+    }
+    if (o->waits_at != NOWHERE)
+        return job_goto(&b->job, "undo");
+    b->waits_at = AT_PAGE;
+    b->after_page = next;
+    return JOB_WAIT;
+}
+
 enum job_next batch_enter_decided(struct job *j)
 {
-    return meet(batch_of(j), AT_DECIDED);
+    struct batch_job *b = batch_of(j);
+    struct batch_job *o = batch_other(b);
+
+    if (o->waits_at != AT_PAGE)
+        return meet(b, AT_DECIDED);
+    batch_page_pass(o, b);
+    release(o, o->after_page);
+    return job_goto(j, "page");
 }
 
 enum job_next batch_enter_open(struct job *j)
@@ -378,6 +463,7 @@ enum job_next batch_enter_undo(struct job *j)
 
     b->waits_at = NOWHERE;
     b->writing = BATCH_WRITES_NOT;
+    b->has_begun = false;
     b->owes_conflicts = b->is_half_done = true;
     batch_say(b, &sql_commit);
     batch_sync_source(b);

@@ -12,6 +12,7 @@ enum job_next batch_enter_meet(struct job *j);
 /* After a round that only one end has committed: what was decided goes to the other one. */
 enum job_next batch_enter_recent(struct job *j);
 enum job_next batch_enter_share(struct job *j);
+enum job_next batch_enter_shared(struct job *j);
 /* Both have looked for changes: a round, or none. */
 enum job_next batch_enter_compare(struct job *j);
 /* Which rows a truncation of the source does not concern. */
@@ -36,12 +37,16 @@ bool batch_key_add(json_t *set, const json_t *key);
 bool batch_key_is_in(const json_t *set, const json_t *key);
 /* A JSON list that is there and not empty. */
 bool batch_has_any(const char *list);
+/* Where an answer of one value lives: as long as what was asked about. */
+struct arena *batch_answers(const struct batch_job *b);
 /* Two such lists as one, which lives in the arena or is one of the two. */
 const char *batch_join(struct arena *a, const char *before, const char *more);
 /* Asks the target in the pipeline; parameters are in job.params, the answer lives with the batch.
  */
 void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql,
                      const char **answer);
+/* The forward direction has a page for the other one, which takes it where both are `decided`. */
+enum job_next batch_give_page(struct batch_job *b, const char *next);
 /* After the last write: has the application changed any of these keys meanwhile? */
 enum job_next batch_enter_late(struct job *j);
 enum job_next batch_enter_late_keys(struct job *j);

@@ -210,17 +210,24 @@ $$;
 -- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot (the row: shielded); what the
 -- row is to the letter (md5): in JSON a jsonb null looks like NULL, arrays have no bounds, and types that have a cast to it may leave out more.
 -- and where rows are merged, what rebeco.merge_details() says (half_of, side: as there). In a round with slices there was no truncation.
-CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1,
-        half_of text DEFAULT NULL, side text DEFAULT NULL) RETURNS json
+--
+-- Rows may be large and many: a page ends with the key by which it comes to `max_bytes` (NULL: never), and `done` is how many of the
+-- given keys it is about, in their order. Rows are read one by one, and none that is not in it.
+CREATE FUNCTION rebeco.two_way_page(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int,
+        half_of text, side text, max_bytes bigint, OUT details json, OUT done int)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
-    SET enable_nestloop = off
+    SET cursor_tuple_fraction = 1
 AS $$
 DECLARE
     gathered text := format('pg_temp.rebeco_round_%s', capture_id);
     t record;
-    answer json;
+    one refcursor;
+    n bigint;
+    doc json;
+    docs json[] := '{}';
+    bytes bigint := 0;
 BEGIN
     IF slices > 1 THEN
         gathered := rebeco.two_way_gather(capture_id, since, until);
@@ -228,14 +235,16 @@ BEGIN
         gathered := NULL;
     END IF;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('WITH f AS MATERIALIZED %1$s, after AS MATERIALIZED (SELECT * FROM %13$s l WHERE again IS NULL), %2$s '
-                   'SELECT json_agg(json_build_object(''i'', f.n, ''k'', json_build_array(%3$s), ''at'', greatest(l.at, cut.at), ''new'', l.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''md5'', r.md5, ''later'', a.is_later, ''merge'', m.doc)) '
+    OPEN one NO SCROLL FOR EXECUTE format('WITH f AS MATERIALIZED %1$s, after AS MATERIALIZED (SELECT * FROM %13$s l WHERE again IS NULL), %2$s '
+                   'SELECT f.n, json_build_object(''i'', f.n, ''k'', f.k, ''at'', f.at, ''new'', f.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''md5'', r.md5, ''later'', f.is_later, ''merge'', f.merge) '
+                   'FROM (SELECT f.*, json_build_array(%3$s) AS k, greatest(l.at, cut.at) AS at, l.at IS NOT NULL AS is_logged, l.is_new, a.is_later, m.doc AS merge '
                    'FROM cut CROSS JOIN f LEFT JOIN LATERAL (SELECT l.* FROM %5$s l WHERE %6$s%7$s) l ON true '
-                   'LEFT JOIN LATERAL (SELECT rebeco.json_shielded(row_to_json(x.*)) AS doc, %16$s AS md5 FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
                    'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3, %14$L, %15$L)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'LEFT JOIN (SELECT DISTINCT %11$s FROM after l WHERE op IS NULL) h ON %12$s '
                    'CROSS JOIN LATERAL (SELECT h.k1 IS NOT NULL OR (SELECT count(*) FROM after WHERE op = ''T'') > 0 AS is_later) a '
-                   'WHERE l.at IS NOT NULL OR (cut.at IS NOT NULL AND (r.doc IS NULL OR a.is_later))',
+                   'WHERE l.at IS NOT NULL OR cut.at IS NOT NULL ORDER BY f.n OFFSET 0) f '
+                   'LEFT JOIN LATERAL (SELECT rebeco.json_shielded(row_to_json(x.*)) AS doc, %16$s AS md5 FROM %8$s x WHERE %9$s LIMIT 1) r ON true '
+                   'WHERE f.is_logged OR r.doc IS NULL OR f.is_later',
                    t.given,
                    CASE WHEN gathered IS NOT NULL THEN 'cut AS (SELECT NULL::timestamptz AS at)'
                         ELSE format('c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l '
@@ -245,9 +254,32 @@ BEGIN
                    coalesce(gathered, 'c'), t.log_match,
                    CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id,
                    t.keys, replace(t.log_match, 'l.k', 'h.k'), replace(replace(t.log, '$2', 'NULL::txid_snapshot'), '$1', '$2'), half_of, side, t.row_md5)
-       INTO answer USING since, until, given;
-    RETURN coalesce(answer, '[]');
+      USING since, until, given;
+    LOOP
+        FETCH one INTO n, doc;
+        IF NOT FOUND THEN
+            done := json_array_length(given);
+            EXIT;
+        END IF;
+        docs := docs || doc;
+        bytes := bytes + octet_length(doc::text);
+        IF bytes >= max_bytes THEN
+            done := n;
+            EXIT;
+        END IF;
+    END LOOP;
+    CLOSE one;
+    details := concat('[', array_to_string(docs, ','), ']')::json;
 END
+$$;
+
+-- All of them as one.
+CREATE FUNCTION rebeco.two_way_details(capture_id int, since txid_snapshot, until txid_snapshot, given json, slices int DEFAULT 1,
+        half_of text DEFAULT NULL, side text DEFAULT NULL) RETURNS json
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT p.details FROM rebeco.two_way_page(capture_id, since, until, given, slices, half_of, side, NULL) p
 $$;
 
 -- Decides, at the target, every key that both ends have changed. `source` is what two_way_details says
@@ -259,14 +291,18 @@ $$;
 -- records for rebeco.conflicts_add, rows as text, so that the daemon leaves their numbers alone; abort: how many
 -- are not to be decided; merge, back_merge: keys of rows of which both changes are kept, with what is written at
 -- the target and at the source; they are not sent else; pairs: the merged rows' keys at both ends and which columns
--- are set there; again: a row that is merged has gone or come meanwhile, so that the round must be made again.
+-- are set there; again: a row that is merged has gone or come meanwhile, so that the round must be made again;
+-- done: a page of details (rebeco.two_way_page) was decided up to this place of its keys only, since the rows here are large;
+-- NULL: all of it.
 CREATE FUNCTION rebeco.two_way_decide(capture_id int, since txid_snapshot, until txid_snapshot, source json,
-        policy text, target_is_ahead interval, half_of text DEFAULT NULL) RETURNS json
+        policy text, target_is_ahead interval, half_of text DEFAULT NULL, slices int DEFAULT 1, max_bytes bigint DEFAULT NULL) RETURNS json
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = on
 AS $$
 DECLARE
+    theirs json;
+    decided int;
     table_name text;
     resolver text;
     pair record;
@@ -297,19 +333,16 @@ BEGIN
     IF strpos(policy, '.') > 0 THEN
         resolver := format('SELECT %s($1, $2, $3, $4, $5, $6)', policy::regproc);
     END IF;
+    SELECT p.details, p.done INTO theirs, decided
+      FROM rebeco.two_way_page(capture_id, since, until, (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)),
+                               slices, half_of, 'target', max_bytes) p;
     FOR pair IN
-        SELECT s.doc -> 'k' AS source_key, t.doc -> 'k' AS target_key,
-               nullif((s.doc -> 'row')::text, 'null')::json AS source_row, nullif((t.doc -> 'row')::text, 'null')::json AS target_row,
-               (s.doc ->> 'at')::timestamptz AS source_at, (t.doc ->> 'at')::timestamptz AS target_at,
-               coalesce((s.doc ->> 'new')::boolean AND (t.doc ->> 'new')::boolean, false) AS both_new,
-               (s.doc ->> 'chain')::boolean OR (t.doc ->> 'chain')::boolean AS in_chain,
-               (t.doc ->> 'later')::boolean AS is_later, (s.doc ->> 'md5') IS NOT DISTINCT FROM (t.doc ->> 'md5') AS is_same,
-               s.doc -> 'merge' AS source_merge, t.doc -> 'merge' AS target_merge,
-               NOT coalesce((s.doc -> 'merge' ->> 'whole')::boolean OR (t.doc -> 'merge' ->> 'whole')::boolean, true) AS is_merged
-          FROM json_array_elements(source) WITH ORDINALITY s (doc, n)
-          JOIN json_array_elements(rebeco.two_way_details(capture_id, since, until,
-                   (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)), 1, half_of, 'target')) t (doc)
-            ON (t.doc ->> 'i')::bigint = s.n
+        SELECT s.k AS source_key, t.k AS target_key, s.row AS source_row, t.row AS target_row, s.at AS source_at, t.at AS target_at,
+               coalesce(s.new AND t.new, false) AS both_new, s.chain OR t.chain AS in_chain,
+               t.later AS is_later, s.md5 IS NOT DISTINCT FROM t.md5 AS is_same, s.merge AS source_merge, t.merge AS target_merge,
+               NOT coalesce((s.merge ->> 'whole')::boolean OR (t.merge ->> 'whole')::boolean, true) AS is_merged
+          FROM ROWS FROM (json_to_recordset(source) AS (k json, at timestamptz, new boolean, chain boolean, "row" json, md5 text, merge json)) WITH ORDINALITY s (k, at, new, chain, "row", md5, merge, n)
+          JOIN json_to_recordset(theirs) t (i bigint, k json, at timestamptz, new boolean, chain boolean, "row" json, md5 text, later boolean, merge json) ON t.i = s.n
     LOOP
         is_merged := merges IS NOT NULL AND pair.is_merged;
         IF NOT is_merged AND pair.is_same THEN
@@ -373,17 +406,18 @@ BEGIN
     END LOOP;
     RETURN json_build_object('read', to_json(to_target), 'keep', to_json(kept_at_target), 'back_read', to_json(to_source),
                              'back_keep', to_json(kept_at_source), 'records', to_json(records), 'abort', aborted,
-                             'merge', to_json(to_merge), 'back_merge', to_json(back_to_merge), 'pairs', to_json(pairs), 'again', is_unsure);
+                             'merge', to_json(to_merge), 'back_merge', to_json(back_to_merge), 'pairs', to_json(pairs), 'again', is_unsure,
+                             'done', CASE WHEN decided < json_array_length(source) THEN (source -> (decided - 1) ->> 'i')::int END);
 END
 $$;
 
--- Forgets what is older than `keep`, a piece at a time.
+-- Forgets what is older than `keep`, a piece at a time; a round that does so too may be open for long.
 CREATE FUNCTION rebeco.conflicts_prune(keep interval) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
     DELETE FROM rebeco.conflict o
-     WHERE o.id IN (SELECT x.id FROM rebeco.conflict x WHERE x.decided_at < clock_timestamp() - keep ORDER BY x.decided_at LIMIT 1000)
+     WHERE o.id IN (SELECT x.id FROM rebeco.conflict x WHERE x.decided_at < clock_timestamp() - keep ORDER BY x.decided_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
 $$;
 
 -- Writes down what was decided, in the transaction that carries it out at this end (`side`: source or
@@ -395,28 +429,47 @@ CREATE FUNCTION rebeco.conflicts_add(sync_name text, side text, table_schema tex
 AS $$
     SELECT rebeco.conflicts_prune(keep);
     INSERT INTO rebeco.conflict (sync, table_schema, table_name, key, kind, source_row, target_row, source_at, target_at, policy, decision, batch)
-    SELECT sync_name, table_schema, table_name, r.doc -> 'key',
-           coalesce(substring(r.doc ->> 'kind' FROM '^parent_.*'),
-                    rebeco.conflict_kind(CASE side WHEN 'source' THEN v.source_row ELSE v.target_row END,
-                                         CASE side WHEN 'source' THEN v.target_row ELSE v.source_row END, (r.doc ->> 'both_new')::boolean)),
-           v.source_row, v.target_row, (r.doc ->> 'source_at')::timestamptz, (r.doc ->> 'target_at')::timestamptz,
-           policy, r.doc ->> 'decision', batch
-      FROM json_array_elements(records) r (doc)
-     CROSS JOIN LATERAL (SELECT (r.doc ->> 'source_row')::json AS source_row, (r.doc ->> 'target_row')::json AS target_row) v
+    SELECT sync_name, table_schema, table_name, r.key,
+           coalesce(substring(r.kind FROM '^parent_.*'),
+                    rebeco.conflict_kind(CASE side WHEN 'source' THEN r.source_row ELSE r.target_row END::json,
+                                         CASE side WHEN 'source' THEN r.target_row ELSE r.source_row END::json, r.both_new)),
+           r.source_row::json, r.target_row::json, r.source_at, r.target_at, policy, r.decision, batch
+      FROM json_to_recordset(records) r (key json, kind text, source_row text, target_row text, both_new boolean, source_at timestamptz, target_at timestamptz, decision text)
     ON CONFLICT DO NOTHING
 $$;
 
 -- What was decided in the last round that was carried out at this end, for the other one: its commit there may have failed, or been
 -- rolled back because a row was changed meanwhile. What was decided before is known there: this is asked before each round
--- that comes after such a half one. Rows are text here, which need not be readable as JSON.
-CREATE FUNCTION rebeco.conflicts_recent(sync_name text) RETURNS json
-    LANGUAGE sql STABLE
+-- that comes after such a half one. Rows are text here, which need not be readable as JSON. In pages, the newest records first, since
+-- there may be many: `round`, NULL for the first page, and `before` are what the last one said, which ended at `max_bytes`; `before`
+-- NULL: that was all. What a page brings to the other end may be of another round than the last one there.
+CREATE FUNCTION rebeco.conflicts_recent(sync_name text, max_bytes bigint, INOUT round text, INOUT before bigint, OUT records json)
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(json_agg(row_to_json(c) ORDER BY c.id), '[]')
-      FROM (SELECT c.id, c.sync, c.table_schema, c.table_name, c.key, c.kind, c.source_row::text, c.target_row::text, c.source_at, c.target_at,
-                   c.policy, c.decision, c.batch, c.decided_at, c.kind = 'insert_exists' AS both_new FROM rebeco.conflict c
-             WHERE c.sync = sync_name AND c.batch = (SELECT l.batch FROM rebeco.conflict l WHERE l.sync = sync_name ORDER BY l.id DESC LIMIT 1)) c
+DECLARE
+    pages CURSOR (upper bigint) FOR
+        SELECT c.id, c.sync, c.table_schema, c.table_name, c.key, c.kind, c.source_row::text, c.target_row::text, c.source_at, c.target_at,
+               c.policy, c.decision, c.batch, c.decided_at, c.kind = 'insert_exists' AS both_new
+          FROM rebeco.conflict c
+         WHERE c.sync = sync_name AND c.batch = round AND c.id < upper ORDER BY c.id DESC;
+    c record;
+    docs json[] := '{}';
+    bytes bigint := 0;
+BEGIN
+    round := coalesce(round, (SELECT l.batch FROM rebeco.conflict l WHERE l.sync = sync_name ORDER BY l.id DESC LIMIT 1));
+    OPEN pages (coalesce(before, 9223372036854775807));
+    LOOP
+        FETCH pages INTO c; -- one at a time: rows may be large
+        before := c.id;
+        EXIT WHEN NOT FOUND;
+        docs := docs || row_to_json(c);
+        bytes := bytes + octet_length(docs[cardinality(docs)]::text);
+        EXIT WHEN bytes >= max_bytes;
+    END LOOP;
+    CLOSE pages;
+    records := to_json(docs);
+END
 $$;
 
 -- The same in a few letters, without the rows.

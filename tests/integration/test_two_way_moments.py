@@ -172,7 +172,7 @@ def test_skipped_rows_stay_different_after_a_direction_was_closed(source, target
 def test_many_conflicts_of_half_a_round_are_known_at_both_ends(source, target, rebecos, first):
     rebeco = start(source, target, rebecos, HELD + "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'old' FROM generate_series(1, 6000) i", default="source")
     there, late = (target, source) if first == "target" else (source, target)
-    half_round(rebeco, there, late, "UPDATE t SET v = 'first'", "UPDATE t SET v = 'second'")
+    half_round(rebeco, there, late, "UPDATE t SET v = 'first' || repeat('x', 1000)", "UPDATE t SET v = 'second' || repeat('x', 1000)")
     check_equal(source, target)
     for server in (source, target):
         assert server.value("SELECT count(*) FROM rebeco.conflict") == server.value("SELECT count(DISTINCT key::text) FROM rebeco.conflict") == 6000
