@@ -109,6 +109,22 @@ static void add_line(struct buf *b, const char *indent, const char *text)
 
 /* ---------------------------------------------------------------- the sync */
 
+/* Whoever reads that the target shows all there is must read that these are not there. */
+static void add_left_out(struct buf *b, const json_t *s)
+{
+    const json_t *tables = json_object_get(s, "tables"), *t;
+    int count = 0;
+    size_t i;
+    json_array_foreach(tables, i, t)
+    {
+        count +=
+            strcmp(text_of(t, "state"), "new") == 0 && strcmp(text_of(t, "paused"), "drift") == 0;
+    }
+    if (count > 0)
+        buf_printf(b, ", but for %d table%s without a part in the sync", count,
+                   count == 1 ? "" : "s");
+}
+
 static void show_head(struct buf *b, const json_t *s)
 {
     buf_text(b, "sync ");
@@ -121,6 +137,8 @@ static void show_head(struct buf *b, const json_t *s)
         buf_text(b, is_true(s, "consistent")
                         ? ", the target shows one committed state of the source"
                         : ", the target is not consistent yet");
+    if (is_true(s, "consistent"))
+        add_left_out(b, s);
     buf_text(b, "\n");
 }
 

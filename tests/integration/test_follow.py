@@ -306,6 +306,7 @@ def test_kick_names_tables_without_a_part_in_the_sync(source, target, rebecos):
     source.run("INSERT INTO here VALUES (1)")
     said = rebeco.ok("kick", "--wait")
     assert "but for 1 table without a part in the sync (public.gone): see `rebeco status`" in said
+    rebeco.wait("status says so, too", lambda: "state of the source, but for 1 table without a part in the sync\n" in rebeco.ok("status"))
     assert target.value("SELECT count(*) FROM here") == 1
     target.run("CREATE TABLE gone (a int PRIMARY KEY)")
     rebeco.wait("it is taken in", lambda: "without a part" not in rebeco.ok("kick", "--wait"))
