@@ -155,7 +155,9 @@ def test_a_target_of_a_two_way_sync_that_was_restored_and_has_gone_on(source, ta
     r.start()
     r.wait("it says why", lambda: [x for x in r.log_lines("back in time") if "rebeco accept" in x])
     r.ok("accept", timeout=60)
+    two_way.wait_both(r)  # where both directions have noticed, all is copied again, and nothing may be written at the target meanwhile
     r.ok("resync", "public.parent", timeout=60)
+    two_way.wait_both(r)
     target.run("UPDATE parent SET v = 'after' WHERE id = 2")
     two_way.wait_both(r)
     two_way.check_equal(source, target)
