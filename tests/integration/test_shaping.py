@@ -31,6 +31,20 @@ def check_same(source, target, at_source, at_target=None):
     assert a == b, f"{len(a)} rows at the source, {len(b)} at the target: {a[:3]} {b[:3]}"
 
 
+def test_sequences_of_schemas_that_are_not_renamed(source, target, rebecos):
+    """A sequence nobody owns, in a schema without tables, and in one whose tables go to two schemas, keeps its name."""
+    source.psql("CREATE SCHEMA shop; CREATE SCHEMA apart; CREATE TABLE shop.a (id serial PRIMARY KEY); CREATE TABLE shop.b (id serial PRIMARY KEY);"
+                "CREATE SEQUENCE apart.s; CREATE SEQUENCE shop.s; INSERT INTO shop.a DEFAULT VALUES; INSERT INTO shop.b DEFAULT VALUES")
+    target.psql("CREATE SCHEMA shop; CREATE SCHEMA apart; CREATE SCHEMA one; CREATE SCHEMA two; CREATE TABLE one.a (id serial PRIMARY KEY);"
+                "CREATE TABLE two.b (id serial PRIMARY KEY); CREATE SEQUENCE apart.s; CREATE SEQUENCE shop.s")
+    rebeco = rebecos(source, target, config=rig.config(schema="expect", tables={"rename": {"shop.a": "one.a", "shop.b": "two.b"}})).start()
+    rebeco.wait_in_sync()
+    source.run("SELECT nextval('apart.s'), nextval('shop.s')")
+    for name in ("one.a_id_seq", "two.b_id_seq", "apart.s", "shop.s"):
+        rig.eventually(f"{name} is ahead", lambda name=name: target.value(f"SELECT last_value FROM {name}") > 100)
+    assert target.run("SELECT object, message FROM rebeco.problem") == []
+
+
 def paused(target):
     return target.run("SELECT source_name, paused, paused_what, paused_hint FROM rebeco.sync_table WHERE paused IS NOT NULL ORDER BY 1")
 
