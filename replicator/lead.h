@@ -39,8 +39,7 @@ struct lead_job {
     struct sync *sync;
     /* Installing our objects. */
     enum job_side install_side;
-    int installed;  /* version on that side */
-    int installing; /* the file in hand */
+    int installed; /* version on that side */
     struct lead_identity identities[JOB_SIDES];
     bool begins_anew;            /* an end is not what it was, and a person has accepted that */
     bool is_accepted;            /* a person has asked for it */

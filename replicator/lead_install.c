@@ -3,9 +3,11 @@
 #include "lead_steps.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "buf.h"
 #include "daemon.h"
+
+#define INSTALL_TIMEOUT_S 300.
 
 /* ------------------------------------------------------------------ our objects */
 
@@ -46,49 +48,26 @@ enum job_next lead_take_version(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-static const struct sql_schema *next_file(const struct lead_job *l)
+/* All that is missing, as one text: a round trip for each file would be seconds where the server is
+ * far away. */
+enum job_next lead_enter_files(struct job *j)
 {
-    for (const struct sql_schema *f = sql_schema; f->text; f++)
-        if (f->version > l->installed)
-            return f;
-    return NULL;
-}
+    const struct lead_job *l = lead_of(j);
+    struct buf text;
 
-enum job_next lead_enter_create(struct job *j)
-{
-    struct lead_job *l = lead_of(j);
-
-    if (next_file(l) == NULL)
+    buf_init(&text);
+    for (const struct sql_schema *f = sql_schema; f->text; f++) {
+        if (f->version <= l->installed)
+            continue;
+        if (text.len == 0)
+            buf_printf(&text, "%s;\n", sql_schema_create.text);
+        buf_text(&text, f->text);
+    }
+    if (text.len == 0)
         return job_goto(j, "install commit");
-    return lead_say(j, l->install_side, &sql_schema_create);
-}
-
-enum job_next lead_enter_file(struct job *j)
-{
-    struct lead_job *l = lead_of(j);
-    const struct sql_schema *f = next_file(l);
-
-    if (f == NULL)
-        return job_goto(j, "install commit");
-    l->installing = f->version;
-    conn_query(job_conn(j, l->install_side), f->text, NULL, CONN_TEXT, 60.);
+    conn_query(job_conn(j, l->install_side), text.data, NULL, CONN_TEXT, INSTALL_TIMEOUT_S);
+    buf_fini(&text);
     return JOB_WAIT;
-}
-
-enum job_next lead_enter_file_done(struct job *j)
-{
-    struct lead_job *l = lead_of(j);
-
-    l->installed = l->installing;
-    params_clear(&j->params);
-    params_int(&j->params, l->installed);
-    conn_execute(job_conn(j, l->install_side), &sql_schema_done, &j->params, CONN_TEXT, 60.);
-    return JOB_WAIT;
-}
-
-enum job_next lead_enter_more_files(struct job *j)
-{
-    return next_file(lead_of(j)) ? job_goto(j, "install file") : JOB_NEXT;
 }
 
 enum job_next lead_enter_install_commit(struct job *j)

@@ -427,6 +427,14 @@ enum job_next lead_catalogs_event(struct job *j, enum job_side side, const struc
     return JOB_NEXT;
 }
 
+/* What a follower must have replayed before it is read in place of the source. */
+enum job_next lead_enter_lsn(struct job *j)
+{
+    if (j->sync->config->follower.url == NULL)
+        return JOB_NEXT;
+    return lead_say(j, JOB_SOURCE, &sql_source_lsn);
+}
+
 enum job_next lead_take_lsn(struct job *j, PGresult *r)
 {
     free(j->sync->capture_lsn);

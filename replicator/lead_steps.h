@@ -49,10 +49,7 @@ enum job_next lead_enter_install(struct job *j);
 enum job_next lead_enter_install_lock(struct job *j);
 enum job_next lead_enter_version(struct job *j);
 enum job_next lead_take_version(struct job *j, PGresult *r);
-enum job_next lead_enter_create(struct job *j);
-enum job_next lead_enter_file(struct job *j);
-enum job_next lead_enter_file_done(struct job *j);
-enum job_next lead_enter_more_files(struct job *j);
+enum job_next lead_enter_files(struct job *j);
 enum job_next lead_enter_install_commit(struct job *j);
 enum job_next lead_enter_other_side(struct job *j);
 
@@ -128,6 +125,7 @@ enum job_next lead_take_layouts(struct job *j, PGresult *r);
 enum job_next lead_enter_catalogs(struct job *j);
 enum job_next lead_catalogs_event(struct job *j, enum job_side side, const struct conn_message *m);
 /* What is there now has all captures behind it: a follower must be as far. */
+enum job_next lead_enter_lsn(struct job *j);
 enum job_next lead_take_lsn(struct job *j, PGresult *r);
 
 #endif

@@ -4,8 +4,9 @@
 #
 # A file under schema/ must be named NNN_name.sql, one under sql/ name.sql (lower case, digits and
 # underscores: the name becomes a C identifier). The head comment - the lines before the first that
-# is neither empty nor starts with -- - stays behind. Any awk will do; bytes are bytes under
-# LC_ALL=C. No files at all make two valid, empty tables.
+# is neither empty nor starts with -- - stays behind. A file of schema/ ends with a statement of ours
+# that notes its number in rebeco.version. Any awk will do; bytes are bytes under LC_ALL=C. No files
+# at all make two valid, empty tables.
 
 function fail(message) {
     printf "%s: %s\n", current, message > "/dev/stderr"
@@ -40,6 +41,7 @@ function end_file() {
         return
     sub(/\\n"\n$/, "\"\n", body)
     if (is_schema) {
+        body = body "     \"\\nINSERT INTO rebeco.version (version) VALUES (" (version + 0) ");\\n\"\n"
         schema_rows = schema_rows "    {" (version + 0) ", \"" name "\",\n" body "    },\n"
     } else {
         externs = externs "extern const struct sql sql_" name ";\n"
