@@ -19,9 +19,10 @@
  * ours may still be in the way there: what failed for a lock is tried again some times.
  *
  * Early: reading the source's schema for SCHEMA_POST takes as long as copying some small tables, so
- * it is done while the last rows come, up to the comparison with the target, where it waits. A
- * schema that was read more than EARLY_MAX_S ago is read anew: what the source alters in between is
- * no more likely to be missed than what it alters right after. */
+ * it is done while the last rows come, up to the comparison with the target, where it waits. Where
+ * all rows come within seconds, what was read for SCHEMA_PRE will do. A schema that was read more
+ * than EARLY_MAX_S ago is read anew: what the source alters in between is no more likely to be
+ * missed than what it alters right after. */
 #include "schema.h"
 
 #include <errno.h>
@@ -168,8 +169,54 @@ static void release(struct schema_copy *s)
     buf_clear(&s->exclude, 0);
 }
 
+static void forget_earlier(struct schema_copy *s)
+{
+    ev_timer_stop(s->loop, &s->earlier.forget);
+    if (s->earlier.archive >= 0)
+        close(s->earlier.archive);
+    s->earlier.archive = -1;
+    buf_clear(&s->earlier.exclude, 0);
+}
+
+static void on_forget(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    (void)loop;
+    (void)events;
+    forget_earlier(container_of(w, struct schema_copy, earlier.forget));
+}
+
+/* Before release(): for as long as it may be used, it is not closed. */
+static void keep_earlier(struct schema_copy *s)
+{
+    double left_s = s->read_at + EARLY_MAX_S - steady_now();
+
+    if (s->stage != SCHEMA_PRE || s->archive < 0 || left_s <= 0)
+        return;
+    forget_earlier(s);
+    s->earlier.archive = s->archive;
+    s->archive = -1;
+    if (s->exclude.len > 0)
+        buf_append(&s->earlier.exclude, s->exclude.data, s->exclude.len);
+    ev_timer_set(&s->earlier.forget, left_s, 0.);
+    ev_timer_start(s->loop, &s->earlier.forget);
+}
+
+bool schema_take_earlier(struct schema_copy *s)
+{
+    struct schema_dump *d = &s->earlier;
+
+    if (s->stage != SCHEMA_POST || d->archive < 0 || d->exclude.len != s->exclude.len ||
+        (s->exclude.len > 0 && memcmp(d->exclude.data, s->exclude.data, s->exclude.len) != 0))
+        return false;
+    s->archive = d->archive;
+    d->archive = -1;
+    forget_earlier(s);
+    return true;
+}
+
 void schema_finish(struct schema_copy *s)
 {
+    keep_earlier(s);
     release(s);
     error_clear(&s->trouble);
     s->needs_person = false;
@@ -356,7 +403,8 @@ struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, sch
     ev_init(&s->tell_trouble, on_tell_trouble);
     s->done = done;
     s->owner = owner;
-    s->archive = s->use_list = -1;
+    s->archive = s->use_list = s->earlier.archive = -1;
+    ev_init(&s->earlier.forget, on_forget);
     s->child_name = "";
     child_init(&s->child, loop, on_child_ended, s);
     login_init(&s->login, loop, schema_login_ended, s);
@@ -373,6 +421,7 @@ void schema_copy_free(struct schema_copy *s)
     if (s == NULL)
         return;
     schema_copy_stop(s);
+    buf_fini(&s->earlier.exclude);
     job_fini(&s->prepare);
     job_fini(&s->restore);
     job_fini(&s->record);
@@ -440,6 +489,7 @@ void schema_copy_stop(struct schema_copy *s)
     if (s->running)
         job_stop(s->running);
     s->is_early = false;
+    forget_earlier(s);
     release(s);
 }
 

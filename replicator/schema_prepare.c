@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "steady.h"
 #include "sync.h"
 
 #define VERSION_TIMEOUT_S 20.
@@ -207,8 +208,11 @@ static enum job_next dump(struct job *j)
     struct error e;
 
     error_clear(&e);
+    if (schema_take_earlier(s))
+        return JOB_NEXT;
     if (!schema_memory(&s->archive, &e))
         return job_fail(j, &e);
+    s->read_at = steady_now();
     p.arguments = dump_arguments(s);
     p.output_file = s->archive;
     return schema_run(s, "pg_dump", &p, dumped);

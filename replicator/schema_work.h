@@ -20,6 +20,13 @@ enum schema_pass {
     SCHEMA_ALONE         /* what failed, as one process: its words can be told apart; no batch */
 };
 
+/* What pg_dump wrote for SCHEMA_PRE, which has all of the schema, kept for SCHEMA_POST. */
+struct schema_dump {
+    int archive;            /* memfd; -1: none */
+    struct buf exclude;     /* as schema_copy->exclude was */
+    struct ev_timer forget; /* closes it when it is too old to be used */
+};
+
 struct schema_copy {
     struct sync *sync;
     struct ev_loop *loop;
@@ -49,6 +56,8 @@ struct schema_copy {
     struct buf documents;  /* json: how the target can look for what the archive holds */
     struct buf statements; /* json: what it is to run */
     int archive;           /* memfd; -1: none */
+    double read_at;        /* steady_now when pg_dump was started for it */
+    struct schema_dump earlier;
     int use_list;
     int todo;        /* entries that pg_restore was told */
     size_t scanned;  /* bytes of its output in which finished ones were counted */
@@ -81,6 +90,8 @@ enum job_next schema_decide_looked(struct job *j, PGresult *r);
 enum job_next schema_decide_listed(struct job *j, PGresult *r);
 void schema_decide_bind(struct job *j, struct params *p);
 enum job_next schema_decide(struct job *j, PGresult *r);
+/* The archive of the stage before will do for this one: true, and it is taken. In schema.c. */
+bool schema_take_earlier(struct schema_copy *s);
 /* That job has ended; in schema.c. */
 void schema_prepared(struct job *j, bool finished);
 /* The last job, and the one that only looks again; in schema_record.c. */

@@ -16,8 +16,8 @@ struct sql {
 /* Every statement, ended by NULL: for the test that prepares them all. */
 extern const struct sql *const sql_all[];
 
-/* One numbered file of schema/: the objects that are installed in a database; its last statement notes
- * its number there, in rebeco.version. */
+/* One numbered file of schema/: the objects that are installed in a database; its last statement
+ * notes its number there, in rebeco.version. */
 struct sql_schema {
     int version; /* the number that its name starts with */
     const char *name;

@@ -446,6 +446,35 @@ def test_the_rest_is_read_while_the_last_rows_come(source, target, rebecos, what
     r.terminate()
 
 
+def test_a_schema_just_read_is_not_read_again(servers, target, rebecos):
+    """All rows are there within seconds: what pg_dump said before them has what comes after them. One that was broken off is read anew."""
+    source = servers("dumped", "app", log_connections="on")
+    source.run("CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY REFERENCES a); CREATE INDEX later ON a (v)")
+    before = dump(source)
+
+    def dumps():
+        with open(source.log_path) as f:
+            return f.read().count("application_name=rebeco default schema")
+
+    r = rebecos(source, target).start()
+    r.wait_in_sync(60)
+    same_schema(before, target)
+    assert dumps() == 1
+    r.terminate()
+    r.drop()
+    target.psql("DROP SCHEMA rebeco CASCADE; DROP TABLE b; DROP TABLE a")
+    r = rebecos(source, target)
+    with held_back(target, "CREATE INDEX late") as waits:
+        r.start()
+        r.wait("the rest of the schema is under way", waits)
+        r.kill9()
+    r.start()
+    r.wait_in_sync(60)
+    same_schema(before, target)
+    assert dumps() == 3
+    r.terminate()
+
+
 def test_status_says_why_the_schema_is_not_copied(source, target, rebecos):
     """Before any table is there, too. Nothing was said to who asks from elsewhere than the daemon's log: "new"."""
     source.run("CREATE TABLE a (i int PRIMARY KEY); INSERT INTO a VALUES (1)")
