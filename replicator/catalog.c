@@ -108,6 +108,11 @@ static const char *quoted(struct arena *a, const char *name)
     return out;
 }
 
+const char *catalog_label(struct arena *a, const char *schema, const char *name)
+{
+    return arena_printf(a, "%s.%s", quoted(a, schema), quoted(a, name));
+}
+
 static void read_relation(struct arena *a, const json_t *doc, struct relation *r)
 {
     r->oid = (Oid)take_int(doc, "oid");
@@ -115,7 +120,7 @@ static void read_relation(struct arena *a, const json_t *doc, struct relation *r
     r->name = take_text(a, doc, "name");
     r->target_schema = r->schema;
     r->target_name = r->name;
-    r->label = arena_printf(a, "%s.%s", quoted(a, r->schema), quoted(a, r->name));
+    r->label = r->target_label = catalog_label(a, r->schema, r->name);
     r->kind = take_char(doc, "kind");
     r->only = take_bool(doc, "only");
     r->has_rules = take_bool(doc, "has_rules");

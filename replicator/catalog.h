@@ -63,9 +63,10 @@ struct relation {
     /* Of the source's, what the configuration makes of it (shaping.h). */
     const char *target_schema; /* its name at the target */
     const char *target_name;
-    int left_out_count;  /* columns that are not taken: after the others */
-    const char *where;   /* the rows that are taken, as an SQL expression; NULL: all */
-    const char *trouble; /* why that cannot be, and what to do; NULL: it can */
+    const char *target_label; /* for people */
+    int left_out_count;       /* columns that are not taken: after the others */
+    const char *where;        /* the rows that are taken, as an SQL expression; NULL: all */
+    const char *trouble;      /* why that cannot be, and what to do; NULL: it can */
     const char *trouble_hint;
 };
 
@@ -86,6 +87,8 @@ const struct relation *catalog_find_oid(const struct catalog *c, Oid oid);
 /* The relation at the target that belongs to one of the source; NULL when there is none, or no `r`.
  */
 const struct relation *catalog_find_mate(const struct catalog *target, const struct relation *r);
+/* schema.name as a person would write it in SQL. Lives in `a`. */
+const char *catalog_label(struct arena *a, const char *schema, const char *name);
 /* The column of that name, or NULL. */
 const struct column *relation_column(const struct relation *r, const char *name);
 /* Does the table have the column, and the configuration not take it? */

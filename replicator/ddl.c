@@ -15,6 +15,9 @@
  * in the middle of the initial copy, the file would wait for locks there, and then the tables for
  * the backlog.
  *
+ * Where tables are called otherwise at the target, the file speaks of those of its names at either
+ * end. It is refused where such a name is another table's at the target.
+ *
  * A statement that cannot run in a transaction runs outside, alone, the target first: then the note
  * is written right after it. */
 #include "ddl.h"
@@ -89,6 +92,26 @@ static enum job_next result_lock(struct job *j, PGresult *r)
     if (client_bool(r, 0, "is_ours"))
         return JOB_NEXT;
     return client_refuse(j, "another migration of this sync is running", "Wait for its end.");
+}
+
+/* The same words would change another table there. Who runs the file at the target alone has
+ * written it for the target. */
+static enum job_next result_renamed(struct job *j, PGresult *r)
+{
+    struct error e;
+    if (PQntuples(r) == 0 || ddl_of(j)->x->only != NULL)
+        return JOB_NEXT;
+    error_clear(&e);
+    error_set(&e,
+              "one file cannot be right at both ends: what is %s at the source is %s at the "
+              "target, where another table, or view, is called %s",
+              client_text(r, 0, "source"), client_text(r, 0, "target"),
+              client_text(r, 0, "source"));
+    error_hint(&e, "%s",
+               "Write one with the target's names and run it there with `rebeco ddl --only "
+               "target`; then run the other at the source "
+               "yourself. The tables wait for each other in between.");
+    return job_fail(j, &e);
 }
 
 static void bind_open(struct job *j, struct params *p)
@@ -347,6 +370,11 @@ static const struct job_step steps[] = {
      .side = JOB_TARGET,
      .bind = bind_sync,
      .result = result_lock},
+    {.name = "renamed",
+     .sql = &sql_ddl_renamed,
+     .side = JOB_TARGET,
+     .bind = bind_sync,
+     .result = result_renamed},
     {.name = "open",
      .sql = &sql_ddl_open,
      .side = JOB_TARGET,

@@ -190,10 +190,15 @@ bool drift_compare(const struct relation *source, const struct relation *target,
         return false;
     }
     if (target == NULL) {
-        snprintf(d->what, sizeof d->what, "%s is missing at the target", source->label);
+        bool is_renamed = strcmp(source->target_label, source->label) != 0;
+
+        snprintf(d->what, sizeof d->what, "%s%s%s%s is missing at the target", source->target_label,
+                 is_renamed ? " (" : "", is_renamed ? source->label : "",
+                 is_renamed ? " at the source)" : "");
         snprintf(d->remedy, sizeof d->remedy,
                  "create it at the target as it is at the source, or rename it there if it was "
-                 "renamed at the source");
+                 "renamed at the source%s",
+                 is_renamed ? "; or mend tables.rename, and start again" : "");
         return false;
     }
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)

@@ -178,7 +178,9 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
     place = unused >= 0 ? p->places[unused] : rule->place;
     error_set(&e, "no table at the source is meant by %s",
               unused >= 0 ? p->texts[unused] : rule->pattern);
-    error_hint(&e, "%s", place ? "Mend the pattern, or take it out." : "Is it the right database?");
+    error_hint(&e, "%s",
+               place ? "Mend the pattern, or take it out. Partitions go by the name of their root."
+                     : "Is it the right database?");
     error_place(&e, "%s", place ? place : "");
     daemon_misconfigured(j->sync->daemon, &e);
     return JOB_WAIT;

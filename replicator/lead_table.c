@@ -180,7 +180,7 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     l->adopts = PQntuples(r) > 0 && !l->table->wants_copy && j->sync->config->copy_adopt;
     if (PQntuples(r) == 0 || (l->table->wants_copy && may_replace) || l->adopts)
         return JOB_NEXT;
-    error_set(&e, "%s holds rows at the target already", l->table->label);
+    error_set(&e, "%s holds rows at the target already", l->table->target->label);
     error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced.",
                l->table->label);
     table_pause(l->table, TABLE_DRIFT, &e);

@@ -15,17 +15,11 @@
 #include "drift.h"
 #include "layout.h"
 #include "log.h"
+#include "shaping.h"
 #include "steady.h"
 #include "two_way.h"
 
 /* ------------------------------------------------------------------ which tables */
-
-static bool is_wanted(const struct config_sync *c, const struct relation *r)
-{
-    if (c->include.count > 0 && !config_patterns_match(&c->include, r->schema, r->name, NULL))
-        return false;
-    return !config_patterns_match(&c->exclude, r->schema, r->name, NULL);
-}
 
 enum table_records plan_records(const struct sync *s, const struct relation *source)
 {
@@ -55,7 +49,7 @@ static void add_new_tables(struct sync *s)
         const struct relation *r = &s->catalogs->source->relations[i];
         struct table *t;
 
-        if (!is_wanted(s->config, r) || sync_table_find_oid(s, r->oid) ||
+        if (!shaping_wants(s->config, r) || sync_table_find_oid(s, r->oid) ||
             (s->is_back && !two_way_may_take_in(s, r->oid)) ||
             (s->had_tables && !s->config->new_tables && !is_known(s, r->oid)))
             continue;
@@ -179,11 +173,12 @@ static void pause_for_planning(struct table *t)
 
 /* What was copied is in another table, which may have gone: this one must be filled, and may be
  * somebody's. */
-static void pause_as_replaced(struct table *t)
+static void pause_as_replaced(struct table *t, const struct relation *target)
 {
     struct error e = {0};
 
-    error_set(&e, "%s at the target is another table than the one that was copied to", t->label);
+    error_set(&e, "%s at the target is another table than the one that was copied to",
+              target->label);
     error_hint(&e,
                "If it is empty it is filled by itself. To have its rows replaced: rebeco resync %s",
                t->label);
@@ -212,12 +207,12 @@ static void pause_as_unsure(struct table *t)
     t->is_unsure = true;
 }
 
-static void pause_running(struct table *t, bool keeps)
+static void pause_running(struct table *t, const struct relation *target, bool keeps)
 {
     if (!keeps && t->sync->other)
         pause_as_unsure(t);
     else if (t->is_other_target)
-        pause_as_replaced(t);
+        pause_as_replaced(t, target);
     else
         pause_for_planning(t);
 }
@@ -271,7 +266,7 @@ static void mend(struct table *t, const struct relation *source, const struct re
     switch (t->pause) {
     case TABLE_RUNS:
         if ((changed || !keeps) && t->state != TABLE_NEW)
-            pause_running(t, keeps);
+            pause_running(t, target, keeps);
         else if (t->state == TABLE_NEW || t->source == NULL)
             table_set_relations(t, t->sync->catalogs, source, target);
         else
@@ -320,7 +315,8 @@ static const struct relation *successor(const struct table *t)
 
     for (int i = 0; t->target && i < c->count; i++)
         if (strcmp(c->relations[i].target_schema, t->target->schema) == 0 &&
-            strcmp(c->relations[i].target_name, t->target->name) == 0)
+            strcmp(c->relations[i].target_name, t->target->name) == 0 &&
+            (t->sync->is_back || shaping_wants(t->sync->config, &c->relations[i])))
             return &c->relations[i];
     return NULL;
 }

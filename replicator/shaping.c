@@ -117,6 +117,7 @@ static void shape(struct arena *a, struct relation *r, const struct config_sync 
     const struct config_rule *where = config_rules_find(&c->where, r->schema, r->name);
 
     config_rename(&c->rename, a, r->schema, r->name, &r->target_schema, &r->target_name);
+    r->target_label = catalog_label(a, r->target_schema, r->target_name);
     if (columns)
         choose_columns(a, r, columns);
     r->where = where ? where->values[0] : NULL;
@@ -125,21 +126,49 @@ static void shape(struct arena *a, struct relation *r, const struct config_sync 
     r->layout = shaping_layout(a, r, r->layout);
 }
 
-/* Two tables that would become one. */
-static void note_collisions(struct catalog *source)
+bool shaping_wants(const struct config_sync *c, const struct relation *r)
 {
-    for (int i = 0; i < source->count; i++)
-        for (int k = 0; k < i; k++) {
-            struct relation *r = &source->relations[i];
-            const struct relation *other = &source->relations[k];
+    if (c->include.count > 0 && !config_patterns_match(&c->include, r->schema, r->name, NULL))
+        return false;
+    return !config_patterns_match(&c->exclude, r->schema, r->name, NULL);
+}
 
-            if (strcmp(r->target_schema, other->target_schema) != 0 ||
-                strcmp(r->target_name, other->target_name) != 0)
-                continue;
-            r->trouble = arena_printf(source->arena, "%s and %s have the same name at the target",
-                                      other->label, r->label);
-            r->trouble_hint = "mend tables.rename in the configuration, and start again";
+static int compare_targets(const void *a, const void *b)
+{
+    const struct relation *x = *(struct relation *const *)a, *y = *(struct relation *const *)b;
+    int by_schema = strcmp(x->target_schema, y->target_schema);
+    int by_name = by_schema ? by_schema : strcmp(x->target_name, y->target_name);
+
+    return by_name ? by_name : (x > y) - (x < y);
+}
+
+static bool is_collision(const struct relation *a, const struct relation *b)
+{
+    return strcmp(a->target_schema, b->target_schema) == 0 &&
+           strcmp(a->target_name, b->target_name) == 0;
+}
+
+/* Two tables of the sync that would become one: the first of them by name goes on. */
+static void note_collisions(struct catalog *source, const struct config_sync *c)
+{
+    struct relation **wanted =
+        arena_alloc(source->arena, sizeof *wanted * (size_t)(source->count + 1));
+    int count = 0;
+
+    for (int i = 0; i < source->count; i++)
+        if (shaping_wants(c, &source->relations[i]))
+            wanted[count++] = &source->relations[i];
+    qsort(wanted, (size_t)count, sizeof *wanted, compare_targets);
+    for (int first = 0, i = 1; i < count; i++) {
+        if (!is_collision(wanted[first], wanted[i])) {
+            first = i;
+            continue;
         }
+        wanted[i]->trouble =
+            arena_printf(source->arena, "%s and %s have the same name at the target",
+                         wanted[first]->label, wanted[i]->label);
+        wanted[i]->trouble_hint = "mend tables.rename in the configuration, and start again";
+    }
 }
 
 void shaping_apply(struct catalog *source, const struct config_sync *c)
@@ -151,7 +180,7 @@ void shaping_apply(struct catalog *source, const struct config_sync *c)
     for (int i = 0; i < source->count; i++)
         shape(source->arena, &source->relations[i], c);
     if (c->rename.count > 0)
-        note_collisions(source);
+        note_collisions(source, c);
 }
 
 static bool means_any(const struct config_rule *rule, bool is_rename, const PGresult *r, int first)

@@ -287,7 +287,7 @@ BEGIN
         message := format('is %s at the target; its value is kept in step', v_name);
         hint := format('At the target: ALTER SEQUENCE %s SET SCHEMA %I;', v_name,
                        s ->> 'seq_schema');
-    ELSIF s ->> 'seq_name' <> t ->> 'seq_name' THEN
+    ELSIF s ->> 'seq_name' <> t ->> 'seq_name' AND s -> 'any_name' IS DISTINCT FROM 'true' THEN
         message := format('is called %s at the target; its value is kept in step', v_name);
         hint := format('At the target: ALTER SEQUENCE %s RENAME TO %I;', v_name, s ->> 'seq_name');
     END IF;

@@ -184,3 +184,81 @@ def test_rules_that_mean_nothing(source, target, rebecos):
                           ({"columns": {"shop.item": "id"}}, "lists of names")):
         r = rebecos(source, target, config=rig.config(tables=tables)).command("config")
         assert r.code == 2 and words in r.err, r.err
+
+
+def test_names_that_are_somebody_elses(source, target, rebecos):
+    """Two tables trade their names: rows, sequences and views go by them, but a migration that says one of them would change the other."""
+    tables = "CREATE TABLE a (id serial PRIMARY KEY, v text); CREATE TABLE b (id serial PRIMARY KEY, parent int REFERENCES a ON DELETE CASCADE);"
+    source.psql(tables + "INSERT INTO a (v) SELECT i FROM generate_series(1, 50) i; INSERT INTO b (parent) SELECT i FROM generate_series(1, 50) i")
+    target.psql("CREATE TABLE b (id serial PRIMARY KEY, v text); CREATE TABLE a (id serial PRIMARY KEY, parent int REFERENCES b ON DELETE CASCADE);"
+                "CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM a")
+    rename = {"public.a": "public.b", "public.b": "public.a"}
+    rebeco = rebecos(source, target, config=rig.config(schema="expect", materialized_views={"refresh": ["on-change"]}, tables={"rename": rename}))
+    rebeco.start()
+    rebeco.wait_in_sync()
+
+    def check_all():
+        check_same(source, target, "TABLE a ORDER BY 1", "TABLE b ORDER BY 1")
+        check_same(source, target, "TABLE b ORDER BY 1", "TABLE a ORDER BY 1")
+
+    source.psql("BEGIN; INSERT INTO a (v) VALUES ('new'); INSERT INTO b (parent) VALUES (51); COMMIT; DELETE FROM a WHERE id < 10;"
+                "TRUNCATE b; INSERT INTO b (parent) VALUES (51)")
+    rebeco.wait_in_sync()
+    check_all()
+    rebeco.wait("the view is refreshed", lambda: target.run("TABLE m") == [(1,)], 60)
+    for name, least in (("a_id_seq", 100), ("b_id_seq", 100)):
+        rig.eventually(f"{name} is ahead", lambda name=name, least=least: target.value(f"SELECT last_value FROM {name}") > least)
+    # The sequences are called as their tables are: nothing to complain of.
+    assert target.run("SELECT object, message FROM rebeco.problem") == []
+    r = rebeco.command("ddl", "-", stdin="ALTER TABLE a DROP COLUMN v")
+    assert r.code == 1 and "public.a at the source is public.b at the target" in r.err and "ddl --only target" in r.err, r.err
+    assert target.value("SELECT count(*) FROM information_schema.columns WHERE table_name = 'a'") == 2
+    # As it says: first there, then here.
+    rebeco.ok("ddl", "--only", "target", "-", stdin="ALTER TABLE b ADD more int")
+    source.psql("ALTER TABLE a ADD more int; UPDATE a SET more = id")
+    rebeco.wait("it goes on", lambda: same(source, target, "SELECT id, more FROM a ORDER BY 1", "SELECT id, more FROM b ORDER BY 1"), 60)
+    rebeco.wait("nothing stands still", lambda: paused(target) == [])
+    rebeco.wait_in_sync()
+    check_all()
+
+
+def test_a_name_for_two(source, target, rebecos):
+    """Two tables cannot become one: the first goes on. One that is left out is in nobody's way, nor the successor of one that is dropped."""
+    tables = "CREATE SCHEMA x; CREATE SCHEMA y; CREATE TABLE x.item (id int PRIMARY KEY); CREATE TABLE y.item (id int PRIMARY KEY); CREATE TABLE y.other (id int PRIMARY KEY);"
+    source.psql(tables + "INSERT INTO x.item VALUES (1); INSERT INTO y.item VALUES (2)")
+    target.psql("CREATE SCHEMA x; CREATE TABLE x.item (id int PRIMARY KEY); CREATE SCHEMA y; CREATE TABLE y.other (id int PRIMARY KEY)")
+    rules = {"rename": {"y.item": "x.item"}}
+    rebeco = rebecos(source, target, config=rig.config(schema="expect", tables=rules))
+    finding = codes(rebeco)["same-target"]
+    assert finding["severity"] == "blocker"
+    assert finding["objects"] == [{"object": "y.item", "detail": "y.item would be x.item at the target, and so would x.item"}]
+    rebeco.start()
+    rebeco.wait("one of them stands still", lambda: any("table=y.item" in line and "the same name at the target" in line
+                                                        for line in rebeco.log_lines("table paused")), 60)
+    rebeco.wait("the other is copied", lambda: target.run("TABLE x.item") == [(1,)])
+    rebeco.terminate()
+    rebeco.ok("uninstall")
+    target.run("TRUNCATE x.item")
+    rebeco.configure(rig.config(schema="expect", tables={**rules, "exclude": ["x.item"]}))
+    assert not [f for f in codes(rebeco).values() if f["severity"] == "blocker"]
+    rebeco.start()
+    rebeco.wait_in_sync()
+    assert target.run("TABLE x.item") == [(2,)]
+    source.run("DROP TABLE y.item")
+    rebeco.wait("that it is gone is noticed", lambda: paused(target) != [])
+    assert paused(target)[0][2] == "the table is gone at the source"
+
+
+def test_names_of_the_target_in_words(source, target, rebecos):
+    """What is wrong at the target is said by the target's names; partitions go by the name of their root."""
+    source.psql("CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (1)")
+    target.psql('CREATE SCHEMA "S.1"; CREATE VIEW "S.1".there AS SELECT 1 AS id; CREATE TABLE full_one (id int PRIMARY KEY); INSERT INTO full_one VALUES (7)')
+    rename = {"public.a": '"S.1".there', "public.b": "public.full_one"}
+    rebeco = rebecos(source, target, config=rig.config(schema="expect", tables={"rename": rename})).start()
+    for words in ('\\"S.1\\".there (public.a at the source) is missing at the target', "public.full_one holds rows at the target already"):
+        rebeco.wait(f"it says {words}", lambda words=words: any(words in line for line in rebeco.log_lines("table paused")), 60)
+    rebeco.terminate()
+    source.psql("CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE p_1 PARTITION OF p DEFAULT")
+    for tables in ({"include": ["public.p_1"]}, {"where": {"public.p_1": "id > 1"}}):
+        r = rebecos(source, target, config=rig.config(tables=tables)).command("check")
+        assert r.code == 2 and "public.p_1" in r.err and "a partition by its root" in r.err, r.err

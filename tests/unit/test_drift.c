@@ -25,6 +25,7 @@ static void end_init(struct end *e)
     e->r = (struct relation){.schema = "shop",
                              .name = "item",
                              .label = "shop.item",
+                             .target_label = "shop.item",
                              .kind = 'r',
                              .shape = "",
                              .key_index = 1,
