@@ -277,17 +277,22 @@ static bool *pattern_marks(struct job *j, const struct config_patterns *p)
     return arena_alloc(j->arena, sizeof(bool) * (size_t)(p->count + 1));
 }
 
+/* False, and the error. */
+static bool is_unmatched(struct check *c, const char *pattern, const char *place)
+{
+    error_set(&c->error, "the pattern %s matches no table of the source", pattern);
+    error_hint(&c->error, "%s",
+               "Write it as schema.table, in the case of the database; a partition by its root.");
+    error_place(&c->error, "%s", place);
+    return false;
+}
+
 /* False and the error when a pattern that a person wrote matched nothing. */
 static bool all_matched(struct check *c, const struct config_patterns *p, const bool *used)
 {
-    for (int i = 0; i < p->count; i++) {
-        if (used[i] || p->places[i] == NULL)
-            continue;
-        error_set(&c->error, "the pattern %s matches no table of the source", p->texts[i]);
-        error_hint(&c->error, "Write it as schema.table, in the case that the database uses.");
-        error_place(&c->error, "%s", p->places[i]);
-        return false;
-    }
+    for (int i = 0; i < p->count; i++)
+        if (!used[i] && p->places[i] != NULL)
+            return is_unmatched(c, p->texts[i], p->places[i]);
     return true;
 }
 
@@ -296,12 +301,7 @@ static bool rules_matched(struct check *c, const PGresult *r)
 {
     const struct config_rule *rule = shaping_unused(c->sync, r, 1);
 
-    if (rule == NULL)
-        return true;
-    error_set(&c->error, "the pattern %s matches no table of the source", rule->pattern);
-    error_hint(&c->error, "Write it as schema.table, in the case that the database uses.");
-    error_place(&c->error, "%s", rule->place);
-    return false;
+    return rule == NULL || is_unmatched(c, rule->pattern, rule->place);
 }
 
 static void choose_table(struct check *c, const PGresult *r, int row, bool *included,

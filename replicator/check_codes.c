@@ -223,6 +223,9 @@ const struct check_code check_codes[] = {
      "key; or a part is to be taken (tables.columns, tables.where) of tables without a key, or of "
      "those in tables.whole.",
      "Mend the list. It must hold the key, and only columns that are there."},
+    {"same-target", CHECK_BLOCKER,
+     "tables.rename gives tables a name at the target that another table of the sync has there.",
+     "Mend tables.rename, or leave one of them out under tables.exclude."},
     {"counter-column", CHECK_BLOCKER,
      "conflict.counters names columns to which nothing can be added: they are not there, or part "
      "of the key or of a foreign key, or generated, or of another type than smallint, integer, "

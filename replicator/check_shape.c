@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "catalog.h"
 #include "config_rules.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -91,17 +92,45 @@ static void report_whole(struct check_report *report, const struct config_sync *
     check_report_add(report, JOB_SOURCE, "two-way-no-key", object, "it is in tables.whole");
 }
 
-static void drop_columns(const struct config_rule *rule, json_t *columns)
+/* What is left out, and needs a value, would be in the way of every row of a table that is made as
+ * the source's. */
+static void drop_columns(const struct config_rule *rule, json_t *relation)
 {
-    for (size_t i = json_array_size(columns); i-- > 0;)
-        if (!is_listed(rule, text_of(json_array_get(columns, i), "name")))
-            json_array_remove(columns, i);
+    json_t *columns = json_object_get(relation, "columns"), *required = json_array();
+
+    for (size_t i = json_array_size(columns); i-- > 0;) {
+        const json_t *column = json_array_get(columns, i);
+
+        if (is_listed(rule, text_of(column, "name")))
+            continue;
+        if (json_is_true(json_object_get(column, "needs_value")))
+            json_array_append_new(required, json_string(text_of(column, "name")));
+        json_array_remove(columns, i);
+    }
+    json_object_set_new(relation, "required", required);
+}
+
+/* Of two tables that would become one, the first goes on (see shaping.c). */
+static void report_collision(struct check_report *report, json_t *taken, const char *from,
+                             const char *to)
+{
+    const char *other = json_string_value(json_object_get(taken, to));
+    char detail[400];
+
+    if (other == NULL) {
+        json_object_set_new(taken, to, json_string(from));
+        return;
+    }
+    snprintf(detail, sizeof detail, "%s would be %s at the target, and so would %s", from, to,
+             other);
+    check_report_add(report, JOB_SOURCE, "same-target", from, detail);
 }
 
 void check_shape_relations(struct check_report *report, const struct config_sync *c,
                            json_t *relations)
 {
     struct arena *a = arena_new();
+    json_t *taken = json_object();
     size_t i;
     json_t *relation;
 
@@ -115,7 +144,7 @@ void check_shape_relations(struct check_report *report, const struct config_sync
         report_whole(report, c, relation);
         if (rule) {
             report_list(report, rule, relation);
-            drop_columns(rule, json_object_get(relation, "columns"));
+            drop_columns(rule, relation);
         }
         json_object_set_new(
             relation, "fires",
@@ -123,9 +152,13 @@ void check_shape_relations(struct check_report *report, const struct config_sync
         config_rename(&c->rename, a, schema, name, &to_schema, &to_name);
         to_schema = arena_strdup(a, to_schema);
         to_name = arena_strdup(a, to_name);
+        if (c->rename.count > 0)
+            report_collision(report, taken, catalog_label(a, schema, name),
+                             catalog_label(a, to_schema, to_name));
         json_object_set_new(relation, "schema", json_string(to_schema));
         json_object_set_new(relation, "name", json_string(to_name));
     }
+    json_decref(taken);
     arena_free(a);
 }
 

@@ -8,7 +8,7 @@ WITH x AS (
            coalesce(($1::jsonb ->> 'known')::boolean, false) AS known
 ), source AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb -> 'source_relations')
-             s (schema text, name text, key jsonb, triggers jsonb, rules jsonb, foreign_keys jsonb, actions jsonb, fires boolean)
+             s (schema text, name text, key jsonb, triggers jsonb, rules jsonb, foreign_keys jsonb, actions jsonb, fires boolean, required jsonb)
 ), tables AS MATERIALIZED (
     SELECT format('%I.%I', s.schema, s.name) AS object, s.*, c.oid, c.relkind, c.relowner,
            coalesce(c.relkind IN ('r', 'p'), false) AS is_table
@@ -41,6 +41,10 @@ SELECT 'target-table-missing' AS code, t.object,
        CASE x.mode WHEN 'expect' THEN 'the target has no such table, and schema is "expect"'
                    ELSE 'the target has other tables of this sync, but not this one' END AS detail
   FROM x, tables t WHERE t.oid IS NULL AND NOT x.creates
+UNION ALL
+SELECT 'target-column-required', t.object,
+       format('column %s is not in tables.columns, and needs a value in the table as it will be made', string_agg(quote_ident(r), ', ' ORDER BY r))
+  FROM x, tables t CROSS JOIN jsonb_array_elements_text(t.required) r WHERE t.oid IS NULL AND x.creates GROUP BY t.object
 UNION ALL
 SELECT 'target-table-exists', t.object, 'schema is "copy", and the target has this table'
   FROM x, tables t WHERE t.is_table AND x.mode = 'copy'

@@ -460,6 +460,18 @@ def test_a_part_that_cannot_be_taken(pair, code, rule, words):
     pair.must_find(code, "source", BLOCKER, words, config=config)
 
 
+def test_two_tables_of_one_name(pair):
+    tables = "CREATE TABLE item (id int PRIMARY KEY); CREATE TABLE thing (id int PRIMARY KEY);"
+    pair.source.run(tables)
+    pair.target.run(tables)
+    for more, is_found in (("", True), (", exclude: [public.thing]", False)):
+        config = EXPECT.replace("schema: expect", "schema: expect, tables: {rename: {public.item: public.thing}" + more + "}")
+        if is_found:
+            pair.must_find("same-target", "source", BLOCKER, "public.thing", config=config)
+        else:
+            assert ("same-target", "source") not in pair.findings(config=config)
+
+
 @pytest.mark.parametrize("code, rule, words", [
     ("counter-column", "conflict: {counters: {'public.item': [rating]}}", "double precision"),
     ("counter-column", "conflict: {counters: {'public.item': [id]}}", "primary key"),

@@ -262,3 +262,18 @@ def test_names_of_the_target_in_words(source, target, rebecos):
     for tables in ({"include": ["public.p_1"]}, {"where": {"public.p_1": "id > 1"}}):
         r = rebecos(source, target, config=rig.config(tables=tables)).command("check")
         assert r.code == 2 and "public.p_1" in r.err and "a partition by its root" in r.err, r.err
+
+
+def test_columns_left_out_that_need_a_value(source, target, rebecos):
+    """The table would be made with them, and take no row: `check` says so before."""
+    source.psql("CREATE DOMAIN must AS int NOT NULL; CREATE TABLE t (id int PRIMARY KEY, v text, a int NOT NULL, b int NOT NULL DEFAULT 3, "
+                "c int GENERATED ALWAYS AS IDENTITY, d must, e int NOT NULL GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO t (id, a, d) VALUES (1, 1, 1)")
+    rebeco = rebecos(source, target, config=rig.config(tables={"columns": {"public.t": ["id", "v", "c"]}}))
+    finding = codes(rebeco)["target-column-required"]
+    assert finding["severity"] == "blocker"
+    assert [o["object"] for o in finding["objects"]] == ["public.t"] and "column a, d is not in tables.columns" in finding["objects"][0]["detail"]
+    rebeco.start()
+    rebeco.wait("it says what to do", lambda: any("gets nothing from the source" in line for line in rebeco.log_lines("table paused")), 60)
+    target.psql("ALTER TABLE t ALTER a SET DEFAULT 0, ALTER d SET DEFAULT 9")
+    rebeco.wait_in_sync(60)
+    check_same(source, target, "SELECT id, v, c FROM t")
