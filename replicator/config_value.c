@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <libpq-fe.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "address.h"
 #include "config_pattern.h"
 #include "config_rules.h"
+#include "config_url.h"
 #include "words.h"
 
 struct value_unit {
@@ -244,22 +244,11 @@ static bool set_name(const struct config_option *o, const char **to, const struc
     return true;
 }
 
-/* libpq's own words are not shown: they quote parts of what they could not read. */
 static bool set_url(const struct config_option *o, struct config_database *d,
                     const struct config_text *t, struct error *e)
 {
-    PQconninfoOption *parts = NULL;
-    if (t->text[0] != '\0')
-        parts = PQconninfoParse(t->text, NULL);
-    if (parts == NULL) {
-        error_set(e, "%s is not %s", o->path, type_name(o->type));
-        error_hint(e,
-                   "It is %s. Special characters in a user name or password of a URL are "
-                   "written as %%40 for @, %%2F for /, %%3A for :, %%25 for %%, %%3F for ?.",
-                   t->text[0] == '\0' ? "empty" : "not shown here, because it may hold a password");
+    if (!config_url_check(t->text, o->path, type_name(o->type), e))
         return false;
-    }
-    PQconninfoFree(parts);
     d->url = t->text;
     d->url_template = t->template;
     return true;
@@ -461,47 +450,6 @@ void config_value_quote(struct buf *b, const char *s)
     json_decref(string);
 }
 
-/* libpq marks what nobody may see with dispchar "*". */
-static bool is_secret(const PQconninfoOption *p)
-{
-    return p->dispchar[0] == '*' || strstr(p->keyword, "password") != NULL ||
-           strstr(p->keyword, "secret") != NULL;
-}
-
-/* A conninfo value, in quotes where it needs them. */
-static void append_conninfo(struct buf *b, const char *s)
-{
-    bool is_plain = *s != '\0' && strpbrk(s, " '\\\t\n\r\v\f") == NULL;
-    if (is_plain) {
-        buf_text(b, s);
-        return;
-    }
-    buf_text(b, "'");
-    for (; *s != '\0'; s++)
-        buf_printf(b, *s == '\'' || *s == '\\' ? "\\%c" : "%c", *s);
-    buf_text(b, "'");
-}
-
-/* As a conninfo string, whatever the form was: only so is it sure what is a password. */
-static void append_url(struct buf *b, const char *url)
-{
-    struct buf text;
-    PQconninfoOption *parts = PQconninfoParse(url, NULL);
-    if (parts == NULL)
-        return; /* it was parsed when it was set: only memory can be short here */
-    buf_init(&text);
-    buf_text(&text, "");
-    for (PQconninfoOption *p = parts; p->keyword != NULL; p++) {
-        if (p->val == NULL)
-            continue;
-        buf_printf(&text, "%s%s=", text.len > 0 ? " " : "", p->keyword);
-        append_conninfo(&text, is_secret(p) ? "***" : p->val);
-    }
-    PQconninfoFree(parts);
-    config_value_quote(b, text.data);
-    buf_fini(&text);
-}
-
 static void append_policies(struct buf *b, const struct config_sync *s)
 {
     for (int i = 0; i < s->conflict_tables.count; i++) {
@@ -551,7 +499,7 @@ void config_value_print(const struct config_option *o, const void *base, struct 
         break;
     case OPTION_URL:
         if (((const struct config_database *)from)->url != NULL)
-            append_url(b, ((const struct config_database *)from)->url);
+            config_url_print(b, ((const struct config_database *)from)->url);
         break;
     case OPTION_DATABASE:
         if (*(struct config_database *const *)from != NULL)

@@ -125,6 +125,9 @@ void conn_open(struct conn *c, const struct config_database *d, double network_t
 /* Only the first step of it, for conn.c: libpq's handle, with our parameters where the user's
  * string has none. */
 PGconn *conn_start(const char *url, const char *password, double timeout_s);
+/* Whether libpq takes the values in a URL that it can parse; nobody is contacted. When not, `why`
+ * gets its words, which may quote what it does not take. */
+bool conn_takes(const char *url, char *why, size_t size);
 /* The receiver of notices: they are not for us. */
 void conn_ignore_notice(void *arg, const PGresult *r);
 /* Closes at once, without an event. Allowed at any time, also inside the handler. */

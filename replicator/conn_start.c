@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "buf.h"
 #include "conn.h"
 #include "sqlstate.h"
 
@@ -53,6 +54,72 @@ PGconn *conn_start(const char *url, const char *password, double timeout_s)
     pg = PQconnectStartParams(p.keywords, p.values, 0);
     PQconninfoFree(options);
     return pg;
+}
+
+/* ------------------------------------------------------------------ what libpq takes */
+
+/* PQconninfoParse() knows the names of options and none of their values: an sslmode that does not
+ * exist is refused by what begins to connect. So that is done, with hosts that are no folder for a
+ * socket; the values are looked at first. */
+#define NOWHERE "/dev/null"
+
+static int count_hosts(const PQconninfoOption *parts)
+{
+    int n = 1;
+
+    for (const PQconninfoOption *p = parts; p->keyword; p++) {
+        bool is_host = strcmp(p->keyword, "host") == 0 || strcmp(p->keyword, "hostaddr") == 0;
+        int here = 1;
+
+        for (const char *s = is_host && p->val ? p->val : ""; *s; s++)
+            here += *s == ',';
+        n = here > n ? here : n;
+    }
+    return n;
+}
+
+static PGconn *start_nowhere(const PQconninfoOption *parts)
+{
+    struct parameters p = {0};
+    struct buf hosts;
+    PGconn *pg;
+
+    buf_init(&hosts);
+    for (int i = count_hosts(parts); i > 0; i--)
+        buf_printf(&hosts, "%s%s", NOWHERE, i > 1 ? "," : "");
+    add_parameter(&p, "host", hosts.data);
+    add_parameter(&p, "password", "-"); /* so that no password file is looked for */
+    for (const PQconninfoOption *o = parts; o->keyword; o++)
+        if (o->val && strcmp(o->keyword, "hostaddr") != 0)
+            add_parameter(&p, o->keyword, o->val);
+    pg = PQconnectStartParams(p.keywords, p.values, 0);
+    buf_fini(&hosts);
+    return pg;
+}
+
+/* Its words about a value come before those about a server. */
+static bool is_about_value(const char *words)
+{
+    static const char *const starts[] = {"invalid ", "could not match ", "weak sslmode ",
+                                         "sslmode value ", NULL};
+
+    for (int i = 0; starts[i]; i++)
+        if (strncmp(words, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+bool conn_takes(const char *url, char *why, size_t size)
+{
+    PQconninfoOption *parts = PQconninfoParse(url, NULL);
+    PGconn *pg = parts ? start_nowhere(parts) : NULL;
+    const char *words = pg && PQstatus(pg) == CONNECTION_BAD ? PQerrorMessage(pg) : "";
+    bool is_taken = !is_about_value(words);
+
+    snprintf(why, size, "%s", is_taken ? "" : words);
+    PQfinish(pg);
+    PQconninfoFree(parts);
+    return is_taken;
 }
 
 const char conn_search_path_hint[] =

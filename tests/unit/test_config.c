@@ -446,6 +446,11 @@ static const struct mistake mistakes[] = {
      "is not a PostgreSQL URL", "password"},
     {"databases: {a: {url: 'password=hunter2 hunter2'}}\n", "1:22", "is not a PostgreSQL URL",
      "password"},
+    {"databases: {a: {url: 'postgresql://u:hunter2@x/y?sslmode=requir'}}\n", "1:22",
+     "invalid sslmode value", "libpq"},
+    {"databases: {a: {url: 'postgresql://u:hunter2@x:99999/y'}}\n", "1:22", "invalid port number",
+     "libpq"},
+    {"databases: {a: {url: 'host=a,b port=1,2,3'}}\n", "1:22", "could not match", "libpq"},
     /* What is put in. */
     {SYNC "name: ${NOT_SET_ANYWHERE}\n", "7:11", "NOT_SET_ANYWHERE is not set", "$${"},
     {SYNC "name: a${file:/nowhere/at/all}\n", "7:11", "cannot read /nowhere/at/all", NULL},
