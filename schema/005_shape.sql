@@ -150,6 +150,15 @@ AS $$
     SELECT oid FROM down WHERE typtype <> 'd'
 $$;
 
+-- What reads a value of a base type from its text. A cast does, as the type itself would, but to regclass: that one knows
+-- neither '-' nor the number of a table that is gone. Through an array the type is asked.
+CREATE FUNCTION rebeco.from_text(expression text, type text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format(CASE type WHEN 'regclass' THEN '(ARRAY[%s]::text::%s[])[1]' ELSE '(%s)::%s' END, expression, type)
+$$;
+
 -- Is it a domain that is NOT NULL, or one over such a domain?
 CREATE FUNCTION rebeco.type_refuses_null(type oid) RETURNS boolean
     LANGUAGE sql STABLE

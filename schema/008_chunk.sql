@@ -149,7 +149,7 @@ BEGIN
     END IF;
     EXECUTE (SELECT format('INSERT INTO rebeco.log_%s_%s (%s, xid) SELECT %s, txid_current() FROM (SELECT CASE json_typeof(a.v) WHEN ''string'' THEN convert_from(decode(a.v #>> ''{}'', ''hex''), ''UTF8'')::json ELSE a.v END FROM json_array_elements($1) a (v)) e (v)', c.id, c.segment,
                            string_agg(format('k%s', k.ordinal), ', ' ORDER BY k.ordinal),
-                           string_agg(format('(e.v ->> %s)::%s', k.ordinal - 1, k.type), ', ' ORDER BY k.ordinal))
+                           string_agg(rebeco.from_text(format('e.v ->> %s', k.ordinal - 1), k.type), ', ' ORDER BY k.ordinal))
                FROM unnest(c.key_types) WITH ORDINALITY k (type, ordinal))
       USING keys;
 END

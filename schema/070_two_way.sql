@@ -110,11 +110,11 @@ AS $$
            string_agg('l.k' || k.n, ', ' ORDER BY k.n),
            string_agg(format('l.k%s::text', k.n), ', ' ORDER BY k.n),
            format('(SELECT e.n, %s FROM json_array_elements($3) WITH ORDINALITY e (v, n))',
-                  string_agg(format('(e.v ->> %s)::%s AS f%s', k.n - 1, k.type, k.n), ', ' ORDER BY k.n)),
+                  string_agg(format('%s AS f%s', rebeco.from_text(format('e.v ->> %s', k.n - 1), k.type), k.n), ', ' ORDER BY k.n)),
            string_agg(format('f.f%s::text', k.n), ', ' ORDER BY k.n),
            string_agg(format('l.k%s %s f.f%s', k.n, k.equals, k.n), ' AND ' ORDER BY k.n),
            string_agg(format('x.%I%s %s f.f%s', k.name, d.cast, k.equals, k.n), ' AND ' ORDER BY k.n),
-           string_agg(format('(x.%I::%s)::text', k.name, k.type), ', ' ORDER BY k.n),
+           string_agg(format('(x.%I::%s)::text COLLATE "C"', k.name, k.type), ', ' ORDER BY k.n), -- types may have collations, of which only one may be in a list
            string_agg(format('x.%I%s %s l.k%s', k.name, d.cast, k.equals, k.n), ' AND ' ORDER BY k.n),
            (SELECT format('md5(ROW(%s)::text)', string_agg(format('x.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C"))
               FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),

@@ -206,7 +206,7 @@ DECLARE
     latest timestamptz;
 BEGIN
     SELECT * INTO STRICT c FROM rebeco.capture WHERE id = capture_id;
-    SELECT string_agg(format('(e.v ->> %s)::%s AS f%s', k.n, k.type, k.n), ', ' ORDER BY k.n) AS given,
+    SELECT string_agg(format('%s AS f%s', rebeco.from_text(format('e.v ->> %s', k.n), k.type), k.n), ', ' ORDER BY k.n) AS given,
            string_agg(format('l.k%s %s f.f%s', k.n, k.equals, k.n), ' AND ' ORDER BY k.n) AS match
       INTO t FROM unnest(c.key_types, c.key_equals) WITH ORDINALITY k (type, equals, n);
     FOR segment IN 0..1 LOOP

@@ -257,7 +257,7 @@ BEGIN
                       'WHERE o.sync = %L AND o.table_schema = %L AND o.table_name = %L AND o.decision = ''skip'') l JOIN f ON %s '
                       'CROSS JOIN LATERAL json_each(rebeco.json_shielded(l.source_row)) x '
                       'JOIN LATERAL json_each(rebeco.json_shielded(l.target_row)) y ON y.key = x.key AND y.value::text <> x.value::text GROUP BY 1, 2',
-                      side, string_agg(format('(o.key ->> %s)::%s AS k%s', k.n - 1, k.type, k.n), ', ' ORDER BY k.n), half_of, s.nspname, r.relname, t.log_match)
+                      side, string_agg(format('%s AS k%s', rebeco.from_text(format('o.key ->> %s', k.n - 1), k.type), k.n), ', ' ORDER BY k.n), half_of, s.nspname, r.relname, t.log_match)
           INTO skipped
           FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace CROSS JOIN unnest(c.key_types) WITH ORDINALITY k (type, n)
          WHERE r.oid = c.relid GROUP BY s.nspname, r.relname;

@@ -54,9 +54,9 @@ SELECT (t.doc ->> 'id')::int AS id,
         SELECT CASE WHEN count(DISTINCT c.equals) = 1
                     THEN format(' AND NOT ((%s) %s ANY (SELECT %s FROM json_array_elements($4::json) e (v)))',
                                 string_agg(format('k.k%s', c.ordinal), ', ' ORDER BY c.ordinal), min(c.equals),
-                                string_agg(format('(e.v ->> %s)::%s', c.ordinal - 1, c.type), ', ' ORDER BY c.ordinal))
+                                string_agg(rebeco.from_text(format('e.v ->> %s', c.ordinal - 1), c.type), ', ' ORDER BY c.ordinal))
                     ELSE format(' AND NOT EXISTS (SELECT 1 FROM json_array_elements($4::json) e (v) WHERE %s)',
-                                string_agg(format('k.k%s %s (e.v ->> %s)::%s', c.ordinal, c.equals, c.ordinal - 1, c.type), ' AND ' ORDER BY c.ordinal)) END AS condition
+                                string_agg(format('k.k%s %s %s', c.ordinal, c.equals, rebeco.from_text(format('e.v ->> %s', c.ordinal - 1), c.type)), ' AND ' ORDER BY c.ordinal)) END AS condition
           FROM rebeco.capture a, unnest(a.key_types, a.key_equals) WITH ORDINALITY c (type, equals, ordinal)
          WHERE a.id = (t.doc ->> 'id')::int) left_out
  WHERE t.doc ->> 'records' = 'key'

@@ -20,6 +20,7 @@ KEYS = {
     "k_doma": ("id da", ["'{1}'", "'{2,3}'", "'[2:2]={1}'"]),
     "k_json": ("id jsonb", ["'1'", "'1.0'", "'\"a\"'", "'null'", "'{\"a\": 1}'"]),
     "k_iv": ("id interval", ["'1 mon'", "'30 days'", "'720:00:00'", "'1 day'", "'24:00'"]),
+    "k_reg": ("id regclass", ["'pg_class'::regclass", "'-'::regclass", "999::regclass", "'pg_type'::regclass"]),
     "k_part": ("id numeric", ["1", "1.0", "2", "11", "11.0", "12"]),
     "k_ident": ("id numeric, n int GENERATED ALWAYS AS IDENTITY", ["1", "1.0", "2", "3"]),
 }
@@ -79,6 +80,22 @@ def test_keys_of_every_type_are_found(source, target, rebecos):
         assert source.run(f"SELECT DISTINCT f FROM {table}") == [(2,)], table
         assert {s.value(f"SELECT count(*) FROM rebeco.conflict WHERE table_name = '{table}' AND decision = 'target'") for s in (source, target)} == \
             {source.value(f"SELECT count(*) FROM {table}")}, table
+    rebeco.terminate()
+
+
+def test_truncations_of_keys_with_two_collations(source, target, rebecos):
+    """A list of the columns' texts is made of what is there: both collations are said in it."""
+    source.psql("""CREATE TABLE t (a text, b text COLLATE "C", v int, PRIMARY KEY (a, b)); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i;
+        CREATE TABLE u (LIKE t INCLUDING ALL); INSERT INTO u SELECT * FROM t;
+        CREATE TABLE of_u (id int PRIMARY KEY, a text, b text COLLATE "C", FOREIGN KEY (a, b) REFERENCES u)""")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "latest"}))
+    rebeco.start()
+    wait_both(rebeco)
+    target.psql("TRUNCATE t; INSERT INTO t VALUES ('x', 'y')")
+    wait_both(rebeco)
+    meet(rebeco, source, target, "TRUNCATE u, of_u; INSERT INTO u VALUES ('x', 'y')", "INSERT INTO of_u VALUES (1, '3', '3'); UPDATE u SET v = 1 WHERE a = '4'")
+    check_equal(source, target)
+    assert source.run("SELECT a, b FROM t") == [("x", "y")] and source.run("SELECT a FROM u ORDER BY a") == [("3",), ("4",), ("x",)]
     rebeco.terminate()
 
 
