@@ -185,12 +185,12 @@ fuzz-config: $(GEN)/sql_list.h
 	cd $(BUILD)/fuzz && ./fuzz_config -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
 	    config '$(CURDIR)/tests/fuzz/config'
 
-# Random schemas and workloads: SEEDS=200 of them, from SEED on; see the head of tests/fuzz/schema.
+# Random schemas and workloads: SEEDS=200 of them, from SEED on, TWO_WAY=1 with writers at both ends; see the head of tests/fuzz/schema.
 fuzz-schema:
 	@tests/setup
 	$(Q)$(MAKE) --no-print-directory all
 	@REBECO='$(abspath $(OUT))/rebeco' OUT='$(abspath $(BUILD))/fuzz' SEED='$(SEED)' SEEDS='$(SEEDS)' PLAN='$(PLAN)' \
-	    SHRINK='$(SHRINK)' SHOW='$(SHOW)' tests/fuzz/schema
+	    TWO_WAY='$(TWO_WAY)' SHRINK='$(SHRINK)' SHOW='$(SHOW)' tests/fuzz/schema
 
 demo:
 	@tests/setup

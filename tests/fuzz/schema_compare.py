@@ -92,8 +92,9 @@ def _compare_rows(what, rows_s, rows_t):
             + "".join(f"    only at the target: {r[:300]}\n" for r in less[:3])]
 
 
-def differences(source, target, shaped=()):
-    """What differs between two databases, as readable lines; [] when they are equal. `shaped` are plan["compare"]."""
+def differences(source, target, shaped=(), aside=()):
+    """What differs between two databases, as readable lines; [] when they are equal. `shaped` are plan["compare"]; tables that are
+    `aside` may differ."""
     at_s, at_t = tables(source), tables(target)
     compared = []
     for how in shaped:
@@ -101,6 +102,10 @@ def differences(source, target, shaped=()):
         for name in _parts(source, how["source"]):
             at_s.pop(name.strip("\n"), None)
         for name in _parts(target, how["target"]):
+            at_t.pop(name.strip("\n"), None)
+    for table in aside:
+        for name in _parts(source, table):
+            at_s.pop(name.strip("\n"), None)
             at_t.pop(name.strip("\n"), None)
     out = [f"{n}: not at the target" for n in at_s if n not in at_t] + [f"{n}: not at the source" for n in at_t if n not in at_s]
     both = {n: c for n, c in at_s.items() if n in at_t}

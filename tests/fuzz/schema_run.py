@@ -32,11 +32,11 @@ class Pair:
         self.target = rig.Server("target", "rds", target)
         self.count = 0
 
-    def databases(self, target_role):
+    def databases(self, target_role, source_role=None):
         """Makes two new databases; returns their name."""
         self.count += 1
         name = f"fuzz_{self.count}"
-        for server, role in ((self.source, self.source.owner), (self.target, target_role)):
+        for server, role in ((self.source, source_role or self.source.owner), (self.target, target_role)):
             server.run(f"CREATE DATABASE {name} OWNER {role}", user="postgres", database="postgres")
         return name
 
@@ -53,7 +53,8 @@ class Run:
     def __init__(self, pair, plan, say=lambda text: None, binary=None):
         self.pair, self.plan, self.say = pair, plan, say
         self.target_role = plan.get("target_role", "rds")
-        self.database = pair.databases(self.target_role)
+        self.source_role = plan.get("source_role")
+        self.database = pair.databases(self.target_role, self.source_role)
         self.counts = {"statements": 0, "refused": 0, "ddl": 0, "ddl refused": 0}
         self.trouble = None
         self.is_paused = False
@@ -62,7 +63,7 @@ class Run:
 
     def url(self, end, user=None):
         server = getattr(self.pair, end)
-        return server.url(user or (self.target_role if end == "target" else None), self.database)
+        return server.url(user or (self.target_role if end == "target" else self.source_role), self.database)
 
     def connect(self, end):
         c = psycopg2.connect(self.url(end), application_name="fuzz")
@@ -129,7 +130,9 @@ class Run:
         cursor.execute("COMMIT PREPARED %s", (name,))
 
     def session(self, transactions):
-        c = self.connect("source")
+        if not transactions:
+            return
+        c = self.connect(transactions[0].get("at", "source"))
         try:
             for t in transactions:
                 with c.cursor() as cursor:
@@ -286,11 +289,16 @@ class Run:
     def compare(self):
         ends = self.url("source", "postgres"), self.url("target", "postgres")
         shaped = self.plan.get("compare", ())
-        found = schema_compare.differences(*ends, shaped)
+        aside = self.aside()
+        found = schema_compare.differences(*ends, shaped, aside)
         if found:
             time.sleep(2)
-            word = "for good" if schema_compare.differences(*ends, shaped) else "but are equal 2 s later"
+            word = "for good" if schema_compare.differences(*ends, shaped, aside) else "but are equal 2 s later"
             raise Difference(f"both ends differ, {word}:\n  " + "\n  ".join(found))
+
+    def aside(self):
+        """Tables that may differ."""
+        return ()
 
     def wait_for_schema(self):
         self.rebeco.wait("the first copy", lambda: self.rebeco.phase() == "follow", SETTLE_S)
@@ -310,6 +318,10 @@ class Run:
         if self.trouble:
             raise self.trouble
 
+    def end(self):
+        self.wait_in_step()
+        self.compare()
+
     def all(self):
         """Runs it; raises Difference, AssertionError or RuntimeError."""
         try:
@@ -318,8 +330,7 @@ class Run:
             self.begin()
             for r in self.plan["rounds"]:
                 self.round(r)
-            self.wait_in_step()
-            self.compare()
+            self.end()
             self.rebeco.terminate(30)
         except Exception as e:
             e.log = self.rebeco.log_tail(60)

@@ -19,6 +19,9 @@ def _without_table(plan, number):
         p[part] = [s for s in p.get(part, []) if number not in s["tables"]]
     gone = [how["source"] for how in p.get("compare", []) if how["number"] == number]
     p["compare"] = [how for how in p.get("compare", []) if how["number"] != number]
+    for part in ("apart", "skipped", "refused"):
+        if part in p:
+            p[part] = [item for item in p[part] if item[0] != number]
     for rules in p["config"].get("tables", {}).values():
         for name in gone:
             if isinstance(rules, dict):

@@ -1,4 +1,4 @@
-"""A few seeds of the generator of schemas and workloads in tests/fuzz; `make fuzz-schema` runs many more."""
+"""A few seeds of the generators of schemas and workloads in tests/fuzz; `make fuzz-schema` runs many more."""
 
 import datetime
 import os
@@ -10,9 +10,12 @@ import rig
 sys.path.insert(0, os.path.join(rig.TOP, "tests/fuzz"))
 import schema_plan  # noqa: E402
 import schema_run  # noqa: E402
+import schema_run_two_way  # noqa: E402
 import schema_shrink  # noqa: E402
+import schema_two_way  # noqa: E402
 
 FIXED = (2, 6, 17, 105)
+TWO_WAY = (3, "today")
 TODAY = int(datetime.date.today().strftime("%Y%m%d"))
 
 
@@ -25,8 +28,9 @@ def pair():
 
 def run(pair, plan, binary=None):
     """None, or the failure."""
+    how = schema_run_two_way.TwoWayRun if plan.get("mode") == "two-way" else schema_run.Run
     try:
-        schema_run.Run(pair, plan, binary=binary).all()
+        how(pair, plan, binary=binary).all()
     except Exception as e:
         return e
 
@@ -41,10 +45,21 @@ def test_a_seed(pair, seed):
     assert e is None, f"make fuzz-schema SEED={number}\n{e}\n{e.log}"
 
 
-def test_the_generator_repeats_itself():
+@pytest.mark.parametrize("seed", TWO_WAY)
+@pytest.mark.limit(200)
+def test_a_two_way_seed(pair, seed):
+    number = TODAY if seed == "today" else seed
+    print(f"again with: make fuzz-schema TWO_WAY=1 SEED={number}")
+    plan = schema_two_way.make(number, source=pair.source.major, target=pair.target.major)
+    e = run(pair, plan)
+    assert e is None, f"make fuzz-schema TWO_WAY=1 SEED={number}\n{e}\n{e.log}"
+
+
+@pytest.mark.parametrize("make", [schema_plan.make, schema_two_way.make])
+def test_the_generator_repeats_itself(make):
     """A seed is worth something only when it gives the same plan again."""
-    assert schema_plan.make(7) == schema_plan.make(7)
-    assert schema_plan.make(7) != schema_plan.make(8)
+    assert make(7) == make(7)
+    assert make(7) != make(8)
 
 
 @pytest.mark.limit(200)
