@@ -177,13 +177,14 @@ def test_a_truncation_arrives_where_rows_are_changed_without_a_pause(source, tar
     rebeco = rebecos(source, target, config=config(conflict={"default": "latest"}))
     rebeco.start()
     wait_both(rebeco)
+    keys = itertools.count(1000)
 
     def work(c, rng, number):
         table, parent = ("c", ", 1 + %s %% 2") if number == 2 else ("t", "")
         i = rng.randint(1, 30)
         c.run(f"UPDATE {table} SET v = %s WHERE id = %s", str(rng.random()), i)
         c.run(f"DELETE FROM {table} WHERE id = %s", 30 + i)
-        key = 1000 + rng.randrange(10**8)
+        key = next(keys)
         c.run(f"INSERT INTO {table} (id, v{', p' if parent else ''}) VALUES (%s, 'new'{parent})", key, *([key] if parent else []))
 
     with rig.Crew(target, work, 3) as crew:
