@@ -231,6 +231,8 @@ static enum job_next table_failed(struct job *j, enum job_side side, const PGres
     if (action == SQLSTATE_RECONNECT || (state && strcmp(state, SQLSTATE_TAKEN_OVER) == 0))
         return job_fail_result(j, side, r);
     try_later(l);
+    if (state && strcmp(state, SQLSTATE_OTHER_TABLE) == 0)
+        l->table->copy_is_asked = false; /* it was not this one that was meant */
     l->is_blocked = action == SQLSTATE_RETRY && side == JOB_SOURCE;
     conn_result_error(job_conn(j, side), r, &e);
     if (action == SQLSTATE_RETRY && side == JOB_TARGET)
@@ -295,6 +297,7 @@ enum job_next lead_enter_empty(struct job *j)
     params_text(&j->params, l->table->target->schema);
     params_text(&j->params, l->table->target->name);
     two_way_bind_session(j, &j->params);
+    params_int(&j->params, l->table->target->oid);
     conn_execute(job_conn(j, JOB_TARGET), &sql_table_empty, &j->params, CONN_TEXT, 0);
     return JOB_WAIT;
 }

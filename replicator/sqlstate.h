@@ -16,6 +16,8 @@ enum sqlstate_action {
 #define SQLSTATE_TAKEN_OVER "RB010"
 /* And: somebody else has taken rows away at the target. */
 #define SQLSTATE_ROWS_MISSING "RB020"
+/* And: another table has the name at the target. */
+#define SQLSTATE_OTHER_TABLE "RB030"
 
 /* A lock was not to be had in the time that it may be waited for. */
 #define SQLSTATE_LOCKED "55P03"

@@ -336,3 +336,33 @@ def test_a_table_whose_name_goes_to_another_while_it_is_copied(source, target, r
     rebeco.wait("it is copied", lambda: target.value("SELECT count(*) FROM item_old") == 100, 40)
     assert target.value("SELECT count(*) FROM item_old WHERE v = 'new'") == 0
     rebeco.terminate()
+
+
+@pytest.mark.parametrize("what", ["copied", "copied again"])
+def test_a_name_at_the_target_goes_to_another_table(source, target, rebecos, what):
+    """Rows that came with the name are somebody's: none is added, and none is removed."""
+    big(source, 20000)
+    source.psql("CREATE TABLE item (id int PRIMARY KEY, v text); INSERT INTO item SELECT i, 'v' FROM generate_series(1, 100) i")
+    target.psql("CREATE TABLE big (id int PRIMARY KEY, body text); CREATE TABLE item (id int PRIMARY KEY, v text); "
+                "CREATE TABLE mine (id int PRIMARY KEY, v text); INSERT INTO mine VALUES (1000, 'mine')")
+    rebeco = rebecos(source, target, rig.config(tables={"include": ["public.big", "public.item"]}, schema="expect",
+                                                copy={"streams": 1, "max_rate": "1MB/s"})).start()
+    if what == "copied again":
+        rebeco.wait_in_sync(60)
+    else:
+        rebeco.wait("all are captured", lambda: source.value("SELECT count(*) FROM rebeco.consumer_table") == 2)
+        rebeco.wait_phase("copy")
+    with target.connect() as holder:
+        holder.run("BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
+        if what == "copied again":
+            rebeco.ok("resync", "item")
+        rebeco.wait("it is waited for", lambda: target.value(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'item'::regclass"), 60)
+        holder.run("ALTER TABLE item RENAME TO item_old; ALTER TABLE mine RENAME TO item; COMMIT")
+    rebeco.wait("it is noticed", lambda: "holds rows at the target already" in rebeco.ok("status", "--json"), 30)
+    assert target.run("SELECT * FROM item") == [(1000, "mine")]
+    target.psql("BEGIN; ALTER TABLE item RENAME TO mine; ALTER TABLE item_old RENAME TO item; COMMIT")
+    rebeco.wait("it goes on", lambda: target.value("SELECT count(*) FROM rebeco.sync_table WHERE paused IS NOT NULL") == 0, 40)
+    rebeco.wait_in_sync(60)
+    assert target.value("SELECT count(*) FROM item WHERE v = 'v'") == 100
+    rebeco.terminate()
