@@ -106,6 +106,7 @@ struct table {
     bool wants_merge; /* it does not yet */
     int tries;        /* of its capture, in a row */
     double next_try;  /* steady_now; when its capture may be tried again */
+    bool is_tried_again; /* new: it stood still, and a look is taken whether it may begin now */
     Oid source_oid;
     const struct relation *source; /* NULL when it is gone */
     const struct relation *target; /* NULL when it is not there */

@@ -6,6 +6,18 @@
 
 #define PERSON_S 10. /* a table that is paused for longer than this waits for a person */
 
+/* It runs only to see whether that reason is gone: no new beginning, unless it waits for a lock. */
+static bool is_looked_at(const struct table *t)
+{
+    return t->state == TABLE_NEW && t->is_tried_again && t->tries == 0;
+}
+
+/* plan_next_resume() takes it; one that was never taken in begins anew, or not. */
+static bool goes_on_by_itself(const struct table *t)
+{
+    return t->wants_plan && t->id != 0;
+}
+
 /* Every table either follows or is paused for a reason that does not go away by itself. */
 static bool only_a_person_can_help(const struct sync *s)
 {
@@ -14,11 +26,12 @@ static bool only_a_person_can_help(const struct sync *s)
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
         bool is_lost = t->pause == TABLE_CAPTURE && s->other && t->is_lossy && !t->wants_copy;
-        bool waits = t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR || is_lost;
+        bool waits =
+            t->pause == TABLE_DRIFT || t->pause == TABLE_ERROR || is_lost || is_looked_at(t);
 
         if (!waits && t->state != TABLE_FOLLOW)
             return false;
-        any |= (waits && !t->wants_plan) || skip_count_of(t) > 0;
+        any |= (waits && !goes_on_by_itself(t)) || skip_count_of(t) > 0;
     }
     return any;
 }

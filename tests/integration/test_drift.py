@@ -432,6 +432,20 @@ def test_until_in_sync_ends_with_4(source, target, rebeco):
     assert rebeco.wait_exit(60) == 4
 
 
+def test_until_in_sync_ends_with_4_where_the_target_has_rows(source, target, rebeco):
+    """It looks again every few seconds whether they are gone, and each look is no new beginning."""
+    source.psql(TABLES)
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 0
+    rebeco.ok("uninstall")
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 4
+    target.psql("TRUNCATE shop.item, shop.other")
+    rebeco.start("--until", "in-sync")
+    assert rebeco.wait_exit(60) == 0
+    rig.check_equal(source, target)
+
+
 @pytest.mark.parametrize("what", [[], ["shop.item"]])
 def test_until_in_sync_ends_with_4_where_it_is_paused(running, source, target, what):
     """By a person who forgot it, or never knew of the Job; it goes on where it was."""
