@@ -97,17 +97,23 @@ static bool has_reached(const struct sync *s, enum config_until until)
     return false;
 }
 
+/* What keeps all of the sync from going on; NULL: nothing, or single tables. */
+static const struct error *trouble_of(const struct sync *s)
+{
+    bool schema_needs = false;
+    const struct error *of_schema = NULL;
+
+    if (error_is_set(&s->stopped))
+        return &s->stopped;
+    if (schema_copy_is_running(s->schema))
+        of_schema = schema_copy_trouble(s->schema, &schema_needs);
+    return schema_needs ? of_schema : NULL;
+}
+
 /* A Job must end with a code that says so when only a person can help. */
 static bool needs_person(const struct sync *s)
 {
-    bool schema_needs = false;
-
-    if (error_is_set(&s->stopped))
-        return true;
-    if (schema_copy_is_running(s->schema) && schema_copy_trouble(s->schema, &schema_needs) &&
-        schema_needs)
-        return true;
-    return s->is_led && sync_waits_for_person(s);
+    return trouble_of(s) || (s->is_led && sync_waits_for_person(s));
 }
 
 /* A pause that somebody forgot would keep a Job for ever. */
@@ -116,10 +122,15 @@ static bool is_held(const struct sync *s, enum config_until until)
     return s->is_led && sync_is_held_by_person(s) && !has_reached(s, until);
 }
 
-static void leave_to_person(struct daemon *d, const struct sync *s)
+static void say_what_waits(const struct sync *s)
 {
     bool is_paused = !needs_person(s);
+    const struct error *trouble = trouble_of(s);
 
+    if (trouble) { /* what `rebeco status` shows may be from before */
+        log_error(LOG_ERROR, "cannot go on without a person", trouble, "sync", s->name, NULL);
+        return;
+    }
     log_event(LOG_ERROR,
               is_paused ? "cannot go on without a person: somebody has paused it"
                         : "cannot go on without a person: see `rebeco status`",
@@ -128,6 +139,11 @@ static void leave_to_person(struct daemon *d, const struct sync *s)
                           "while a daemon runs or for the next one."
                         : NULL,
               NULL);
+}
+
+static void leave_to_person(struct daemon *d, const struct sync *s)
+{
+    say_what_waits(s);
     leave(d, EXIT_PERSON);
 }
 

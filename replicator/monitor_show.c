@@ -381,7 +381,9 @@ static void show_schema(struct buf *b, const json_t *s)
 {
     const json_t *schema = json_object_get(s, "schema");
 
-    if (!json_is_object(schema))
+    if (!json_is_object(schema) ||
+        (text_of(schema, "step")[0] == '\0' && number_of(schema, "todo") == 0 &&
+         !is_true(schema, "holds_batches")))
         return;
     buf_text(b, "schema: ");
     monitor_add_clean(b, text_of(schema, "step"));

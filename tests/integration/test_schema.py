@@ -241,7 +241,8 @@ def test_auto_does_not_guess(source, target, rebecos):
     before = dump(source)
     r = rebecos(source, target).start("--until", "in-sync")
     assert r.wait_exit(60) == 4
-    assert "schema: copy" in r.log() and "public.b" in r.log()
+    assert "public.b" in r.log() and "schema: copy" in r.log_lines("cannot go on without a person")[-1]
+    assert "schema:" not in r.ok("status")
     assert target.value("SELECT to_regclass('b')") is None
     r = rebecos(source, target, rig.config(schema="copy")).start("--until", "in-sync")
     assert r.wait_exit(60) == 0
