@@ -292,6 +292,11 @@ static enum job_next retry_skipped(struct job *j, int64_t id, struct table *firs
 /* Nothing stands still: rows that were left out, where only a person can have them tried again. */
 static enum job_next do_retry_skipped(struct job *j, int64_t id, struct table *t)
 {
+    if (t->records == TABLE_KEY && table_is_followed(t) && skip_count_of(t) > 0)
+        return upkeep_answer(j, id, false,
+                             "the table does not stand still; a row that was left out is tried "
+                             "again when it is changed at the source: UPDATE ... SET column = "
+                             "column is enough");
     if (t->records != TABLE_IMAGE || !table_is_followed(t) || skip_count_of(t) == 0)
         return upkeep_answer(j, id, false, "the table does not stand still for an error");
     return retry_skipped(j, id, t, false);

@@ -10,7 +10,8 @@ WITH RECURSIVE tree AS (
                         + coalesce((SELECT sum(x.relpages) FROM pg_catalog.pg_index i
                                       JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
                                      WHERE i.indrelid = c.oid), 0)), 0)::bigint
-           * current_setting('block_size')::bigint AS bytes
+           * current_setting('block_size')::bigint AS bytes,
+           count(*) FILTER (WHERE c.reltuples < 0 AND c.relkind = 'r') AS unknown -- from PostgreSQL 14 on
       FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid
       LEFT JOIN pg_catalog.pg_class o ON o.oid = c.reltoastrelid
 ), writes AS (
@@ -21,8 +22,9 @@ WITH RECURSIVE tree AS (
       FROM pg_catalog.pg_stat_database s WHERE s.datname = current_database()
 )
 SELECT 'disk-need' AS code, quote_ident(current_database()) AS object,
-       format('the database has %s; the tables of this sync about %s, indexes included',
-              pg_size_pretty(pg_database_size(current_database())), pg_size_pretty(s.bytes)) AS detail
+       format('the database has %s; the tables of this sync about %s, indexes included%s',
+              pg_size_pretty(pg_database_size(current_database())), pg_size_pretty(s.bytes),
+              CASE WHEN s.unknown > 0 THEN format(' (but for %s never analyzed)', s.unknown) END) AS detail
   FROM sizes s
 UNION ALL
 SELECT 'log-growth', quote_ident(current_database()),

@@ -73,6 +73,8 @@ def test_a_check_only_at_the_target(source, target, running):
     source.run("UPDATE shop.item SET v = 'newer' WHERE id = 1776")
     rig.eventually("the table moves", lambda: target.value("SELECT v FROM shop.item WHERE id = 1776") == "newer", 30)
     running.wait("status shows it still", lambda: len(table(running, "item")["skipped"]) == 1)
+    r = running.command("retry", "shop.item")
+    assert r.code == 1 and "changed at the source" in r.err
     # ... until it changes.
     source.run("UPDATE shop.item SET code = 14 WHERE id = 1777")
     in_step(running)
