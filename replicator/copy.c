@@ -157,6 +157,7 @@ static enum job_next take_claim(struct job *j, PGresult *r)
     t = sync_table_find(c->sync, atoi(PQgetvalue(r, 0, 0)));
     if (t == NULL)
         return JOB_DONE;
+    c->sync->others.since = 0;
     pick_up(c, t);
     c->number = atoi(PQgetvalue(r, 0, 1));
     c->oid = copy_value(j, r, 2);
@@ -206,6 +207,8 @@ static enum job_next take_recount(struct job *j, PGresult *r)
             continue;
         any_left |= may_copy(t) && copy_takes(t, copy_of(j)->is_for_pieces);
     }
+    if (any_left)
+        copy_note_others(j->sync);
     if (any_left || (j->sync->copier == NULL && table_to_index(j->sync)))
         return job_goto(j, "back off");
     return JOB_DONE;

@@ -20,6 +20,14 @@ struct copy_rate {
     double filled_at;
 };
 
+/* What is left is in the hands of other processes. */
+struct copy_others {
+    double since; /* steady_now when nothing was left to claim, and no part was ended since; 0: not
+                     so */
+    int done;     /* chunks, then */
+    bool is_said;
+};
+
 struct copy_job {
     struct job job;
     struct sync *sync;
@@ -74,6 +82,9 @@ void copy_free(struct copy_job *c);
 
 /* So many bytes were read: how long whoever read them has to wait, because of copy.max_rate. */
 double copy_rate_wait_s(struct sync *s, int64_t bytes, double now);
+/* For how long others have had in hand what is left, and have ended no part of it; 0: for no longer
+ * than a silent network is believed. */
+double copy_waits_for_others_s(const struct sync *s, double now);
 /* Where the copy is read: the follower, or the source. */
 const struct config_database *copy_source(const struct sync *s);
 /* A process that only helps may copy chunks of the table now. */

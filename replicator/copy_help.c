@@ -100,3 +100,42 @@ void copy_bind_flush(struct job *j, struct params *p)
 {
     params_text(p, j->sync->consumer);
 }
+
+/* ------------------------------------------------------------------ others */
+
+/* A copier that is frozen keeps the chunk that it has claimed as long as its session lives, and
+ * nobody may take it away: one that only reads slowly looks the same from here. But whoever waits
+ * for the copy is told. */
+void copy_note_others(struct sync *s)
+{
+    struct copy_others *o = &s->others;
+    double now = steady_now();
+    int done = 0;
+
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->streams > 0) {
+            o->since = 0;
+            return;
+        }
+        done += t->chunks_done;
+    }
+    if (o->since <= 0 || done != o->done)
+        *o = (struct copy_others){.since = now, .done = done};
+    if (o->is_said || copy_waits_for_others_s(s, now) <= 0)
+        return;
+    o->is_said = true;
+    log_event(LOG_WARNING, "the copy waits for what other processes have in hand", "sync", s->name,
+              "hint",
+              "See that they run (run --role copier). One that is frozen keeps its part until it "
+              "is ended, or its session at the target is; others take it then.",
+              NULL);
+}
+
+double copy_waits_for_others_s(const struct sync *s, double now)
+{
+    double waited = s->others.since > 0 ? now - s->others.since : 0;
+
+    return waited > s->config->network_timeout_s ? waited : 0;
+}

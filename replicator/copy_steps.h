@@ -54,6 +54,8 @@ enum job_next copy_take_follower(struct job *j, PGresult *r);
 enum job_next copy_enter_flushed(struct job *j);
 void copy_bind_flush(struct job *j, struct params *p);
 enum job_next copy_ready_to_help(struct copy_job *c);
+/* There is something left of the copy, and nothing of it to claim. */
+void copy_note_others(struct sync *s);
 /* The chunk in hand, if there is one, is not in hand any more. */
 void copy_put_down(struct copy_job *c);
 

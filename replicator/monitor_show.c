@@ -218,6 +218,12 @@ static void show_copy(struct buf *b, const json_t *s)
     buf_text(b, "copy:   ");
     add_progress(b, copy);
     buf_text(b, "\n");
+    if (!has_number(copy, "others_s"))
+        return;
+    buf_text(b, "  it waits for what other processes (run --role copier) have in hand; none has "
+                "ended a part for ");
+    add_duration(b, number_of(copy, "others_s"));
+    buf_text(b, "\n");
 }
 
 static void show_large_objects(struct buf *b, const json_t *s)

@@ -111,6 +111,8 @@ static json_t *copy_tree(const struct sync *s, const struct status_totals *sum, 
     json_object_set_new(o, "eta_s",
                         real_or_null(rate > 0 && left > 0, rate > 0 ? (double)left / rate : 0));
     json_object_set_new(o, "took_s", real_or_null(took > 0, took));
+    took = copy_waits_for_others_s(s, now);
+    json_object_set_new(o, "others_s", real_or_null(took > 0, took));
     return o;
 }
 

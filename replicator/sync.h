@@ -212,6 +212,7 @@ struct sync {
     struct schema_copy *schema;
     struct poison_job *poison; /* looks for refused rows */
     struct copy_rate rate;
+    struct copy_others others;
     /* For status. */
     double started_at;
     double copy_started_at;

@@ -1,8 +1,10 @@
 """More processes for the initial copy: `run --role copier` takes chunks from the ledger that a leading
 daemon fills. One that dies loses only its chunk, and no chunk is loaded twice."""
 
+import os
 import random
 import re
+import signal
 import time
 
 import pytest
@@ -90,6 +92,24 @@ def test_the_leader_dies_while_copiers_run(source, target, rebecos):
     for c in copiers:
         assert c.wait_exit(60) == 0, c.log_tail()
     leader.wait_in_sync()
+    rig.check_equal(source, target)
+
+
+def test_what_a_frozen_copier_has_in_hand(source, target, rebecos):
+    """Nobody takes it away; but who waits for the copy is told for what, and it goes on when the copier has gone."""
+    rig.need_parts(source)
+    fill(source, 100000)
+    leader = rebecos(source, target, CONFIG).start()
+    leader.wait_phase("copy")
+    copier = rebecos(source, target, CONFIG, name="copier").start("--role", "copier")
+    leader.wait("both copy", lambda: target.value("SELECT count(*) FROM pg_stat_progress_copy WHERE tuples_processed > 0") == 2, 60)
+    os.kill(copier.process.pid, signal.SIGSTOP)
+    leader.wait("it is said", lambda: "what other processes (run --role copier) have in hand" in leader.ok("status"), 60)
+    assert len(leader.log_lines("the copy waits for what other processes have in hand")) == 1
+    assert left(target) == 1
+    copier.kill9()
+    leader.wait_in_sync(60)
+    assert "in hand" not in leader.ok("status")
     rig.check_equal(source, target)
 
 
