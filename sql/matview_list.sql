@@ -3,7 +3,7 @@
 -- $1 text: the sync; $2 int[]: ids of its tables that have changed since we asked last. Runs at the
 -- target. Result: one row each: relid; label; refresh, the statements that refresh it;
 -- refreshed_s, how many seconds ago the last refresh of ours began (NULL: never); changed, a table
--- below is among $2; stale, a batch was applied since that refresh.
+-- below is among $2; stale, a batch was applied since that refresh, or may have been: the server's clock was set back.
 --
 -- CONCURRENTLY, which does not hold up readers, takes what the server asks for: data in it, and a
 -- unique index on plain columns without a condition. Else readers wait while it is refreshed; so
@@ -18,9 +18,11 @@ SELECT c.oid AS relid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS label
                               WHEN k.quietly THEN '30s' ELSE '1s' END,
                          CASE WHEN k.quietly THEN 'CONCURRENTLY ' ELSE '' END,
                          n.nspname, c.relname) AS refresh,
-       extract(epoch FROM pg_catalog.clock_timestamp() - m.refreshed_at) AS refreshed_s,
+       CASE WHEN m.refreshed_at IS NOT NULL
+            THEN greatest(0, extract(epoch FROM pg_catalog.clock_timestamp() - m.refreshed_at)) END AS refreshed_s,
        r.changed,
-       m.refreshed_at IS NULL OR s.applied_at IS NULL OR s.applied_at >= m.refreshed_at AS stale
+       m.refreshed_at IS NULL OR s.applied_at IS NULL OR s.applied_at >= m.refreshed_at
+       OR m.refreshed_at > pg_catalog.clock_timestamp() AS stale
   FROM (SELECT x.relid, pg_catalog.count(*) FILTER (WHERE x.kind = 'm') AS place,
                pg_catalog.bool_or(t.id IS NOT NULL
                                   OR (x.object IS NULL AND pg_catalog.cardinality($2::int[]) > 0))

@@ -155,6 +155,21 @@ def test_a_change_before_a_restart_is_not_forgotten(source, target, rebecos):
     r.wait("the sum is there", lambda: total(target) == 5051, 20)
 
 
+def test_a_server_whose_clock_is_set_back(source, target, rebecos):
+    """What was refreshed is in its future then: neither is a change forgotten that came before the restart, nor does one wait for that time."""
+    source.run(TOWER)
+    r = started(rebecos, source, target, "[initial, on-change, {every: 1s}]")
+    r.wait("the tower is there", lambda: total(target) == 5050)
+    r.terminate()
+    # As if its clock had been an hour ahead until now.
+    target.run("UPDATE rebeco.matview SET refreshed_at = refreshed_at + interval '1 hour'", user="postgres")
+    target.run("REFRESH MATERIALIZED VIEW other WITH NO DATA")
+    r.start()
+    r.wait("all of them are refreshed", lambda: target.value("SELECT relispopulated FROM pg_class WHERE relname = 'other'"), 60)
+    source.run("INSERT INTO t VALUES (101, 950)")
+    r.wait("a change is seen", lambda: total(target) == 6000, 60)
+
+
 def test_one_that_fails_does_not_stop_the_others(source, target, rebecos):
     source.run(TOWER)
     source.run("""
