@@ -73,7 +73,8 @@ const struct check_code check_codes[] = {
      "read the initial copy from."},
     {"read-only", CHECK_WARNING,
      "Transactions are read-only by default here. Providers do this when a plan's limit or the "
-     "disk is full. Rebeco asks for writable transactions all the same.",
+     "disk is full. Rebeco asks for writable transactions all the same; pg_restore does not, so a "
+     "target that is set so gets no schema.",
      "Find out why (ALTER DATABASE, ALTER ROLE or the provider's console) and undo it."},
     {"database-create", CHECK_BLOCKER,
      "Our role may not create schemas in this database, so Rebeco cannot install its objects, nor "

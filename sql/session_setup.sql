@@ -1,6 +1,6 @@
 -- Makes a session ours: names resolve in pg_catalog only, values read and write the same text
--- everywhere, nothing times out by itself, and a row security policy is an error and never a row
--- that is silently missing. A setting that this server does not have is passed over.
+-- everywhere, nothing times out by itself, no error that a function of ours catches ends the session,
+-- and a row security policy is an error and never a row that is silently missing. A setting that this server does not have is passed over.
 -- Behind a pooler that hands the session on, nothing is set: it would stay for others.
 -- A session whose client has vanished ends in the time that a silent network is believed: until
 -- then it holds the lock that the next daemon needs.
@@ -32,6 +32,7 @@ SELECT pg_catalog.set_config(s.name, v.value, false),
                ('idle_session_timeout', '0'),
                ('transaction_timeout', '0'),
                ('default_tablespace', ''),
+               ('exit_on_error', 'off'),
                ('jit', 'off'),
                ('max_parallel_workers_per_gather', '0'),
                ('tcp_keepalives_idle', greatest($2::bigint / 3000, 1)::text),

@@ -333,6 +333,49 @@ def test_values_of_every_type(source, target, rebeco):
     check_each_value(source, target)
 
 
+SETTINGS = """exit_on_error = on; default_transaction_isolation = serializable; default_transaction_deferrable = on;
+statement_timeout = '900ms'; lock_timeout = '500ms'; idle_in_transaction_session_timeout = '500ms'; idle_session_timeout = '500ms'; transaction_timeout = '900ms';
+search_path = 'evil, pg_catalog'; client_encoding = LATIN1; quote_all_identifiers = on; standard_conforming_strings = off; backslash_quote = off;
+datestyle = 'SQL, DMY'; intervalstyle = iso_8601; timezone = 'Asia/Kathmandu'; timezone_abbreviations = 'Australia'; bytea_output = escape; extra_float_digits = -5;
+xmloption = document; xmlbinary = hex; transform_null_equals = on; array_nulls = off; row_security = off; client_min_messages = debug1;
+synchronous_commit = off; work_mem = '64kB'; maintenance_work_mem = '1MB'; from_collapse_limit = 1; join_collapse_limit = 1; geqo_threshold = 2;
+plan_cache_mode = force_generic_plan; enable_indexscan = off; enable_indexonlyscan = off; enable_bitmapscan = off; enable_nestloop = off; enable_hashjoin = off;
+enable_sort = off; enable_hashagg = off; constraint_exclusion = on; jit = on; plpgsql.extra_errors = 'all'; plpgsql.variable_conflict = use_column"""
+VALUES = """INSERT INTO public.t SELECT n, 'é' || n, decode(md5(n::text), 'hex'), 1.0 / 3 * n, 1.0 / 7 * n, date '2024-01-31' + n, timestamptz '2024-10-27 00:30:00+00' + n * interval '17 min',
+    make_interval(months => n, days => -n, secs => n / 3.0), ARRAY[n, NULL, 3], jsonb_build_object('k', n), '<a>b</a>', n / 3.0 FROM generate_series({0}, {1}) n;
+INSERT INTO public.f SELECT 1.0 / n, timestamptz '2024-10-27 00:30:00+00' + n * interval '17 min', make_interval(months => n, secs => n / 3.0) FROM generate_series({0}, {1}) n;
+INSERT INTO public.none SELECT 'x' || n, date '2024-02-13' + n, 1.0 / n, make_interval(days => n, secs => 0.1) FROM generate_series({0}, {1}) n"""
+
+
+def test_settings_of_our_role_break_nothing(source, target, rebecos):
+    """Whatever an administrator has set for it, or for the database: names, plans, limits, and what an error does."""
+    admin = {"user": "postgres"}
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, a text, b bytea, c float8, d real, e date, f timestamptz, g interval, i int[], k jsonb, l xml, m numeric UNIQUE);"
+                "CREATE TABLE f (f float8, ts timestamptz, iv interval, PRIMARY KEY (f, ts, iv)); CREATE TABLE none (a text, d date, f float8, iv interval);"
+                "CREATE TABLE child (id serial PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE, CHECK (id > 0)); CREATE INDEX ON t (e) WHERE e > '2000-12-13';"
+                "CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM public.t")
+    for server, role in ((source, "app"), (target, "rds")):
+        known = {name for name, in server.run("SELECT lower(name) FROM pg_settings")}
+        server.run("CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO PUBLIC; CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$SELECT 'epoch'::timestamptz$$", **admin)
+        for setting in SETTINGS.split(";"):
+            if setting.split()[0] in known or "plpgsql" in setting:
+                server.run(f"ALTER ROLE {role} SET {setting}", **admin)
+    source.run(VALUES.format(1, 200), **admin)
+    r = rebecos(source, target, config=rig.config(materialized_views={"refresh": ["initial", "on-change"]})).start()
+    r.wait_in_sync(60)
+    source.run(VALUES.format(201, 300), **admin)
+    source.run("UPDATE public.t SET a = a || 'ß', f = f + interval '1 day' WHERE id % 3 = 0; DELETE FROM public.t WHERE id % 7 = 0; UPDATE public.f SET iv = iv + interval '1 day';"
+               "INSERT INTO public.child (t) SELECT id FROM public.t; UPDATE public.none SET f = f * 3.3 WHERE a LIKE '%5'; UPDATE public.t SET m = -m", **admin)
+    r.wait_in_sync(60)
+    r.ok("ddl", "-", stdin="ALTER TABLE public.t ADD q date DEFAULT '03/02/2024'")
+    r.ok("resync", "public.none")
+    r.wait_in_sync(60)
+    r.wait("the view is refreshed", lambda: target.run("TABLE public.m", **admin) == source.run("SELECT count(*) FROM public.t", **admin), 60)
+    rig.check_equal(source, target)
+    r.terminate()
+    r.ok("uninstall")
+
+
 @pytest.mark.parametrize("where", ["role", "url"])
 def test_settings_of_our_role_change_no_value(source, target, rebecos, where):
     """What is set for a role or a database, or stands in the URL, changes how values are read and written as text."""
