@@ -277,3 +277,40 @@ def test_columns_left_out_that_need_a_value(source, target, rebecos):
     target.psql("ALTER TABLE t ALTER a SET DEFAULT 0, ALTER d SET DEFAULT 9")
     rebeco.wait_in_sync(60)
     check_same(source, target, "SELECT id, v, c FROM t")
+
+
+def test_another_name_with_all_the_rest(source, target, servers, rebecos):
+    """A refused row that is left out, a table without a key, a trigger that is to fire, a part of a table; and all of it goes on to a third
+    database, under the old names."""
+    tables = ("CREATE SCHEMA one; CREATE TABLE one.refused (id int PRIMARY KEY, v int, secret text); CREATE TABLE one.keyless (v text);"
+              "CREATE TABLE one.noted (id int PRIMARY KEY, parent int REFERENCES one.refused); ")
+    third = servers("third", "app")
+    source.psql(tables + "INSERT INTO one.refused SELECT i, i, 's' FROM generate_series(1, 30) i; INSERT INTO one.keyless SELECT i % 3 FROM generate_series(1, 30) i;")
+    for server, schema in ((target, "two"), (third, "one")):
+        server.psql(tables.replace("one", schema))
+    third.run("ALTER TABLE one.noted DROP CONSTRAINT noted_parent_fkey")  # that role cannot switch it off
+    target.psql("ALTER TABLE two.refused ADD CHECK (v < 1000); CREATE TABLE notes (id int);"
+                "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.notes VALUES (new.id); RETURN new; END';"
+                "CREATE TRIGGER note AFTER INSERT ON two.noted FOR EACH ROW EXECUTE FUNCTION note()")
+    rules = {"include": ["one.*"], "rename": {"one.*": "two.*"}, "columns": {"one.refused": ["id", "v"]}, "where": {"one.refused": "v > 10"}, "fire_triggers": ["one.noted"]}
+    first = rebecos(source, target, config=rig.config(schema="expect", tables=rules)).start()
+    first.wait_in_sync()
+    on = rig.config(schema="expect", tables={"include": ["two.*"], "rename": {"two.*": "one.*"}}).replace("name: default", "name: onward")
+    second = rebecos(target, third, config=on + "http: {listen: none}\n").start()
+    second.wait_phase("follow")
+    source.psql("INSERT INTO one.refused VALUES (100, 2000, 'x'), (101, 20, 'x'); UPDATE one.keyless SET v = 'new' WHERE v = '1'; INSERT INTO one.noted VALUES (1, 30)")
+    first.wait("it can be left out", lambda: first.command("skip", "one.refused", "100").code == 0, 60)
+    first.wait("the others arrive", lambda: target.run("SELECT id FROM two.refused WHERE id > 30") == [(101,)], 60)
+
+    def has_all(server, schema):
+        assert server.run(f"SELECT id, v FROM {schema}.refused ORDER BY id") == source.run("SELECT id, v FROM one.refused WHERE v BETWEEN 11 AND 1000 ORDER BY id")
+        assert server.run(f"SELECT v, count(*) FROM {schema}.keyless GROUP BY v ORDER BY v") == source.run("SELECT v, count(*) FROM one.keyless GROUP BY v ORDER BY v")
+        return server.run(f"SELECT id FROM {schema}.noted") == [(1,)]
+
+    first.wait("all of it is at the target", lambda: has_all(target, "two"), 60)
+    second.wait("and behind it", lambda: has_all(third, "one"), 60)
+    assert target.run("TABLE notes") == [(1,)]
+    source.run("UPDATE one.refused SET v = 7 WHERE id = 100")
+    source.run("UPDATE one.refused SET v = 70 WHERE id = 5")
+    first.wait("rows come and go", lambda: has_all(target, "two"), 60)
+    second.wait("there, too", lambda: has_all(third, "one"), 60)
