@@ -28,6 +28,9 @@
  *   whole, since it is one transaction there; batch_enter_recent() brings it.
  * - A page is written at an end once, for it is passed on, not copied: when it is sent, it is gone.
  *   A key is in one slice and in one page of it.
+ * - Who passes a page on goes on only when its records are sent: what comes next may need no server
+ *   (a slice in which there is nothing to ask), and be the end of the deciding; then the records of
+ *   the last page are handed over in their place.
  * - Where a direction is closed, nothing is written at its end, and nothing opened; that end is
  * owed all of them.
  *
@@ -273,8 +276,13 @@ enum job_next batch_page_hand_over(struct batch_job *b, const char *next)
 
 enum job_next batch_enter_page(struct job *j)
 {
-    write_page(batch_of(j));
-    return batch_sync_target(batch_of(j));
+    struct batch_job *b = batch_of(j);
+    enum job_next next;
+
+    write_page(b);
+    next = batch_sync_target(b);
+    batch_page_taken(b);
+    return next;
 }
 
 enum job_next batch_enter_paged(struct job *j)

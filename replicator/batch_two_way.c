@@ -413,13 +413,20 @@ enum job_next batch_give_page(struct batch_job *b, const char *next)
     if (o->waits_at == AT_DECIDED) {
         batch_page_pass(b, o);
         release(o, "page");
-        return job_goto(&b->job, next);
-    }
-    if (o->waits_at != NOWHERE)
+    } else if (o->waits_at != NOWHERE) {
         return job_goto(&b->job, "undo");
+    }
     b->waits_at = AT_PAGE;
     b->after_page = next;
     return JOB_WAIT;
+}
+
+void batch_page_taken(struct batch_job *b)
+{
+    struct batch_job *o = batch_other(b);
+
+    if (o->waits_at == AT_PAGE)
+        release(o, o->after_page);
 }
 
 enum job_next batch_enter_decided(struct job *j)
@@ -430,7 +437,6 @@ enum job_next batch_enter_decided(struct job *j)
     if (o->waits_at != AT_PAGE)
         return meet(b, AT_DECIDED);
     batch_page_pass(o, b);
-    release(o, o->after_page);
     return job_goto(j, "page");
 }
 

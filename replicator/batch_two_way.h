@@ -47,6 +47,8 @@ void batch_ask_there(struct batch_job *b, struct table *t, const struct sql *sql
                      const char **answer);
 /* The forward direction has a page for the other one, which takes it where both are `decided`. */
 enum job_next batch_give_page(struct batch_job *b, const char *next);
+/* The page that was given is on its way: the direction that has given it goes on. */
+void batch_page_taken(struct batch_job *b);
 /* After the last write: has the application changed any of these keys meanwhile? */
 enum job_next batch_enter_late(struct job *j);
 enum job_next batch_enter_late_keys(struct job *j);

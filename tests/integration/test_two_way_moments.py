@@ -353,3 +353,17 @@ def test_a_refusal_for_good_stops_the_table(source, target, rebecos, busy):
     wait_both(rebeco)
     assert rig.compare(source, target, ignore=("own.parent",), sequences=False) == []
     rebeco.terminate()
+
+
+@pytest.mark.limit(200)
+def test_a_page_of_conflicts_before_a_slice_without_any(source, target, rebecos):
+    """The keys of a table that was truncated are all in the first slice, and in the second there is nothing to ask: what is decided last
+    does not take the place of the page that is about to be written."""
+    rows, times = 1000, 101
+    rebeco = start(source, target, rebecos, f"CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT i, 0 FROM generate_series(1, {rows}) i",
+                   default="target")
+    changes = f"DO $$BEGIN FOR i IN 1..{times} LOOP UPDATE t SET v = v + 1; END LOOP; END$$;"  # for two slices
+    meet(rebeco, source, target, changes + "TRUNCATE t", changes)
+    check_equal(source, target)
+    assert [end.value("SELECT count(DISTINCT key::text) FROM rebeco.conflict") for end in (source, target)] == [rows, rows]
+    rebeco.terminate()
