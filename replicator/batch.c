@@ -543,15 +543,6 @@ static const struct job_type batch_type = {
     .notified = notified,
 };
 
-void batch_wake(struct batch_job *b)
-{
-    b->quiet_rounds = 0;
-    b->has_napped = false;
-    if (!job_is_at(&b->job, "quiet") || !b->job.has_later)
-        return;
-    job_continue(&b->job, job_goto(&b->job, "record"));
-}
-
 bool batch_is_at_work(const struct batch_job *b)
 {
     return b->job.step && !b->job.has_later && !job_is_at(&b->job, "disturbed");

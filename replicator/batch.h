@@ -205,6 +205,9 @@ void batch_start(struct batch_job *b);
 void batch_stop(struct batch_job *b);
 /* Ends a nap or a rest now: there is something to do. */
 void batch_wake(struct batch_job *b);
+/* The next round begins now, for the other direction's sake; what is known of the writers here, and
+ * that they were asked to announce themselves, stays. */
+void batch_rouse(struct batch_job *b);
 /* Looks for changes, or brings some: whatever takes the loop's time now makes them late. False
  * while it sleeps, or a statement at the source waits for a writer. */
 bool batch_is_at_work(const struct batch_job *b);

@@ -17,6 +17,7 @@
 #define QUIET_ROUNDS 8 /* empty looks before a nap */
 #define RUNNING_S 0.05 /* between two looks while a writer runs that may not announce itself */
 #define SLOW_S 10.     /* covers every lost wake-up */
+#define BRIEF_S 0.05   /* the first such wait after the nap was asked for */
 
 enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
 
@@ -25,7 +26,8 @@ enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
  * the waits are short, and grow. */
 static double quiet_s(struct batch_job *b)
 {
-    b->quiet_rounds++;
+    if (b->quiet_rounds < QUIET_ROUNDS)
+        b->quiet_rounds++;
     if (b->quiet_rounds < QUIET_ROUNDS)
         return QUIET_S;
     if (b->has_napped && !b->writers_notify)
@@ -35,6 +37,21 @@ static double quiet_s(struct batch_job *b)
     else
         b->running_wait_s = b->running_wait_s < SLOW_S ? 2 * b->running_wait_s : SLOW_S;
     return b->running_wait_s;
+}
+
+/* Rounds that the other direction asks for say nothing of how long a writer has run here. */
+void batch_rouse(struct batch_job *b)
+{
+    b->running_wait_s = BRIEF_S;
+    if (job_is_at(&b->job, "quiet") && b->job.has_later)
+        job_continue(&b->job, job_goto(&b->job, "record"));
+}
+
+void batch_wake(struct batch_job *b)
+{
+    b->quiet_rounds = 0;
+    b->has_napped = false;
+    batch_rouse(b);
 }
 
 void batch_note_quiet(struct batch_job *b)
@@ -138,7 +155,7 @@ enum job_next batch_enter_nap(struct job *j)
     struct batch_job *b = batch_of(j);
 
     b->has_napped = true;
-    b->running_wait_s = 0.05;
+    b->running_wait_s = BRIEF_S;
     params_clear(&j->params);
     batch_ask(b, &sql_capture_nap, BATCH_NAP);
     return batch_sync_source(b); /* then look once more: somebody may have written meanwhile */

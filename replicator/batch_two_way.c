@@ -70,8 +70,8 @@ void batch_wake_other(struct batch_job *b)
 {
     struct batch_job *o = any_other(b);
 
-    if (o && job_is_at(&o->job, "quiet"))
-        batch_wake(o);
+    if (o)
+        batch_rouse(o);
 }
 
 bool batch_other_waits(const struct batch_job *b)

@@ -44,6 +44,27 @@ def test_nothing_comes_back(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_an_idle_sync_rests(servers, roles, rebecos):
+    """Nobody writes: after a while the status is not written every second any more. One direction's slow look, every 10 s, called the
+    other, which took that for work, and called back for as long as the daemon ran."""
+    ends = [servers(name, role, max_prepared_transactions="10") for name, role in zip(("source", "target"), roles)]
+    ends[0].run("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    rebeco = rebecos(*ends, config=config())
+    rebeco.start()
+    wait_both(rebeco)
+    before = []
+
+    def rests():
+        before.append([end.run("SELECT sync, at FROM rebeco.status") for end in ends])
+        time.sleep(1)
+        return len(before) > 5 and before[-1] == before[-6]
+
+    rig.eventually("both ends rest", rests, 45)
+    ends[1].run("INSERT INTO t VALUES (1, 'awake')")
+    rig.eventually("a change wakes it", lambda: ends[0].value("SELECT v FROM t") == "awake", 5)
+    rebeco.terminate()
+
+
 # ------------------------------------------------------------------ who wins
 
 OPS = {
