@@ -17,6 +17,7 @@
 #define QUIET_ROUNDS 8 /* empty looks before a nap */
 #define RUNNING_S 0.05 /* between two looks while a writer runs that may not announce itself */
 #define SLOW_S 10.     /* covers every lost wake-up */
+#define LATE_S 15.     /* a look that is later than this has gone wrong */
 #define BRIEF_S 0.05   /* the first such wait after the nap was asked for */
 
 enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
@@ -47,8 +48,17 @@ void batch_rouse(struct batch_job *b)
         job_continue(&b->job, job_goto(&b->job, "record"));
 }
 
+bool batch_is_asleep(const struct batch_job *b, double now)
+{
+    return b->quiet_rounds > 0 && now - b->sync->caught_up_at < LATE_S;
+}
+
 void batch_wake(struct batch_job *b)
 {
+    double now = steady_now();
+
+    if (batch_is_asleep(b, now))
+        b->sync->caught_up_at = now; /* so what is behind is what woke it */
     b->quiet_rounds = 0;
     b->has_napped = false;
     batch_rouse(b);

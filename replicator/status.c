@@ -116,17 +116,13 @@ static json_t *copy_tree(const struct sync *s, const struct status_totals *sum, 
     return o;
 }
 
-/* An idle source is looked at every two seconds; a look that is later than this says nothing. */
-#define LOOK_LATE_S 5.0
-
 double status_lag_s(const struct sync *s, double now)
 {
     double age = now - s->caught_up_at;
 
     if (!s->snapshot || s->caught_up_at <= 0 || direction_is_closed(s))
         return -1;
-    /* While the last look found nothing and writers announce themselves, nothing is behind. */
-    return s->batch->quiet_rounds > 0 && age < LOOK_LATE_S ? 0 : age > 0 ? age : 0;
+    return batch_is_asleep(s->batch, now) || age < 0 ? 0 : age;
 }
 
 static json_t *lag_tree(const struct sync *s, const struct status_totals *sum, double now)

@@ -137,6 +137,29 @@ def test_metrics(source, target, rebecos):
     rig.check_equal(source, target)
 
 
+def test_an_idle_source_is_not_called_behind(source, target, rebecos):
+    """Looks are 10 s apart when nobody writes. From the sixth second of them on the lag had been their age, in status, page
+    and metric: an alarm every ten seconds, all night."""
+    source.run("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0)")
+    text, port = conf()
+    rebeco = started(rebecos(source, target, text), port)
+    rebeco.wait_in_sync()
+    lags = []
+
+    def look():
+        lags.append(json.loads(ask(port, "/status")[1])[0]["lag"]["seconds"])
+
+    end = time.monotonic() + 11
+    while time.monotonic() < end:
+        look()
+        time.sleep(0.1)
+    source.run("UPDATE t SET v = 1")  # what wakes it is not older than itself
+    while target.value("SELECT v FROM t") != 1:
+        look()
+    look()
+    assert max(lags) < 3, lags
+
+
 def test_an_error_has_its_class(source, target, rebecos):
     source.run("CREATE TABLE t (a int PRIMARY KEY, b int)")
     text, port = conf()
