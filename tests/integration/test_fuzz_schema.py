@@ -1,6 +1,5 @@
 """A few seeds of the generators of schemas and workloads in tests/fuzz; `make fuzz-schema` runs many more."""
 
-import datetime
 import os
 import sys
 
@@ -14,9 +13,9 @@ import schema_run_two_way  # noqa: E402
 import schema_shrink  # noqa: E402
 import schema_two_way  # noqa: E402
 
-FIXED = (2, 6, 17, 105)
-TWO_WAY = (3, "today")
-TODAY = int(datetime.date.today().strftime("%Y%m%d"))
+# The same at each run: what is new is looked for by the campaign, and a seed that found something is added here.
+ONE_WAY = (2, 6, 17, 105, 20261123)
+TWO_WAY = (3, 20261123)
 
 
 @pytest.fixture(scope="module")
@@ -35,24 +34,22 @@ def run(pair, plan, binary=None):
         return e
 
 
-@pytest.mark.parametrize("seed", [*FIXED, "today"])
+@pytest.mark.parametrize("seed", ONE_WAY)
 @pytest.mark.limit(200)
 def test_a_seed(pair, seed):
-    number = TODAY if seed == "today" else seed
-    print(f"again with: make fuzz-schema SEED={number}")
-    plan = schema_plan.make(number, source=pair.source.major, target=pair.target.major)
+    print(f"again with: make fuzz-schema SEED={seed}")
+    plan = schema_plan.make(seed, source=pair.source.major, target=pair.target.major)
     e = run(pair, plan)
-    assert e is None, f"make fuzz-schema SEED={number}\n{e}\n{e.log}"
+    assert e is None, f"make fuzz-schema SEED={seed}\n{e}\n{e.log}"
 
 
 @pytest.mark.parametrize("seed", TWO_WAY)
 @pytest.mark.limit(200)
 def test_a_two_way_seed(pair, seed):
-    number = TODAY if seed == "today" else seed
-    print(f"again with: make fuzz-schema TWO_WAY=1 SEED={number}")
-    plan = schema_two_way.make(number, source=pair.source.major, target=pair.target.major)
+    print(f"again with: make fuzz-schema TWO_WAY=1 SEED={seed}")
+    plan = schema_two_way.make(seed, source=pair.source.major, target=pair.target.major)
     e = run(pair, plan)
-    assert e is None, f"make fuzz-schema TWO_WAY=1 SEED={number}\n{e}\n{e.log}"
+    assert e is None, f"make fuzz-schema TWO_WAY=1 SEED={seed}\n{e}\n{e.log}"
 
 
 @pytest.mark.parametrize("make", [schema_plan.make, schema_two_way.make])
