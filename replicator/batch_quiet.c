@@ -21,6 +21,8 @@
 #define BRIEF_S 0.05   /* the first such wait after the nap was asked for */
 
 enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
+/* For how long a statement waits. The other direction cannot be called out of one. */
+enum { STAY_MS = 400, STAY_TWO_WAY_MS = 100 };
 
 /* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
  * A writer that began before the nap was asked for may not announce itself: while such a one runs
@@ -146,6 +148,7 @@ enum job_next batch_enter_disturbed(struct job *j)
 
     b->is_disturbed = false;
     params_clear(&j->params);
+    params_int(&j->params, j->sync->other ? STAY_TWO_WAY_MS : STAY_MS);
     params_int(&j->params, await_ms(b));
     batch_ask(b, &sql_capture_await, BATCH_DISTURBED);
     return batch_sync_source(b);

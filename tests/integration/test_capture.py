@@ -14,9 +14,12 @@ import rig
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def statement(name, parameter="NULL"):
+def statement(name, *parameters):
     with open(f"{TOP}/sql/{name}.sql") as f:
-        return f.read().replace("$1", parameter)
+        text = f.read()
+    for n, parameter in enumerate(parameters or ["NULL"], 1):
+        text = text.replace(f"${n}", parameter)
+    return text
 
 
 def install(server):
@@ -179,7 +182,7 @@ def test_a_sleeping_reader_is_woken(servers):
     assert heard() == 0
     source.run("INSERT INTO t VALUES (2)")
     assert heard() == 1
-    assert listener.value(statement("capture_await", "10")) is True
+    assert listener.value(statement("capture_await", "400", "10")) is True
     # A transaction that is still open has not used up the wake-ups of the others.
     with source.connect() as c:
         c.run("BEGIN")
@@ -203,7 +206,7 @@ def test_a_writer_can_prepare_its_transaction_while_the_reader_sleeps(source):
         c.run("INSERT INTO t VALUES (1)")
         c.run("PREPARE TRANSACTION 'x'")
         c.run("COMMIT PREPARED 'x'")
-    assert source.value(statement("capture_await", "10")) is True
+    assert source.value(statement("capture_await", "400", "10")) is True
 
 
 def test_removal_leaves_the_catalogs_as_they_were(source):

@@ -8,9 +8,9 @@ PREPARE wake AS SELECT setval('rebeco.nap', 1000);
 \echo awake
 EXECUTE wake; INSERT INTO t VALUES (1); INSERT INTO r VALUES (1); SELECT last_value FROM rebeco.nap;
 \echo asleep; this server allows prepared transactions, so there is no NOTIFY, but the sequence moves
-EXECUTE nap; EXECUTE naps (10);
-DELETE FROM t WHERE false; EXECUTE naps (10);
-BEGIN; INSERT INTO t SELECT generate_series(10, 20); INSERT INTO r SELECT generate_series(10, 20); DELETE FROM r; TRUNCATE t; COMMIT; EXECUTE naps (10); SELECT last_value FROM rebeco.nap;
+EXECUTE nap; EXECUTE naps (400, 10);
+DELETE FROM t WHERE false; EXECUTE naps (400, 10);
+BEGIN; INSERT INTO t SELECT generate_series(10, 20); INSERT INTO r SELECT generate_series(10, 20); DELETE FROM r; TRUNCATE t; COMMIT; EXECUTE naps (400, 10); SELECT last_value FROM rebeco.nap;
 INSERT INTO t VALUES (2); SELECT last_value FROM rebeco.nap;
 BEGIN; SAVEPOINT a; INSERT INTO t VALUES (3); ROLLBACK TO a; INSERT INTO t VALUES (3); COMMIT; SELECT last_value FROM rebeco.nap;
 BEGIN; INSERT INTO t VALUES (4); PREPARE TRANSACTION 'x'; COMMIT PREPARED 'x'; SELECT last_value FROM rebeco.nap;
