@@ -340,7 +340,7 @@ datestyle = 'SQL, DMY'; intervalstyle = iso_8601; timezone = 'Asia/Kathmandu'; t
 xmloption = document; xmlbinary = hex; transform_null_equals = on; array_nulls = off; row_security = off; client_min_messages = debug1;
 synchronous_commit = off; work_mem = '64kB'; maintenance_work_mem = '1MB'; from_collapse_limit = 1; join_collapse_limit = 1; geqo_threshold = 2;
 plan_cache_mode = force_generic_plan; enable_indexscan = off; enable_indexonlyscan = off; enable_bitmapscan = off; enable_nestloop = off; enable_hashjoin = off;
-enable_sort = off; enable_hashagg = off; constraint_exclusion = on; jit = on; plpgsql.extra_errors = 'all'; plpgsql.variable_conflict = use_column"""
+enable_sort = off; enable_hashagg = off; constraint_exclusion = on; jit = off; plpgsql.extra_errors = 'all'; plpgsql.variable_conflict = use_column"""
 VALUES = """INSERT INTO public.t SELECT n, 'é' || n, decode(md5(n::text), 'hex'), 1.0 / 3 * n, 1.0 / 7 * n, date '2024-01-31' + n, timestamptz '2024-10-27 00:30:00+00' + n * interval '17 min',
     make_interval(months => n, days => -n, secs => n / 3.0), ARRAY[n, NULL, 3], jsonb_build_object('k', n), '<a>b</a>', n / 3.0 FROM generate_series({0}, {1}) n;
 INSERT INTO public.f SELECT 1.0 / n, timestamptz '2024-10-27 00:30:00+00' + n * interval '17 min', make_interval(months => n, secs => n / 3.0) FROM generate_series({0}, {1}) n;
