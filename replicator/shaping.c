@@ -133,19 +133,19 @@ bool shaping_wants(const struct config_sync *c, const struct relation *r)
     return !config_patterns_match(&c->exclude, r->schema, r->name, NULL);
 }
 
+static int compare_target_names(const struct relation *a, const struct relation *b)
+{
+    int by_schema = strcmp(a->target_schema, b->target_schema);
+
+    return by_schema ? by_schema : strcmp(a->target_name, b->target_name);
+}
+
 static int compare_targets(const void *a, const void *b)
 {
     const struct relation *x = *(struct relation *const *)a, *y = *(struct relation *const *)b;
-    int by_schema = strcmp(x->target_schema, y->target_schema);
-    int by_name = by_schema ? by_schema : strcmp(x->target_name, y->target_name);
+    int by_name = compare_target_names(x, y);
 
     return by_name ? by_name : (x > y) - (x < y);
-}
-
-static bool is_collision(const struct relation *a, const struct relation *b)
-{
-    return strcmp(a->target_schema, b->target_schema) == 0 &&
-           strcmp(a->target_name, b->target_name) == 0;
 }
 
 /* Two tables of the sync that would become one: the first of them by name goes on. */
@@ -160,7 +160,7 @@ static void note_collisions(struct catalog *source, const struct config_sync *c)
             wanted[count++] = &source->relations[i];
     qsort(wanted, (size_t)count, sizeof *wanted, compare_targets);
     for (int first = 0, i = 1; i < count; i++) {
-        if (!is_collision(wanted[first], wanted[i])) {
+        if (compare_target_names(wanted[first], wanted[i]) != 0) {
             first = i;
             continue;
         }

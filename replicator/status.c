@@ -102,6 +102,7 @@ static json_t *copy_tree(const struct sync *s, const struct status_totals *sum, 
 {
     double end = s->phase > SYNC_COPY && sum->ended_at > 0 ? sum->ended_at : now;
     double took = s->copy_started_at > 0 ? end - s->copy_started_at : 0;
+    double others = copy_waits_for_others_s(s, now);
     double rate = took > 0.05 ? (double)sum->bytes_done / took : 0;
     int64_t left = sum->bytes - sum->bytes_done;
     json_t *o =
@@ -111,8 +112,7 @@ static json_t *copy_tree(const struct sync *s, const struct status_totals *sum, 
     json_object_set_new(o, "eta_s",
                         real_or_null(rate > 0 && left > 0, rate > 0 ? (double)left / rate : 0));
     json_object_set_new(o, "took_s", real_or_null(took > 0, took));
-    took = copy_waits_for_others_s(s, now);
-    json_object_set_new(o, "others_s", real_or_null(took > 0, took));
+    json_object_set_new(o, "others_s", real_or_null(others > 0, others));
     return o;
 }
 
