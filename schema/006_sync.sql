@@ -23,11 +23,9 @@ AS $$
       FROM json_array_elements(chunks) WITH ORDINALITY c (doc, number)
 $$;
 
--- Ends a batch: the sync, and the tables that were in it, are at `until` now. Fails when the sync is
--- not where the batch began. `tables` are those with a position of their own that have joined. Statements find the tables
--- that they write to (`written`) by name: when another one has the name of one, which may be somebody's, nothing is written.
-CREATE FUNCTION rebeco.sync_advance(sync_name text, our_number bigint, since txid_snapshot,
-        until txid_snapshot, taken_at timestamptz, tables int[], is_consistent boolean, written json) RETURNS void
+-- Statements find the tables that they write to at the target by name: fails when another one, which may be somebody's, has the name
+-- of one. `written` is [{s, n, oid}], schema, name and which it is. To be called when they are locked, so that the answer holds until the transaction ends.
+CREATE FUNCTION rebeco.tables_are_same(written json) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -40,6 +38,18 @@ BEGIN
         RAISE EXCEPTION 'table %.% is another one than before', other.schema, other.name
             USING ERRCODE = 'RB030', SCHEMA = other.schema, TABLE = other.name;
     END IF;
+END
+$$;
+
+-- Ends a batch: the sync, and the tables that were in it, are at `until` now. Fails when the sync is
+-- not where the batch began. `tables` are those with a position of their own that have joined; `written` as above.
+CREATE FUNCTION rebeco.sync_advance(sync_name text, our_number bigint, since txid_snapshot,
+        until txid_snapshot, taken_at timestamptz, tables int[], is_consistent boolean, written json) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM rebeco.tables_are_same(written);
     UPDATE rebeco.sync s
        SET snapshot = until, snapshot_at = taken_at, applied_at = clock_timestamp(),
            consistent_since = CASE WHEN is_consistent THEN coalesce(s.consistent_since, clock_timestamp()) END
@@ -91,7 +101,7 @@ BEGIN
 END
 $$;
 
--- Marks a chunk as done, in the transaction that loaded it.
+-- Marks a chunk as done, in the transaction that loaded it; not for rows that went to another table, which the loading has locked.
 CREATE FUNCTION rebeco.chunk_done(sync_name text, our_number bigint, id int, chunk_number int,
         loaded_rows bigint, loaded_bytes bigint) RETURNS void
     LANGUAGE plpgsql
@@ -101,6 +111,8 @@ BEGIN
     -- Whoever takes the sync over waits for this commit, and counts it.
     PERFORM 1 FROM rebeco.sync s WHERE s.name = sync_name AND s.owner = our_number FOR SHARE;
     PERFORM rebeco.sync_check_owner(sync_name, our_number);
+    PERFORM rebeco.tables_are_same(json_build_array(json_build_object('s', t.target_schema, 'n', t.target_name, 'oid', t.target_layout::json ->> 'oid')))
+       FROM rebeco.sync_table t WHERE t.sync = sync_name AND t.id = chunk_done.id AND t.target_layout IS NOT NULL;
     UPDATE rebeco.chunk c
        SET done_at = clock_timestamp(), copied_rows = loaded_rows, copied_bytes = loaded_bytes
      WHERE c.sync = sync_name AND c.table_id = id AND c.number = chunk_number AND c.done_at IS NULL;
@@ -125,7 +137,8 @@ $$;
 
 -- Empties a table before it is copied again: at once where no foreign key points to it, row by row,
 -- without their actions, where one does. Gives a snapshot: what it does not see was changed here after that.
-CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text, two_way boolean, origin text) RETURNS text
+-- The table `known` only, and no other one that has its name by the time the lock is had.
+CREATE FUNCTION rebeco.table_empty(table_schema text, table_name text, two_way boolean, origin text, known oid) RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -140,6 +153,7 @@ BEGIN
         PERFORM rebeco.transaction_replica_role(); -- for triggers on TRUNCATE
     END IF;
     EXECUTE format('TRUNCATE TABLE %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
+    PERFORM rebeco.tables_are_same(json_build_array(json_build_object('s', table_schema, 'n', table_name, 'oid', known)));
     RETURN txid_current_snapshot(); -- nobody else has written to it since the lock was had
 EXCEPTION WHEN feature_not_supported THEN
     -- Rows that point here must stay as they are: they are right again when the copy is there.
@@ -153,6 +167,7 @@ EXCEPTION WHEN feature_not_supported THEN
                   HINT = 'Drop the foreign keys that point to it for the time of the copy, or empty it yourself.';
     END IF;
     EXECUTE format('DELETE FROM %s%s', CASE WHEN (SELECT relkind = 'r' FROM pg_class WHERE oid = relation) THEN 'ONLY ' END, relation);
+    PERFORM rebeco.tables_are_same(json_build_array(json_build_object('s', table_schema, 'n', table_name, 'oid', known)));
     RETURN before;
 END
 $$;
