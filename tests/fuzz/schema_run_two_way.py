@@ -158,3 +158,8 @@ class TwoWayRun(schema_run.Run):
         bad = [line for line in ERRORS.findall(self.rebeco.log()) if not CUT.search(line)]
         if bad:
             raise Difference("errors in the log:\n  " + "\n  ".join(bad[:10]))
+
+
+def of(plan):
+    """The class that runs such a plan."""
+    return TwoWayRun if plan.get("mode") == "two-way" else schema_run.Run

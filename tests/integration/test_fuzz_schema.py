@@ -27,29 +27,20 @@ def pair():
 
 def run(pair, plan, binary=None):
     """None, or the failure."""
-    how = schema_run_two_way.TwoWayRun if plan.get("mode") == "two-way" else schema_run.Run
     try:
-        how(pair, plan, binary=binary).all()
+        schema_run_two_way.of(plan)(pair, plan, binary=binary).all()
     except Exception as e:
         return e
 
 
-@pytest.mark.parametrize("seed", ONE_WAY)
+@pytest.mark.parametrize("make, words, seed", [*((schema_plan.make, "", seed) for seed in ONE_WAY),
+                                               *((schema_two_way.make, "TWO_WAY=1 ", seed) for seed in TWO_WAY)])
 @pytest.mark.limit(200)
-def test_a_seed(pair, seed):
-    print(f"again with: make fuzz-schema SEED={seed}")
-    plan = schema_plan.make(seed, source=pair.source.major, target=pair.target.major)
-    e = run(pair, plan)
-    assert e is None, f"make fuzz-schema SEED={seed}\n{e}\n{e.log}"
-
-
-@pytest.mark.parametrize("seed", TWO_WAY)
-@pytest.mark.limit(200)
-def test_a_two_way_seed(pair, seed):
-    print(f"again with: make fuzz-schema TWO_WAY=1 SEED={seed}")
-    plan = schema_two_way.make(seed, source=pair.source.major, target=pair.target.major)
-    e = run(pair, plan)
-    assert e is None, f"make fuzz-schema TWO_WAY=1 SEED={seed}\n{e}\n{e.log}"
+def test_a_seed(pair, make, words, seed):
+    again = f"make fuzz-schema {words}SEED={seed}"
+    print(f"again with: {again}")
+    e = run(pair, make(seed, source=pair.source.major, target=pair.target.major))
+    assert e is None, f"{again}\n{e}\n{e.log}"
 
 
 @pytest.mark.parametrize("make", [schema_plan.make, schema_two_way.make])
