@@ -367,7 +367,7 @@ static enum job_next enter_committed(struct job *j)
     b->apply.rows_written = 0;
     b->confirm_due = true;
     batch_count_conflicts(b);
-    b->is_half_done = batch_moves_skipped(b);
+    b->is_half_done = batch_moves_decided(b);
     b->refusals = b->refusals_alike = 0;
     batch_hot_forget(b);
     batch_round_done(b);

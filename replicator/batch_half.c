@@ -1,4 +1,6 @@
-/* `skip` leaves a row as it is at either end until somebody changes it again: neither change is
+/* What a round has decided, and what the next one must know of it when only half of it got through.
+ *
+ * `skip` leaves a row as it is at either end until somebody changes it again: neither change is
  * sent, and both positions go past them. Where only one of the two directions gets through with
  * that round, the other one finds its change again in the next, and nothing at the other end that
  * it would be in conflict with: it would go over what that end was to keep.
@@ -17,6 +19,15 @@
  * counters were moved by is added, once, with the position. Where the other end has changed the
  * row again, too, the columns left out are no change of this end (rebeco.merge_details()), as they
  * would not be after a whole round.
+ *
+ * Where rows are merged, half a round may leave a difference that no log has. One end has changed a
+ * column; the other one the row as a whole (it has removed it and put it in again), or another
+ * column of the same block, and loses. When it hears of that, in the next round, its log has
+ * nothing of it any more, and the log of the end that won has its one column. Where only that log
+ * has something, the row is sent as it is. But where the end that lost has changed the row once
+ * more, both are merged, column by column, and the others that it was to get are in neither log. So
+ * the winner asks for the record of that decision, too, which holds while its log has the change by
+ * which it won: a column that differs then, and that neither has changed, is the winner's.
  *
  * A whole round may leave such a row for later, too: the row's parent has gone at the other end,
  * and what this end's log says of it is moved behind the round (batch_foreign_key.c), skipped
@@ -52,16 +63,17 @@ const char *batch_half_of(const struct batch_job *b, const struct batch_table *t
     const struct sync *forward = b->sync->is_back ? b->sync->other : b->sync;
     bool may_be_half = b->is_half_done || is_out_of_step(t->table);
 
-    return may_be_half && !b->is_closed && batch_may_skip(b, t) ? forward->name : NULL;
+    bool is_asked = batch_may_skip(b, t) || batch_merge_is_asked(t->table);
+
+    return may_be_half && !b->is_closed && is_asked ? forward->name : NULL;
 }
 
-bool batch_moves_skipped(const struct batch_job *b)
+bool batch_moves_decided(const struct batch_job *b)
 {
     for (int i = 0; i < b->group_count; i++) {
         const struct batch_table *t = &b->group[i];
 
-        if (t->again && two_way_is_coupled(b->sync) && batch_merge_is_asked(t->table) &&
-            batch_may_skip(b, t))
+        if (t->again && two_way_is_coupled(b->sync) && batch_merge_is_asked(t->table))
             return true;
     }
     return false;
@@ -77,7 +89,7 @@ enum job_next batch_enter_half(struct job *j)
         const struct batch_table *there = batch_find_other(batch_other(b), t->table);
 
         t->skipped = NULL;
-        if (t->changes == 0 || batch_half_of(b, t) == NULL)
+        if (t->changes == 0 || !batch_may_skip(b, t) || batch_half_of(b, t) == NULL)
             continue;
         batch_bind_round(&j->params, t->table->id, batch_since(b, t), b->until);
         params_text(&j->params, batch_half_of(b, t));

@@ -223,9 +223,9 @@ $$;
 -- What the round says of these keys, for merging. Their place in the list (i); whole: only the row as a whole can
 -- be told from the other end's; unsure: it was changed after the round in a way that the sums do not
 -- show; cols: the columns that were changed, and when last; adds: by how much the counters were moved in the round
--- and by how much after it, and when last; texts: the columns as they are now; stays: a column of which `skip` was decided in an
--- earlier round is left out of cols. That is asked where half_of says a sync whose last round did not get through in the direction
--- that reads here (`side`: source or target), replicator/batch_half.c. Empty where nothing is merged.
+-- and by how much after it, and when last; texts: the columns as they are now. Of an earlier round that did not get through in the direction
+-- that reads here (`side`: source or target), where half_of says the sync of such a one, replicator/batch_half.c: stays: a column of which
+-- `skip` was decided is left out of cols; won: this end's row has won, by the change of that time. Empty where nothing is merged.
 -- Stable, so that log and row are seen in the caller's one snapshot.
 CREATE FUNCTION rebeco.merge_details(capture_number int, since txid_snapshot, until txid_snapshot, given json,
         half_of text DEFAULT NULL, side text DEFAULT NULL) RETURNS json
@@ -234,7 +234,7 @@ CREATE FUNCTION rebeco.merge_details(capture_number int, since txid_snapshot, un
     SET enable_hashjoin = on
 AS $$
 DECLARE
-    skipped text := 'SELECT NULL::bigint AS n, NULL::text AS name, NULL::timestamptz AS at WHERE false';
+    decided text := 'SELECT NULL::bigint AS n, NULL::text AS decision, NULL::json AS source_row, NULL::json AS target_row, NULL::timestamptz AS at WHERE false';
     m rebeco.merge;
     c rebeco.capture;
     t record;
@@ -253,20 +253,25 @@ BEGIN
       FROM pg_attribute a
      WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attnum <> ALL (c.key_attnums);
     IF half_of IS NOT NULL THEN
-        SELECT format('SELECT f.n, x.key AS name, max(l.at) AS at FROM (SELECT o.source_row, o.target_row, o.%s_at AS at, %s FROM rebeco.conflict o '
-                      'WHERE o.sync = %L AND o.table_schema = %L AND o.table_name = %L AND o.decision = ''skip'') l JOIN f ON %s '
-                      'CROSS JOIN LATERAL json_each(rebeco.json_shielded(l.source_row)) x '
-                      'JOIN LATERAL json_each(rebeco.json_shielded(l.target_row)) y ON y.key = x.key AND y.value::text <> x.value::text GROUP BY 1, 2',
-                      side, string_agg(format('%s AS k%s', rebeco.from_text(format('o.key ->> %s', k.n - 1), k.type), k.n), ', ' ORDER BY k.n), half_of, s.nspname, r.relname, t.log_match)
-          INTO skipped
+        SELECT format('SELECT f.n, l.decision, l.source_row, l.target_row, l.at FROM (SELECT o.decision, o.source_row, o.target_row, o.%s_at AS at, %s FROM rebeco.conflict o '
+                      'WHERE o.sync = %L AND o.table_schema = %L AND o.table_name = %L AND o.decision IN (''skip'', %L)) l JOIN f ON %s',
+                      side, string_agg(format('%s AS k%s', rebeco.from_text(format('o.key ->> %s', k.n - 1), k.type), k.n), ', ' ORDER BY k.n), half_of, s.nspname, r.relname, side, t.log_match)
+          INTO decided
           FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace CROSS JOIN unnest(c.key_types) WITH ORDINALITY k (type, n)
          WHERE r.oid = c.relid GROUP BY s.nspname, r.relname;
     END IF;
     EXECUTE format($f$
-        WITH f AS MATERIALIZED %1$s, k AS MATERIALIZED (%10$s),
+        WITH f AS MATERIALIZED %1$s, o AS MATERIALIZED (%10$s),
+        k AS MATERIALIZED (
+            SELECT o.n, x.key AS name, max(o.at) AS at
+              FROM o CROSS JOIN LATERAL json_each(rebeco.json_shielded(o.source_row)) x
+              JOIN LATERAL json_each(rebeco.json_shielded(o.target_row)) y ON y.key = x.key AND y.value::text <> x.value::text
+             WHERE o.decision = 'skip' GROUP BY 1, 2),
         l AS MATERIALIZED (
             SELECT f.n, l.at, l.cols, l.added, l.adds, txid_visible_in_snapshot(l.xid, $4) AS is_in
               FROM %2$s l JOIN f ON %3$s WHERE l.op IS NULL),
+        v AS (
+            SELECT o.n, max(o.at) AS at FROM o JOIN l ON l.n = o.n AND l.at = o.at WHERE o.decision <> 'skip' AND l.is_in GROUP BY o.n),
         w AS (
             SELECT l.n, bool_or(l.cols IS NULL) FILTER (WHERE l.is_in) AS whole,
                    coalesce(bool_or(l.cols IS NULL OR l.cols && %7$L::smallint[]) FILTER (WHERE NOT l.is_in), false) AS unsure
@@ -286,10 +291,10 @@ BEGIN
               JOIN pg_attribute a ON a.attrelid = %8$s AND a.attnum = u.attnum AND NOT a.attisdropped
              GROUP BY u.n)
         SELECT json_agg(json_build_object('i', f.n, 'whole', coalesce(w.whole, true) OR r.texts IS NULL, 'unsure', coalesce(w.unsure, false),
-                        'cols', coalesce(s.doc, '{}'), 'adds', coalesce(p.doc, '{}'), 'texts', r.texts, 'stays', s.stays))
-          FROM f LEFT JOIN w ON w.n = f.n LEFT JOIN s ON s.n = f.n LEFT JOIN p ON p.n = f.n
+                        'cols', coalesce(s.doc, '{}'), 'adds', coalesce(p.doc, '{}'), 'texts', r.texts, 'stays', s.stays, 'won', v.at))
+          FROM f LEFT JOIN w ON w.n = f.n LEFT JOIN s ON s.n = f.n LEFT JOIN p ON p.n = f.n LEFT JOIN v ON v.n = f.n
           LEFT JOIN LATERAL (SELECT json_object(ARRAY[%4$s]::text[], ARRAY[%5$s]::text[]) AS texts FROM %6$s x WHERE %9$s LIMIT 1) r ON true
-        $f$, t.given, t.log, t.log_match, names, texts, t.relation, m.counters, c.relid, t.row_match, skipped)
+        $f$, t.given, t.log, t.log_match, names, texts, t.relation, m.counters, c.relid, t.row_match, decided)
        INTO answer USING since, NULL::txid_snapshot, given, until;
     RETURN coalesce(answer, '[]');
 END
@@ -355,8 +360,12 @@ AS $$
           FROM c
     ), e AS (
         SELECT *, NOT adds_up AND s IS DISTINCT FROM t AS is_open, CASE WHEN blocks IS NULL THEN '' ELSE coalesce(blocks ->> name, name) END AS block FROM d
+    ), g AS ( -- what differs and neither has changed was won in half a round
+        SELECT name, s, t, s_add, t_add, s_add_at, t_add_at, adds_up, is_open, block, by_s OR o.s_won IS NOT NULL AS by_s, by_t OR o.t_won IS NOT NULL AS by_t,
+               coalesce(s_at, o.s_won) AS s_at, coalesce(t_at, o.t_won) AS t_at
+          FROM e LEFT JOIN LATERAL (SELECT (source ->> 'won')::timestamptz AS s_won, (target ->> 'won')::timestamptz AS t_won) o ON is_open AND NOT by_s AND NOT by_t
     ), f AS (
-        SELECT *, bool_or(by_s AND is_open) OVER b AND bool_or(by_t AND is_open) OVER b AS is_both FROM e WINDOW b AS (PARTITION BY block)
+        SELECT *, bool_or(by_s AND is_open) OVER b AND bool_or(by_t AND is_open) OVER b AS is_both FROM g WINDOW b AS (PARTITION BY block)
     )
     SELECT name, s, t, by_s, by_t, greatest(s_at, s_add_at), greatest(t_at, t_add_at), adds_up,
            CASE WHEN s_add_at IS NOT NULL THEN s_add END, CASE WHEN t_add_at IS NOT NULL THEN t_add END,

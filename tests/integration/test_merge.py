@@ -598,6 +598,43 @@ def test_a_kill_between_the_two_commits(source, target, rebecos, first):
     rebeco.terminate()
 
 
+HALF = {"deleted and inserted": "BEGIN; DELETE FROM {t} WHERE id = 1; INSERT INTO {t} VALUES (1, '{end}', '{end}', '{end}', 7); COMMIT",
+        "the block's other column": "UPDATE {t} SET b = '{end}' WHERE id = 1"}
+
+
+@pytest.mark.parametrize("winner", ["source", "target"])
+def test_what_was_won_by_half_a_round(source, target, rebecos, winner):
+    """The end that wins has changed one column, the other one has changed more, and lost: it has heard nothing of that when it changes the row
+    once more. The columns that the winner's log does not have are sent all the same; those changed since are kept from both ends."""
+    source.psql("CREATE TABLE held (id int PRIMARY KEY, v int); INSERT INTO held VALUES (1, 0);" + "".join(
+        f"CREATE TABLE {t} (id int PRIMARY KEY, a text, b text, c text, n int, EXCLUDE USING btree (id WITH =, a WITH =, b WITH =));"
+        f"INSERT INTO {t} VALUES (1, 'old', 'old', 'old', 100)" + ";" for t in ("by_column_0", "by_column_1", "counts_0", "counts_1")))
+    tables = [("by_column_0", "counts_0"), ("by_column_1", "counts_1")]
+    rebeco = rebecos(source, target, config=config(default=winner, merge=["public.by_column_*"], counters={"public.*_?": ["n"]}))
+    rebeco.start()
+    wait_both(rebeco)
+    rebeco.ok("pause")
+    there, late = (source, target) if winner == "source" else (target, source)
+    there.psql("".join(f"UPDATE {t} SET a = 'won', n = n + 10 WHERE id = 1;" for pair in tables for t in pair) + "UPDATE held SET v = 1")
+    for pair, how in zip(tables, HALF.values()):
+        late.psql(";".join(how.format(t=t, end="lost") for t in pair))
+    with late.connect() as app:
+        app.run("BEGIN")
+        app.run("SELECT 1 FROM held WHERE id = 1 FOR UPDATE")
+        before = [position(s) for s in (there, late)]
+        rebeco.ok("resume")
+        rebeco.wait("one end has committed", lambda: position(there) != before[0])
+        rebeco.kill9()
+        assert position(late) == before[1], "the other end has not"
+        app.run("COMMIT")
+    late.psql("".join(f"UPDATE {t} SET c = 'since' WHERE id = 1;" for pair in tables for t in pair))
+    rebeco.start()
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT a, b, c FROM by_column_0 UNION ALL SELECT a, b, c FROM by_column_1") == [("won", "old", "since")] * 2
+    rebeco.terminate()
+
+
 def test_a_sum_is_added_once_where_rows_trade_values(source, target, rebecos):
     """Rows that take unique values of each other are removed first and then written, merged ones among them; meanwhile the source's half fails."""
     source.psql("CREATE TABLE u (id int PRIMARY KEY, place int UNIQUE, n int); INSERT INTO u SELECT i, i, 0 FROM generate_series(1, 4) i")
