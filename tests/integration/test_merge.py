@@ -635,6 +635,29 @@ def test_what_was_won_by_half_a_round(source, target, rebecos, winner):
     rebeco.terminate()
 
 
+def test_what_was_won_while_a_direction_was_closed(source, target, rebecos):
+    """The target's one column wins against the source's whole row, while the source is not written to; the source changes the row once more
+    before the first round of both."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, a text, b text, c text); INSERT INTO t VALUES (1, 'old', 'old', 'old')")
+    rebeco = rebecos(source, target, config=config(default="target", merge=["public.t"]))
+    rebeco.start()
+    wait_both(rebeco)
+    rebeco.ok("direction", "source-to-target")
+    rebeco.ok("pause")
+    target.psql("UPDATE t SET a = 'won'")
+    source.psql("BEGIN; DELETE FROM t; INSERT INTO t VALUES (1, 'lost', 'lost', 'lost'); COMMIT")
+    rebeco.ok("resume")
+    rebeco.wait("the target has decided", lambda: target.value("SELECT count(*) FROM rebeco.conflict"))
+    rebeco.ok("pause")
+    source.psql("UPDATE t SET c = 'since'")
+    rebeco.ok("direction", "both")
+    rebeco.ok("resume")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT a, b, c FROM t") == [("won", "old", "since")]
+    rebeco.terminate()
+
+
 def test_a_sum_is_added_once_where_rows_trade_values(source, target, rebecos):
     """Rows that take unique values of each other are removed first and then written, merged ones among them; meanwhile the source's half fails."""
     source.psql("CREATE TABLE u (id int PRIMARY KEY, place int UNIQUE, n int); INSERT INTO u SELECT i, i, 0 FROM generate_series(1, 4) i")
