@@ -20,7 +20,8 @@ $$;
 
 -- The columns of the index that identifies a row, in the index's order: the primary key, else the
 -- narrowest unique index over columns that are never null, without predicate or expression. An INSERT can name it in
--- ON CONFLICT unless it is deferrable, or an exclusion constraint (WITHOUT OVERLAPS, PostgreSQL 18).
+-- ON CONFLICT unless it is deferrable, or an exclusion constraint (WITHOUT OVERLAPS, PostgreSQL 18). A column whose NOT NULL is
+-- NOT VALID (PostgreSQL 18) is attnotnull, and may have been NULL in rows from before: of those a change log of keys would know nothing.
 CREATE FUNCTION rebeco.table_key(relation oid)
     RETURNS TABLE (index_oid oid, is_immediate boolean, ordinal int, column_name name)
     LANGUAGE plpgsql STABLE
@@ -36,6 +37,9 @@ BEGIN
                AND NOT EXISTS (SELECT 1 FROM pg_attribute n
                                 WHERE n.attrelid = relation AND (NOT n.attnotnull OR n.attgenerated <> '')
                                   AND n.attnum = ANY (x.indkey[0:x.indnkeyatts - 1]))
+               AND NOT EXISTS (SELECT 1 FROM pg_constraint v
+                                WHERE v.conrelid = relation AND v.contype = 'n' AND NOT v.convalidated
+                                  AND v.conkey[1] = ANY (x.indkey[0:x.indnkeyatts - 1]))
              ORDER BY x.indisprimary DESC, x.indimmediate AND NOT x.indisexclusion DESC, x.indnkeyatts, x.indexrelid
              LIMIT 1) i
      CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k (attnum, ordinal)

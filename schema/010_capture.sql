@@ -669,7 +669,10 @@ AS $$
                AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
                AND NOT EXISTS (SELECT 1 FROM pg_attribute x
                                 WHERE x.attrelid = i.indrelid AND NOT x.attnotnull
-                                  AND x.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))) k
+                                  AND x.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+               AND NOT EXISTS (SELECT 1 FROM pg_constraint v
+                                WHERE v.conrelid = i.indrelid AND v.contype = 'n' AND NOT v.convalidated
+                                  AND v.conkey[1] = ANY (i.indkey[0:i.indnkeyatts - 1]))) k
       JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.indkey[k.n - 1]
       JOIN pg_type b ON b.oid = rebeco.base_type(a.atttypid)
      CROSS JOIN LATERAL (SELECT format('OPERATOR(%I.%s)', s.nspname, o.oprname)

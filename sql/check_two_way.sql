@@ -45,6 +45,8 @@ WITH x AS (
        AND i.indpred IS NULL AND i.indexprs IS NULL
      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute n
                         WHERE n.attrelid = i.indrelid AND NOT n.attnotnull AND n.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint v
+                        WHERE v.conrelid = i.indrelid AND v.contype = 'n' AND NOT v.convalidated AND v.conkey[1] = ANY (i.indkey[0:i.indnkeyatts - 1]))
      ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
 )
 SELECT 'two-way-trigger' AS code, t.object, 'trigger ' || string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname) AS detail
