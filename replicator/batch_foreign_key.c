@@ -15,6 +15,8 @@
  * - A cascade that would remove a row which others refer to by NO ACTION, at either end, is refused
  *   as a whole.
  *
+ * A foreign key that is NOT ENFORCED (PostgreSQL 18) would have said nothing, and says nothing.
+ *
  * That is settled after the policies have decided, rows that both ends have changed, and goes
  * before them, also before `skip`: a row that wins cannot be written where its parent is missing.
  * A row that has lost is no orphan, since the other end's version goes over it. One that `skip`

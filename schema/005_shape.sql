@@ -140,6 +140,13 @@ BEGIN
 END
 $$;
 
+-- Is the constraint enforced? From PostgreSQL 18 on a foreign key may be NOT ENFORCED: it refuses nothing, and does nothing.
+CREATE FUNCTION rebeco.is_enforced(k pg_constraint) RETURNS boolean
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(pg_catalog.to_jsonb(k) ->> 'conenforced', 'true') = 'true'
+$$;
+
 -- The type below a domain, or a domain over a domain; any other type itself.
 CREATE FUNCTION rebeco.base_type(type oid) RETURNS oid
     LANGUAGE sql STABLE

@@ -118,7 +118,7 @@ BEGIN
                (SELECT string_agg(format('f.f%1$s AS k%1$s', g), ', ') FROM generate_series(1, cardinality(a.key_columns)) g) AS given_keys
           FROM rebeco.capture a, rebeco.capture b, pg_constraint k
          WHERE a.id = (c ->> 'id')::int AND b.id = (p ->> 'id')::int
-           AND k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = a.relid AND k.confrelid = b.relid
+           AND k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = a.relid AND k.confrelid = b.relid AND rebeco.is_enforced(k)
     LOOP
         SELECT * INTO STRICT child FROM rebeco.two_way_texts((c ->> 'id')::int);
         SELECT * INTO STRICT parent FROM rebeco.two_way_texts((p ->> 'id')::int);
@@ -296,7 +296,7 @@ BEGIN
         SELECT a.id, k.confdeltype AS action,
                rebeco.two_way_match(k.oid) AS match
           FROM rebeco.capture b JOIN pg_constraint k ON k.confrelid = b.relid JOIN rebeco.capture a ON a.relid = k.conrelid
-         WHERE b.id = parent_id AND k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('a', 'r', 'c')
+         WHERE b.id = parent_id AND k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('a', 'r', 'c') AND rebeco.is_enforced(k)
     LOOP
         SELECT * INTO STRICT c FROM rebeco.two_way_texts(f.id);
         RETURN QUERY EXECUTE format(

@@ -5,7 +5,7 @@
 CREATE FUNCTION rebeco.foreign_keys_stamp() RETURNS text
     LANGUAGE sql STABLE
 AS $$
-    SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(f.oid, f.confdeltype, f.confupdtype), ',' ORDER BY f.oid)), '')
+    SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(f.oid, f.confdeltype, f.confupdtype, CASE WHEN NOT rebeco.is_enforced(f) THEN '-' END), ',' ORDER BY f.oid)), '')
       FROM pg_catalog.pg_constraint f WHERE f.contype = 'f'
 $$;
 
@@ -34,8 +34,7 @@ BEGIN
         )
         SELECT c.oid, c.conname, c.conrelid, c.conrelid::pg_catalog.regclass::text AS relation
           FROM pg_catalog.pg_constraint c
-         WHERE c.contype = 'f' AND c.conparentid = 0 AND NOT c.condeferrable
-           AND coalesce(pg_catalog.to_jsonb(c) ->> 'conenforced', 'true') = 'true'
+         WHERE c.contype = 'f' AND c.conparentid = 0 AND NOT c.condeferrable AND rebeco.is_enforced(c)
            AND (c.conrelid IN (SELECT oid FROM tree) OR c.confrelid IN (SELECT oid FROM tree))
          ORDER BY c.conrelid, c.oid
     LOOP

@@ -29,8 +29,8 @@ WITH foreign_keys AS MATERIALIZED (
            CASE WHEN f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r')
                 THEN f.conindid IS DISTINCT FROM (SELECT min(y.index_oid) FROM rebeco.table_key(
                          coalesce(pg_catalog.pg_partition_root(f.confrelid), f.confrelid)) y) END AS rules, f.conindid AS by_index,
-           f.confdeltype = 'c' AND EXISTS (SELECT 1 FROM pg_catalog.pg_constraint m WHERE m.contype = 'f' AND m.confrelid = f.conrelid) AS goes_on
-      FROM pg_catalog.pg_constraint f WHERE f.contype = 'f'
+           f.confdeltype = 'c' AND EXISTS (SELECT 1 FROM pg_catalog.pg_constraint m WHERE m.contype = 'f' AND m.confrelid = f.conrelid AND rebeco.is_enforced(m)) AS goes_on
+      FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND rebeco.is_enforced(f)
 ), held AS MATERIALIZED (
     SELECT l.relation FROM pg_catalog.pg_locks l
      WHERE $1::boolean AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'

@@ -51,9 +51,9 @@ SELECT 'relations' AS fact, coalesce(json_agg(json_build_object(
            'rules', coalesce((SELECT json_agg(json_build_object('name', r.rulename, 'enabled', r.ev_enabled)) FROM pg_catalog.pg_rewrite r
                                WHERE r.ev_class = t.oid AND r.ev_type <> '1'), '[]'),
            'foreign_keys', coalesce((SELECT json_agg(f.conname) FROM pg_catalog.pg_constraint f
-                                      WHERE f.conrelid = t.oid AND f.contype = 'f'), '[]'),
+                                      WHERE f.conrelid = t.oid AND f.contype = 'f' AND coalesce(to_jsonb(f) ->> 'conenforced', 'true') = 'true'), '[]'),
            'actions', coalesce((SELECT json_agg(concat(f.conname, ' ', f.confdeltype, f.confupdtype)) FROM pg_catalog.pg_constraint f
-                                 WHERE f.conrelid = t.oid AND f.contype = 'f'), '[]'))), '[]') AS value
+                                 WHERE f.conrelid = t.oid AND f.contype = 'f' AND coalesce(to_jsonb(f) ->> 'conenforced', 'true') = 'true'), '[]'))), '[]') AS value
   FROM tables t
   LEFT JOIN columns c ON c.attrelid = t.oid
   LEFT JOIN keys k ON k.indrelid = t.oid

@@ -30,9 +30,12 @@ WITH x AS (
     SELECT t.object, t.fires, r.name, r.enabled
       FROM x, tables t CROSS JOIN jsonb_to_recordset(t.rules) r (name text, enabled text)
      WHERE x.creates AND t.oid IS NULL
+), there AS (
+    SELECT f.conrelid, f.conname, f.confdeltype, f.confupdtype FROM pg_catalog.pg_constraint f
+     WHERE f.contype = 'f' AND coalesce(to_jsonb(f) ->> 'conenforced', 'true') = 'true'
 ), foreign_keys AS (
     SELECT t.object, f.conname::text AS name
-      FROM tables t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.oid AND f.contype = 'f'
+      FROM tables t JOIN there f ON f.conrelid = t.oid
     UNION
     SELECT t.object, f FROM x, tables t CROSS JOIN jsonb_array_elements_text(t.foreign_keys) f
      WHERE x.creates AND t.oid IS NULL
@@ -83,11 +86,11 @@ SELECT 'target-foreign-key', f.object, string_agg(quote_ident(f.name), ', ' ORDE
   FROM x, foreign_keys f WHERE NOT x.replica_role GROUP BY f.object
 UNION ALL
 SELECT 'target-foreign-key-early', t.object, string_agg(quote_ident(f.conname), ', ' ORDER BY f.conname)
-  FROM x, tables t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.oid AND f.contype = 'f'
+  FROM x, tables t JOIN there f ON f.conrelid = t.oid
  WHERE NOT x.replica_role AND NOT x.known GROUP BY t.object
 UNION ALL
 SELECT 'target-foreign-key-acts', t.object, string_agg(quote_ident(f.conname), ', ' ORDER BY f.conname)
-  FROM x, tables t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.oid AND f.contype = 'f'
+  FROM x, tables t JOIN there f ON f.conrelid = t.oid
  WHERE NOT x.replica_role AND (f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r'))
    AND NOT t.actions @> to_jsonb(concat(f.conname, ' ', f.confdeltype, f.confupdtype)) GROUP BY t.object
 UNION ALL

@@ -172,6 +172,25 @@ def test_two_way(pair, rebecos):
     rebeco.terminate()
 
 
+@pytest.mark.parametrize("action", ["NO ACTION", "CASCADE", "SET NULL"])
+def test_what_is_not_enforced_keeps_nothing_and_removes_nothing(pair, rebecos, action):
+    """One end removes a row, the other writes one that refers to it: nobody minds (PostgreSQL 18)."""
+    source, target = pair
+    if min(source.major, target.major) < 18:
+        pytest.skip("PostgreSQL 18 at both ends has foreign keys that are not enforced")
+    source.psql(f"CREATE TABLE parent (id int PRIMARY KEY, v int); CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE {action} NOT ENFORCED);"
+                "INSERT INTO parent SELECT n FROM generate_series(1, 5) n; INSERT INTO child SELECT n, n FROM generate_series(1, 5) n")
+    rebeco = rebecos(source, target, config=two_way.config())
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    two_way.meet(rebeco, source, target, "DELETE FROM parent WHERE id < 4", "INSERT INTO child VALUES (10, 1); UPDATE child SET parent = 3 WHERE id = 4")
+    two_way.check_equal(source, target)
+    assert source.run("SELECT id FROM parent ORDER BY 1") == [(4,), (5,)]
+    assert source.run("SELECT id, parent FROM child ORDER BY 1") == [(1, 1), (2, 2), (3, 3), (4, 3), (5, 5), (10, 1)]
+    assert source.run("SELECT * FROM rebeco.conflict") == []
+    rebeco.terminate()
+
+
 # What a source of PostgreSQL 13 may have and no later server takes, or not in the same words.
 RETIRED = {
     "AGGREGATE public.collect(anyelement)": "CREATE AGGREGATE collect (anyelement) (SFUNC = array_append, STYPE = anyarray, INITCOND = '{}')",
