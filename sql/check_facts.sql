@@ -1,7 +1,7 @@
 -- What the other end must know of this one: version, encoding, locale, extensions.
 -- $1 json: {oids [tables]}
 -- Result: fact text (database), value json {version, version_text, encoding, collate, ctype,
--- provider, locale, locale_version, extensions [{name, version, schema, used (by a column or an
+-- provider, locale, rules (ICU's, from 16 on), locale_version, extensions [{name, version, schema, used (by a column or an
 -- index of these tables)}], collations [names in pg_catalog], types [{schema, name}: built in, or
 -- written in C by the users]}. Lowest server version: 12.
 WITH RECURSIVE tree AS (
@@ -29,6 +29,7 @@ SELECT 'database' AS fact, json_build_object(
            'encoding', pg_encoding_to_char(d.encoding), 'collate', d.datcollate, 'ctype', d.datctype,
            'provider', coalesce(j.doc ->> 'datlocprovider', 'c'),
            'locale', coalesce(j.doc ->> 'datlocale', j.doc ->> 'daticulocale'),
+           'rules', j.doc ->> 'daticurules',
            'locale_version', j.doc ->> 'datcollversion',
            'extensions', coalesce((SELECT json_agg(json_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname,
                                                             'used', e.oid IN (SELECT u.oid FROM used u)))

@@ -4,17 +4,17 @@
 WITH s AS (
     SELECT * FROM jsonb_to_record($1::jsonb -> 'source_database')
            s (version int, version_text text, encoding text, "collate" text, ctype text, provider text,
-              locale text, locale_version text, extensions jsonb, collations jsonb, types jsonb)
+              locale text, rules text, locale_version text, extensions jsonb, collations jsonb, types jsonb)
 ), t AS (
     SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_text,
            pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS "collate", d.datctype AS ctype,
            coalesce(j.doc ->> 'datlocprovider', 'c') AS provider,
-           coalesce(j.doc ->> 'datlocale', j.doc ->> 'daticulocale') AS locale,
+           coalesce(j.doc ->> 'datlocale', j.doc ->> 'daticulocale') AS locale, j.doc ->> 'daticurules' AS rules,
            quote_ident(d.datname) AS object
       FROM pg_catalog.pg_database d, LATERAL (SELECT to_jsonb(d) AS doc) j
      WHERE d.datname = current_database()
 ), locales AS (
-    SELECT t.object, l.s, l.t
+    SELECT t.object, l.s, l.t, s.rules AS rules_s, t.rules AS rules_t
       FROM s, t, LATERAL (VALUES (concat_ws(' ', s.collate, s.ctype, s.provider, s.locale),
                                   concat_ws(' ', t.collate, t.ctype, t.provider, t.locale))) l (s, t)
 ), identities AS (
@@ -44,9 +44,10 @@ SELECT CASE WHEN 'SQL_ASCII' IN (s.encoding, t.encoding) THEN 'encoding-unchecke
        t.object, format('the target has %s, the source %s', t.encoding, s.encoding)
   FROM s, t WHERE s.encoding <> t.encoding OR s.encoding = 'SQL_ASCII'
 UNION ALL
-SELECT 'locale-differs', l.object, format('the target has %s, the source %s', l.t, l.s)
+SELECT 'locale-differs', l.object, format('the target has %s, the source %s',
+           concat_ws(' with rules ', l.t, l.rules_t), concat_ws(' with rules ', l.s, l.rules_s))
   FROM locales l -- some systems write utf8, others UTF-8
- WHERE replace(lower(l.s), 'utf-8', 'utf8') <> replace(lower(l.t), 'utf-8', 'utf8')
+ WHERE replace(lower(l.s), 'utf-8', 'utf8') <> replace(lower(l.t), 'utf-8', 'utf8') OR l.rules_s IS DISTINCT FROM l.rules_t
 UNION ALL
 SELECT 'collation-missing', quote_ident(c), 'columns of the source use it'
   FROM s, jsonb_array_elements_text(s.collations) c

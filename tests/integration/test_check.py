@@ -376,6 +376,15 @@ def test_encoding_and_locale(pairs, code, severity, source, target):
     pair.must_find(code, "target", severity)
 
 
+def test_rules_of_a_collation_differ(shared, pairs):
+    if min(server.major for server in shared) < 16:
+        pytest.skip("databases have rules of their own from PostgreSQL 16 on")
+    icu = "LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C.UTF-8'"
+    pair = pairs(f"{icu} ICU_RULES '&z < a'", icu)
+    pair.source.run(SHOP)
+    pair.must_find("locale-differs", "target", WARNING, "with rules &z < a")
+
+
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_database_create(pairs, side):
     pair = pairs(**{side + "_owner": "postgres"})
