@@ -51,7 +51,6 @@ static void begin(struct job *j)
     drop_catalogs(l);
     l->schema_tried = l->schema_is_half = false;
     l->table = NULL;
-    l->install_side = JOB_TARGET;
     upkeep_begin(l);
 }
 
@@ -256,12 +255,7 @@ static const struct job_step steps[] = {
      .result = lead_take_target_identity},
     {.name = "check servers", .enter = lead_enter_check_servers},
     {.name = "names", .sql = &sql_table_names, .side = JOB_SOURCE, .result = lead_take_names},
-    {.name = "install", .enter = lead_enter_install},
-    {.name = "install lock", .enter = lead_enter_install_lock},
-    {.name = "install version", .enter = lead_enter_version, .result = lead_take_version},
-    {.name = "install files", .enter = lead_enter_files},
-    {.name = "install commit", .enter = lead_enter_install_commit},
-    {.name = "install other", .enter = lead_enter_other_side},
+    {.name = "install", .enter = lead_enter_install, .event = lead_install_event},
     {.name = "take",
      .sql = &sql_sync_take,
      .side = JOB_TARGET,

@@ -34,12 +34,14 @@ struct upkeep_wait {
     uint64_t sequences;   /* and a reading of the sequences */
 };
 
+/* How far the installation of our objects is at an end. */
+enum lead_installing { LEAD_LOOKS, LEAD_INSTALLS, LEAD_INSTALLED };
+
 struct lead_job {
     struct job job;
     struct sync *sync;
-    /* Installing our objects. */
-    enum job_side install_side;
-    int installed; /* version on that side */
+    enum lead_installing installing[JOB_SIDES];
+    int installed[JOB_SIDES]; /* the version of our objects that was found */
     struct lead_identity identities[JOB_SIDES];
     bool begins_anew;            /* an end is not what it was, and a person has accepted that */
     bool is_accepted;            /* a person has asked for it */

@@ -46,12 +46,7 @@ bool lead_needs_person(struct lead_job *l, const struct error *e);
 
 /* Installing. */
 enum job_next lead_enter_install(struct job *j);
-enum job_next lead_enter_install_lock(struct job *j);
-enum job_next lead_enter_version(struct job *j);
-enum job_next lead_take_version(struct job *j, PGresult *r);
-enum job_next lead_enter_files(struct job *j);
-enum job_next lead_enter_install_commit(struct job *j);
-enum job_next lead_enter_other_side(struct job *j);
+enum job_next lead_install_event(struct job *j, enum job_side side, const struct conn_message *m);
 
 enum job_next lead_take_skips(struct job *j, PGresult *r);
 

@@ -45,6 +45,24 @@ def timed_writer(clock, *tables):
 # ------------------------------------------------------------------ installing
 
 
+@pytest.mark.parametrize("held", ["source", "target"])
+def test_each_end_is_installed_for_itself(source, target, rebeco, held):
+    """Another daemon installs at one end just then. The other end's transaction is over before that one's has begun to wait: two daemons
+    with these ends the other way round never wait for each other."""
+    source.psql(TABLES)
+    there, other = (source, target) if held == "source" else (target, source)
+    with there.connect() as holder:
+        holder.run("BEGIN")
+        holder.run("SELECT pg_advisory_xact_lock(7239101)")
+        rebeco.start()
+        rig.eventually("the other end has our objects", lambda: other.value("SELECT to_regclass('rebeco.version') IS NOT NULL"))
+        assert holder.value("SELECT to_regclass('rebeco.version')") is None
+        rig.eventually("its transaction has ended", lambda: other.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7239101") == 0)
+        holder.run("COMMIT")
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 @pytest.mark.limit(240)
 @pytest.mark.parametrize("lock", [
     "UPDATE shop.busy SET n = -1 WHERE id = 1",
