@@ -60,6 +60,7 @@ struct lead_job {
     struct catalog *catalogs[JOB_SIDES]; /* read, until both are */
     int catalogs_due;                    /* answers */
     const char *chunks;                  /* arena */
+    const char *emptied;                 /* arena: a snapshot from when the table was; NULL */
     bool is_blocked;                     /* a lock could not be had */
     /* Keeping watch: steady_now when each is due. */
     double status_due;

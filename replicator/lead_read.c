@@ -52,6 +52,12 @@ void table_set_snapshot(struct table *t, const char *snapshot)
     t->snapshot = mem_strdup(snapshot);
 }
 
+void table_set_back_since(struct table *t, const char *snapshot)
+{
+    free(t->back_since);
+    t->back_since = mem_strdup(snapshot);
+}
+
 static enum table_pause pause_from_name(const char *name)
 {
     for (int p = TABLE_USER; p <= TABLE_OTHER; p++)
@@ -112,6 +118,8 @@ static void take_table(struct sync *s, const PGresult *r, int row)
     table_set_layouts(t, PQgetisnull(r, row, 19) ? NULL : PQgetvalue(r, row, 19),
                       PQgetisnull(r, row, 20) ? NULL : PQgetvalue(r, row, 20));
     t->log = strtoll(PQgetvalue(r, row, 21), NULL, 10);
+    if (!PQgetisnull(r, row, 25))
+        table_set_back_since(t, PQgetvalue(r, row, 25));
     /* The snapshot that the first chunks shared is gone. */
     t->tolerant =
         PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);

@@ -76,6 +76,7 @@ enum job_next lead_take_blockers(struct job *j, PGresult *r);
 void lead_bind_chunks(struct job *j, struct params *p);
 enum job_next lead_take_chunks(struct job *j, PGresult *r);
 void lead_bind_add(struct job *j, struct params *p);
+enum job_next lead_take_added(struct job *j, PGresult *r);
 enum job_next lead_enter_added(struct job *j);
 enum job_next lead_enter_resume(struct job *j);
 void lead_bind_capture(struct job *j, struct params *p);

@@ -190,7 +190,7 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
 
 static void send_capture(struct job *j)
 {
-    const struct table *t = lead_of(j)->table;
+    struct table *t = lead_of(j)->table;
 
     params_clear(&j->params);
     params_int(&j->params, t->source_oid);
@@ -199,7 +199,7 @@ static void send_capture(struct job *j)
     params_text(&j->params, j->sync->consumer);
     params_text(&j->params, table_records_name(t->records));
     params_bool(&j->params, j->sync->other != NULL);
-    params_text(&j->params, t->emptied_at);
+    params_text(&j->params, two_way_new_position(t));
     conn_execute(job_conn(j, JOB_SOURCE), &sql_consumer_table_add, &j->params, CONN_TEXT, 60.);
 }
 
@@ -267,8 +267,6 @@ enum job_next lead_take_capture(struct job *j, PGresult *r)
     t->id = atoi(PQgetvalue(r, 0, 0));
     t->captured = t->records;
     t->knows_merge = false;
-    free(t->emptied_at);
-    t->emptied_at = NULL;
     table_set_snapshot(t, PQgetvalue(r, 0, 1));
     t->log = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
     if (strcmp(j->sync->config->capture, "statement") == 0 &&
@@ -287,6 +285,7 @@ enum job_next lead_enter_empty(struct job *j)
 {
     struct lead_job *l = lead_of(j);
 
+    l->emptied = NULL;
     if (l->adopts) { /* its rows are there */
         l->chunks = "[]";
         return job_goto(j, "add");
@@ -302,16 +301,9 @@ enum job_next lead_enter_empty(struct job *j)
     return JOB_WAIT;
 }
 
-/* What the application writes there while it is copied is for the way back, which is taken in anew
- * when the rows are there: it reads from this moment on. */
 enum job_next lead_take_emptied(struct job *j, PGresult *r)
 {
-    struct table *o = two_way_other(lead_of(j)->table);
-
-    if (o && !j->sync->is_back) {
-        free(o->emptied_at);
-        o->emptied_at = mem_strdup(PQgetvalue(r, 0, 0));
-    }
+    lead_of(j)->emptied = lead_keep(j, r, 0);
     return JOB_NEXT;
 }
 
@@ -370,6 +362,13 @@ void lead_bind_add(struct job *j, struct params *p)
     params_text(p, t->source->layout);
     params_text(p, t->target->layout);
     params_int(p, t->log);
+    params_text(p, l->emptied);
+}
+
+enum job_next lead_take_added(struct job *j, PGresult *r)
+{
+    table_set_back_since(lead_of(j)->table, PQgetvalue(r, 0, 0));
+    return JOB_NEXT;
 }
 
 static int count_chunks(const char *chunks)
@@ -388,7 +387,7 @@ enum job_next lead_enter_added(struct job *j)
 
     copy_release_snapshot(t); /* it is older than the new position */
     if (two_way_other(t) && !j->sync->is_back)
-        two_way_other(t)->wants_copy = true; /* taken in anew when these rows are there */
+        two_way_look_back(two_way_other(t));
     skip_clear(t);
     t->retries = t->searches = 0;
     t->wants_search = false;

@@ -263,6 +263,7 @@ static void mend(struct table *t, const struct relation *source, const struct re
     bool keeps = keeps_values(t, source, target);
     double now = steady_now();
 
+    two_way_look_back(t);
     switch (t->pause) {
     case TABLE_RUNS:
         if ((changed || !keeps) && t->state != TABLE_NEW)
@@ -446,10 +447,10 @@ void plan_reconcile(struct sync *s)
 /* ------------------------------------------------------------------ what is next */
 
 /* Its rows at the target go first: not while a person wants it to stand still. */
-static bool may_copy_again(const struct table *t)
+static bool may_copy_again(struct table *t)
 {
     return t->wants_copy && t->fits && stands_still(t) && t->pause != TABLE_USER &&
-           !t->sync->is_paused;
+           !t->sync->is_paused && two_way_may_be_emptied(t);
 }
 
 struct table *plan_next_copy(struct sync *s, double now)

@@ -6,11 +6,27 @@
 #include <stdio.h>
 #include <string.h>
 
-bool snapshot_parse(struct arena *a, const char *text, struct snapshot *s)
+/* How long its first part is; 0: it is no snapshot. */
+static int take_bounds(const char *text, int64_t *xmin, int64_t *xmax)
 {
     int used = 0;
 
-    if (sscanf(text, "%" SCNd64 ":%" SCNd64 ":%n", &s->xmin, &s->xmax, &used) != 2 || used == 0)
+    return sscanf(text, "%" SCNd64 ":%" SCNd64 ":%n", xmin, xmax, &used) == 2 ? used : 0;
+}
+
+bool snapshot_may_be_before(const char *text, const char *other)
+{
+    int64_t xmin, xmax, other_xmax;
+
+    return strcmp(text, other) != 0 && take_bounds(text, &xmin, &xmax) > 0 &&
+           take_bounds(other, &xmin, &other_xmax) > 0 && xmax <= other_xmax;
+}
+
+bool snapshot_parse(struct arena *a, const char *text, struct snapshot *s)
+{
+    int used = take_bounds(text, &s->xmin, &s->xmax);
+
+    if (used == 0)
         return false;
     text += used;
     if (text[strspn(text, "0123456789,")] != '\0')

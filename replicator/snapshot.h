@@ -16,5 +16,7 @@ struct snapshot {
 
 /* Takes a text apart; `running` lives in the arena. False when it is no snapshot. */
 bool snapshot_parse(struct arena *a, const char *text, struct snapshot *s);
+/* Of two texts from one server: whether the first may be of an earlier moment. */
+bool snapshot_may_be_before(const char *text, const char *other);
 
 #endif

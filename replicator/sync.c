@@ -62,7 +62,7 @@ void sync_table_forget(struct table *t)
     free(t->layout);
     free(t->target_layout);
     table_set_names(t, (const char *const[4]){NULL});
-    free(t->emptied_at);
+    free(t->back_since);
     free(t->copied_in);
     list_remove(&t->in_sync);
     t->sync->table_count--;

@@ -99,8 +99,8 @@ struct table {
     bool has_other_layout;       /* than is recorded, with values that are right */
     bool is_unsure;              /* two-way: only a person knows whether both ends hold the same */
     bool takes_values;           /* and has said that they do */
-    char *emptied_at; /* two-way, the way back: a snapshot of when the table it reads was emptied,
-                         to be copied again (malloc); NULL: not since it was taken in */
+    char *back_since; /* of the target, when its rows there were begun with: from there the way back
+                         of a two-way sync reads it (malloc); NULL: not known */
     bool wants_plan;  /* its statements are to be made */
     bool knows_merge; /* its capture was asked whether it merges as is configured */
     bool wants_merge; /* it does not yet */
@@ -301,6 +301,7 @@ void table_set_names(struct table *t, const char *const names[4]);
 bool table_has_names(const struct table *t, const struct relation *source,
                      const struct relation *target);
 void table_set_snapshot(struct table *t, const char *snapshot);
+void table_set_back_since(struct table *t, const char *snapshot);
 
 /* A batch, in either direction, is at work on a round. */
 bool sync_is_in_round(const struct sync *s);

@@ -55,13 +55,23 @@
  * position. It is never copied again by itself, since that would lose what only the target has:
  * `resync` is for a person to ask. Where values may have changed without a row being written (a
  * column was retyped at both ends), `resume` is the word of a person that both hold the same. Then
- * the table is copied from the source, and captured anew. */
+ * the table is copied from the source, and captured anew.
+ *
+ * Rows that are copied again take the place of what the target had, and of what the way back had of
+ * that: a change before the table was emptied is none of the rows that are there now, and must not
+ * win over the source's; what comes after it is the application's, and travels. So the way back
+ * begins anew, from the moment of the emptying, when the rows are there. That moment is recorded at
+ * the target with the beginning of the copy (rebeco.sync_table.back_since). The way back's own
+ * position, at the source, says whether it has begun from there: one that is before it goes no step
+ * further, whatever was killed between the two. Where the target's capture is to be made anew, that
+ * comes first, for with it the change log is made anew. */
 #include "two_way.h"
 
 #include <string.h>
 
 #include "batch.h"
 #include "lead.h"
+#include "snapshot.h"
 #include "steady.h"
 
 #define FOREIGN_KEY_VIOLATION "23503"
@@ -219,17 +229,69 @@ static bool is_about_to_run(const struct sync *s, const struct table *o)
     return o == NULL || (o->pause == TABLE_RUNS && o->state != TABLE_FOLLOW);
 }
 
+/* The position of this table of the way back is from before its rows were copied again. */
+static bool is_of_before(const struct table *t, const struct table *o)
+{
+    const char *position = t->snapshot ? t->snapshot : t->sync->snapshot;
+
+    return t->id != 0 && position && o->back_since &&
+           snapshot_may_be_before(position, o->back_since);
+}
+
+void two_way_look_back(struct table *t)
+{
+    struct table *o = t->sync->is_back ? two_way_other(t) : NULL;
+
+    if (o == NULL || !is_of_before(t, o))
+        return;
+    t->wants_copy = true;
+    if (t->pause == TABLE_RUNS)
+        pause_with(t, "it is copied again", NULL);
+}
+
+bool two_way_may_be_emptied(struct table *t)
+{
+    struct sync *back = t->sync->is_back ? NULL : t->sync->other;
+    struct table *o;
+
+    if (back == NULL || !two_way_is_coupled(t->sync))
+        return true;
+    if (!back->is_led)
+        return false;
+    o = two_way_other(t);
+    if (o == NULL || o->pause != TABLE_CAPTURE || !o->is_lossy ||
+        !two_way_may_take_in(back, o->source_oid))
+        return true;
+    o->wants_copy = back->wants_catalog = true;
+    lead_wake(back->lead);
+    return false;
+}
+
+const char *two_way_new_position(struct table *t)
+{
+    const struct table *o = t->sync->is_back ? two_way_other(t) : NULL;
+
+    return o && is_of_before(t, o) ? o->back_since : NULL;
+}
+
+/* For what does not go away with what holds the other direction. */
+static bool has_reason(const struct table *t)
+{
+    return t->pause != TABLE_RUNS && t->pause != TABLE_OTHER;
+}
+
 static bool gate_table(struct sync *s, struct table *t)
 {
     struct table *o = two_way_other(t);
 
+    two_way_look_back(t);
     if (!runs(t) || (o && runs(o)))
         return true;
     if (o == NULL) {
         s->other->wants_catalog = true;
         lead_wake(s->other->lead);
     }
-    if (t->snapshot) /* out of step already: it can be left out as it is */
+    if (t->snapshot && !(o && has_reason(o))) /* out of step already: left out as it is */
         return true;
     if (is_about_to_run(s, o))
         return false;

@@ -35,6 +35,14 @@ bool two_way_is_ready(struct table *t);
 bool two_way_gate(struct sync *s);
 /* For the way back: the table of that oid at its source is followed in the other direction. */
 bool two_way_may_take_in(struct sync *s, Oid source_oid);
+/* A table of the way back whose position is from before its rows were copied again stands still
+ * until it is taken in anew. */
+void two_way_look_back(struct table *t);
+/* Its rows at the target may go, to be copied again: the changes that come after that are captured
+ * there. */
+bool two_way_may_be_emptied(struct table *t);
+/* From where it is read then; NULL: from now on. */
+const char *two_way_new_position(struct table *t);
 /* After how many seconds a table that failed is tried again. */
 double two_way_retry_s(const struct table *t, const struct error *e);
 /* Parameters of a session that writes at the target: whether it belongs to a pair, and which, as

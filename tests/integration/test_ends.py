@@ -108,6 +108,34 @@ def test_a_resync_of_both_directions_survives_a_kill(source, target, rebecos):
     two_way.check_equal(source, target)
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["asked", "capture lost"])
+def test_a_kill_while_a_table_is_copied_again(source, target, rebecos, lost):
+    """The way back is taken in anew afterwards, from the moment when the table was emptied: what it would have sent of the rows before is void, and
+    what came since is not."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, repeat('v', 300) FROM generate_series(1, 10000) i")
+    rebeco = rebecos(source, target, config=two_way.config(conflict={"default": "target"}, copy={"max_rate": "1MB/s", "split_size": "512kB"}))
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    if lost:
+        target.psql("ALTER TABLE t DISABLE TRIGGER USER; ALTER TABLE t ENABLE TRIGGER USER")
+        rebeco.wait("it stands still", lambda: source.value("SELECT paused FROM rebeco.sync_table WHERE source_name = 't'") == "capture")
+    with target.admin() as c:
+        c.run("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        rebeco.ok("resync", "public.t")
+        target.run("UPDATE t SET v = 'before' WHERE id = 5")
+        c.run("ROLLBACK")
+    # In one query: between two, the table may be emptied.
+    rebeco.wait("some rows are there", lambda: target.value("SELECT count(*) FILTER (WHERE id < 100) = 99 AND count(*) < 10000 FROM t"))
+    target.run("INSERT INTO t VALUES (100000, 'since')")
+    rebeco.kill9()
+    source.run("UPDATE t SET v = 'source' WHERE id = 5")
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    two_way.check_equal(source, target)
+    assert source.run("SELECT v FROM t WHERE id IN (5, 100000) ORDER BY id") == [("source",), ("since",)]
+    assert two_way.conflicts(source) == two_way.conflicts(target) == []
+
+
 @pytest.mark.parametrize("mode", ["one-way", "two-way"])
 def test_a_restart_while_a_capture_waits_to_be_mended(source, target, rebecos, mode):
     """Somebody holds a new partition. No change is missing: so nothing is copied again, and in a two-way sync nobody is waited for."""

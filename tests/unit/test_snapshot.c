@@ -62,12 +62,24 @@ static void test_what_is_none(void **state)
     arena_free(a);
 }
 
+static void test_which_is_earlier(void **state)
+{
+    (void)state;
+    assert_true(snapshot_may_be_before("10:12:", "10:13:10"));
+    assert_false(snapshot_may_be_before("10:13:10", "10:12:"));
+    assert_false(snapshot_may_be_before("12:12:", "12:12:"));
+    assert_true(snapshot_may_be_before("10:12:10", "12:12:")); /* nobody knows */
+    assert_true(snapshot_may_be_before("99:99:", "8589934593:8589934593:"));
+    assert_false(snapshot_may_be_before("10:12:", ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_servers_send),
         cmocka_unit_test(test_a_thousand_running),
         cmocka_unit_test(test_what_is_none),
+        cmocka_unit_test(test_which_is_earlier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
