@@ -44,6 +44,7 @@ class Table:
         self.view = None         # by which it is written, too
         self.has_rules = False
         self.is_fired = False    # its triggers are to fire at the target
+        self.only_at = None      # of a two-way sync: the one end that writes it
 
     @property
     def sql(self):
@@ -308,7 +309,9 @@ class Generator(Shaping, Kinds):
         others = [o for o in self.tables if self.can_be_referred(o)]
         if not others or t.parent is not None or any(x.parent is t for x in self.tables):
             return
-        o = self.rng.choice(others)
+        self.refer(t, self.rng.choice(others))
+
+    def refer(self, t, o):
         columns = []
         for k in list(o.key):
             c = self.new_column(t, o.column(k).kind)
@@ -466,7 +469,7 @@ class Generator(Shaping, Kinds):
             f"WHERE xmin::text::bigint = txid_current() % 4294967296 ORDER BY zz.ctid LIMIT 1)", t)
 
     def truncate(self, t):
-        more = [o for o in self.tables if o is not t and o.parent is None and self.chance(0.1)]
+        more = [o for o in self.writable() if o is not t and o.parent is None and self.chance(0.1)]
         names = ", ".join(o.sql for o in [t, *more])
         if t.leaves and self.chance(0.4):
             names = self.rng.choice(t.leaves)
@@ -477,8 +480,11 @@ class Generator(Shaping, Kinds):
             return self.update(t)
         return self.statement(f"UPDATE {t.sql} SET {q(t.part)} = {self.rng.randrange(6)} WHERE {self.pick(t, 4)}", t)
 
+    def writable(self):
+        return self.tables
+
     def one(self):
-        t = self.rng.choice(self.tables)
+        t = self.rng.choice(self.writable())
         makers = [(self.insert, 30), (self.update, 30), (self.delete, 10), (self.change_key, 8), (self.shift_key, 5), (self.same_key, 4),
                   (self.replace, 6), (self.swap, 5), (self.truncate, 3), (self.move_partition, 5), (self.recycle, 3), (self.merge, 3), (self.copy_from, 4),
                   (self.write_view, 30 if t.view else 0)]

@@ -113,7 +113,7 @@ class Run:
 
     def transaction(self, cursor, t):
         """One transaction of the plan."""
-        cursor.execute("BEGIN")
+        cursor.execute(t.get("begin", "BEGIN"))
         for item in t["items"]:
             if "sql" in item:
                 self.say_one(cursor, item)
@@ -127,7 +127,8 @@ class Run:
         name = "one of " + str(cursor.connection.get_backend_pid())
         cursor.execute("PREPARE TRANSACTION %s", (name,))
         time.sleep(t["pause"])
-        cursor.execute("COMMIT PREPARED %s", (name,))
+        if "then" not in t:
+            cursor.execute("COMMIT PREPARED %s", (name,))
 
     def session(self, transactions):
         if not transactions:

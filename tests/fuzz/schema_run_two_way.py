@@ -29,6 +29,7 @@ class TwoWayRun(schema_run.Run):
         elif what == "server":
             time.sleep(e.get("pause", 0))
             getattr(self.pair, end).restart("immediate")
+            self.end_prepared()  # whose session is gone
         elif what == "direction":
             self.direct(end)
         elif what == "stop":
@@ -36,6 +37,9 @@ class TwoWayRun(schema_run.Run):
             self.rebeco.terminate(30)
         elif what == "start":
             self.begin()
+        elif what == "ask":
+            time.sleep(e.get("pause", 0))
+            self.rebeco.command(end, e["table"])
         else:
             super().event(e)
 
@@ -61,9 +65,13 @@ class TwoWayRun(schema_run.Run):
         if "before" in r:
             self.event(r["before"])
         super().round(r)
-        self.end_prepared()
+        if not r.get("after"):
+            self.end_prepared()
         for e in r.get("after", ()):
             self.event(e)
+        if r.get("after"):
+            time.sleep(0.2)
+            self.end_prepared()
 
     def end_prepared(self):
         """What a server's restart has kept from being committed."""
@@ -95,9 +103,10 @@ class TwoWayRun(schema_run.Run):
         return "\n".join([f"in sync: {status['in_sync']}"] + [f"{self.sql_name(t)}: {t['state']} {t['paused']}: {t['what']}; {t['detail']}; {t['hint']}" for t in left])
 
     def follow_remedies(self, standing):
-        """A truncation beside a change of a definition looks like a column of other values: what both ends hold is for a person to say."""
-        for name in set(re.findall(r"`rebeco resume (.*?)` lets it go on", standing, re.S)):
-            self.rebeco.command("resume", name)
+        """What both ends hold is for a person to say, where values may have changed and no row was written, or changes may be missing: an unlogged
+        table after a crash, another key."""
+        for verb, name in set(re.findall(r"`rebeco (resume|resync) ([^`]*)` (?:lets it go on|copies it again|to have its rows replaced)", standing, re.S)):
+            self.rebeco.command(verb, name)
 
     @staticmethod
     def sql_name(t):

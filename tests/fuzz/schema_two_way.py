@@ -12,6 +12,7 @@ What nobody can decide is not in a plan: a value that is unique besides the key 
 was given to. Keys come from small pools, and both ends choose among rows in a few ways only, so that they meet."""
 
 import schema_plan
+from schema_two_way_wide import Wide
 from schema_values import q
 
 COUNTED = ("int", "bigint", "numeric", "numeric(12,3)")
@@ -26,12 +27,13 @@ DECIDE = """CREATE FUNCTION public.decide(t text, k json, s json, o json, s_at t
 $f$ SELECT CASE WHEN s IS NULL THEN 'target' WHEN o IS NULL THEN 'source' WHEN md5(k::text) < '8' THEN 'source' ELSE 'target' END $f$"""
 
 
-class TwoWay(schema_plan.Generator):
+class TwoWay(Wide, schema_plan.Generator):
     def __init__(self, seed, **how):
         super().__init__(f"two-way {seed}", **how)
+        self.at = "source"  # where what is drawn now is said
         self.drawn = 0
         self.may_restart = self.chance(0.15)  # a sequence that is set back gives the other end's values for a while
-        self.apart, self.counters, self.refused = [], {}, []
+        self.apart, self.counters, self.refused, self.conflict = [], {}, [], {}
         self.source_role = self.rng.choice(["app", "rds_too"])
         self.add(DECIDE)
 
@@ -87,7 +89,7 @@ class TwoWay(schema_plan.Generator):
         t.is_lone = bool(spare) and t.key and not t.part and not t.parent and not any(o.parent is t for o in self.tables) and self.chance(0.3)
         if t.is_lone:
             self.add_unique(t, self.rng.choice(spare))
-        if self.chance(0.45) and not t.of_type and t.key:
+        if self.chance(0.45) and not t.of_type and t.key and not t.only_at:
             self.add_foreign_key(t)
         if self.chance(0.1) and t.parent is None and not t.part and not t.is_lone:
             self.add_trigger(t)
@@ -95,7 +97,11 @@ class TwoWay(schema_plan.Generator):
             self.add(f"ALTER TABLE {t.sql} ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {t.sql} USING (true)", t)
 
     def add_unique(self, t, c):
-        c.is_bound, c.make = True, self.once(c.kind)
+        c.is_bound = True
+        if self.chance(0.4) and not self.is_referred(t):
+            self.give_to_one_end(t)
+        else:
+            c.make = self.once(c.kind)
         t.uniques.append(c.name)
         self.add(f"ALTER TABLE {t.sql} ALTER {q(c.name)} DROP DEFAULT", t)
         if c.kind == "int4range":
@@ -106,7 +112,7 @@ class TwoWay(schema_plan.Generator):
 
     def can_be_referred(self, o):
         # Foreign keys stay on at both ends.
-        return super().can_be_referred(o) and o.key and not any(c.is_always for c in o.columns if c.name not in o.key)
+        return super().can_be_referred(o) and o.key and not o.only_at and not any(c.is_always for c in o.columns if c.name not in o.key)
 
     def trigger_when(self):
         return " WHEN (current_setting('rebeco.applying', true) IS DISTINCT FROM 'on')"
@@ -126,7 +132,7 @@ class TwoWay(schema_plan.Generator):
                 f"ORDER BY md5(ROW({', '.join('zz.' + q(k) for k in t.key)})::text || '{self.rng.randrange(6)}') LIMIT {count})")
 
     def keeps_its_key(self, t):
-        return t.uniques or t in self.apart
+        return t.uniques and not t.only_at or t in self.apart
 
     def change_key(self, t):
         return self.update(t) if self.keeps_its_key(t) else super().change_key(t)
@@ -160,8 +166,14 @@ class TwoWay(schema_plan.Generator):
         return self.statement(f"UPDATE {t.sql} SET {c} = {c} + {self.rng.randint(-9, 9)} WHERE {self.pick(t, self.rng.choice([1, 2, 10]))}", t)
 
     def one(self):
-        if self.counters and self.chance(0.15):
-            return self.count(self.rng.choice(list(self.counters)))
+        tables = self.writable()
+        counted = [t for t in tables if t in self.counters]
+        if not tables:
+            return self.statement("SELECT")
+        if counted and self.chance(0.15):
+            return self.count(self.rng.choice(counted))
+        if self.chance(0.08):
+            return self.rng.choice([self.refill, self.truncate, self.family, self.family, self.move_partition])(self.rng.choice(tables))
         return super().one()
 
     # ------------------------------------------------------------------ what is decided
@@ -203,6 +215,8 @@ class TwoWay(schema_plan.Generator):
     # ------------------------------------------------------------------ rounds
 
     def ddl(self):
+        if self.chance(0.4):
+            return self.wider_ddl()
         makers = [(self.add_column, 5), (self.drop_column, 4), (self.rename_column, 3), (self.new_label, 2), (self.loosen, 1), (self.rewrite, 1)]
         tables = [t for t in self.tables if t.parent is None and not t.of_type and t not in self.refused and not any(o.parent is t for o in self.tables)]
         if not tables:
@@ -210,6 +224,8 @@ class TwoWay(schema_plan.Generator):
         return self.rng.choices([m for m, _ in makers], [w for _, w in makers])[0](self.rng.choice(tables))
 
     def both(self, sql, *tables, then=None, first="source"):
+        if any(t.only_at == "target" for t in tables):
+            then = None
         event = super().both(sql, *tables, then=then, first=first)
         return None if "random()" in sql or "IDENTITY" in sql else event
 
@@ -224,21 +240,29 @@ class TwoWay(schema_plan.Generator):
             return self.meeting()
         for end in "source", "target":
             for _ in range(self.rng.choice([1, 2, 3])):
-                r["sessions"].append([{**self.transaction(), "at": end} for _ in range(self.rng.randint(2, 9))])
-        for _ in range(self.rng.choice([0, 0, 1, 2])):
+                r["sessions"].append(self.session(end, self.rng.randint(2, 9)))
+        for _ in range(self.rng.choice([0, 1, 1, 2])):
             event = self.ddl()
             if event:
                 r["events"].append(event)
         for _ in range(self.rng.choice([0, 1, 2, 4])):
             what = self.rng.choice(["kill", "kill", "restart", "kick", "cut source", "cut target", "server source", "server target", "wait"])
             r["events"].insert(self.rng.randrange(len(r["events"]) + 1), {"do": what, "pause": round(self.rng.uniform(0, 0.4), 2)})
+        if self.chance(0.15):
+            r["events"] += self.asked()
         return r
+
+    def session(self, end, count):
+        self.at = end
+        session = [{**self.some_transaction(), "at": end} for _ in range(count)]
+        self.at = "source"
+        return session
 
     def meeting(self):
         """Both ends write while the daemon stands still, or one direction is closed."""
         first, last = self.rng.choice([("pause", "resume"), ("pause", "resume"), ("stop", "start"), ("direction source-to-target", "direction both"),
                                        ("direction target-to-source", "direction both")])
-        sessions = [[{**self.transaction(), "at": end} for _ in range(self.rng.randint(1, 6))]
+        sessions = [self.leave_prepared(self.session(end, self.rng.randint(1, 6)))
                     for end in ("source", "target") for _ in range(self.rng.choice([1, 2]))]
         after = {"do": self.rng.choice(["kill", "kick", "cut source", "cut target"]), "pause": round(self.rng.uniform(0, 0.3), 2)}
         return {"sessions": sessions, "before": {"do": first}, "events": [], "after": [{"do": last}] + ([after] if self.chance(0.6) else [])}
@@ -253,7 +277,8 @@ class TwoWay(schema_plan.Generator):
             config["apply"] = {"batch_bytes": "64kB"}
         if self.chance(0.3):
             config["sequences"] = {"two_way": "offset"}
-        config["conflict"], skipped = self.policies()
+        self.conflict, skipped = self.policies()
+        config["conflict"] = self.conflict
         if self.refused:
             config["tables"] = {"exclude": [t.sql for t in self.refused]}
         for t in self.tables:
