@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import rig
 from two_way import check_equal, config, conflicts, meet, wait_both
 
 
@@ -257,6 +258,7 @@ def test_a_column_retyped_at_both_ends(source, target, rebecos):
 
 def test_the_target_is_written_to_while_a_table_is_copied_again(source, target, rebecos):
     """What comes after the table was emptied is not lost, and goes the way back. The log tells of the second copy, too."""
+    rig.need_parts(source)
     rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, repeat('v', 300) FROM generate_series(1, 20000) i",
                    copy={"max_rate": "2MB/s", "split_size": "1MB"})
     rebeco.ok("resync", "public.t")
