@@ -1,7 +1,7 @@
 -- The tables of the sync as the source has them, for the target to compare with its own.
 -- $1 json: {oids [tables]}
 -- Result: fact text (relations), value json [{schema, name, key [names], columns [{name, type (as
--- text; a type of an extension without its schema), not_null, generated, needs_value}], triggers [{name,
+-- text; a type of an extension without its schema), not_null, generated, expression, needs_value}], triggers [{name,
 -- enabled}], rules [{name, enabled}], foreign_keys [names],
 -- actions [names of foreign keys, and what they do on delete and on update]}]. Lowest server version: 12.
 WITH tables AS MATERIALIZED (
@@ -22,12 +22,14 @@ WITH tables AS MATERIALIZED (
 ), columns AS MATERIALIZED (
     SELECT a.attrelid, json_agg(json_build_object('name', a.attname, 'type', y.name, 'not_null', a.attnotnull,
                                                   'generated', a.attgenerated <> '',
+                                                  'expression', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(e.adbin, e.adrelid) END,
                                                   'needs_value', (a.attnotnull OR d.typnotnull) AND NOT a.atthasdef AND a.attidentity = ''
                                                                  AND d.typdefault IS NULL) ORDER BY a.attnum) AS list
       FROM tables t
       JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
       JOIN types y ON y.atttypid = a.atttypid AND y.atttypmod = a.atttypmod
       JOIN pg_catalog.pg_type d ON d.oid = a.atttypid
+      LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
      GROUP BY a.attrelid
 ), keys AS MATERIALIZED (
     SELECT DISTINCT ON (i.indrelid) i.indrelid,

@@ -73,15 +73,16 @@ SELECT 'two-way-natural-key', t.object,
    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
                     WHERE a.attrelid = t.oid AND a.attnum = ANY (k.attnums) AND a.atttypid = 'uuid'::regtype)
 UNION ALL
--- (What has all columns of the key, or a value that nobody gives twice, is as different as the keys are.)
+-- (What has all columns of the key, or a value that nobody gives twice, is as different as the keys are. Spans may differ and overlap.)
 SELECT 'two-way-unique', t.object,
        string_agg(format('%s %I', CASE WHEN i.indisexclusion THEN 'exclusion constraint' ELSE 'unique index' END, r.relname), ', ' ORDER BY r.relname)
   FROM x, tables t JOIN keys k ON k.indrelid = t.oid
   JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND (i.indisunique OR i.indisexclusion) AND i.indisvalid
   JOIN pg_catalog.pg_class r ON r.oid = i.indexrelid
- WHERE x.is_source AND NOT i.indkey[0:i.indnkeyatts - 1]::smallint[] @> k.attnums::smallint[]
+ WHERE x.is_source
    AND (i.indisexclusion
-        OR NOT EXISTS (SELECT 1 FROM drawn d WHERE d.relid = t.oid AND d.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+        OR NOT i.indkey[0:i.indnkeyatts - 1]::smallint[] @> k.attnums::smallint[]
+           AND NOT EXISTS (SELECT 1 FROM drawn d WHERE d.relid = t.oid AND d.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
                             WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) AND a.atttypid = 'uuid'::regtype))
  GROUP BY t.object

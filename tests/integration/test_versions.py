@@ -175,6 +175,33 @@ def test_two_way(pair, rebecos):
     rebeco.terminate()
 
 
+def test_spans_of_both_ends_overlap(pair, rebecos):
+    """Keys that differ, and yet cannot stand side by side (PostgreSQL 18): nothing that a policy decides."""
+    source, target = pair
+    if min(source.major, target.major) < 18:
+        pytest.skip("PostgreSQL 18 at both ends has keys WITHOUT OVERLAPS")
+    source.psql("CREATE EXTENSION btree_gist; CREATE TABLE price (id int, at daterange, v text, PRIMARY KEY (id, at WITHOUT OVERLAPS)); CREATE TABLE other (id int PRIMARY KEY);"
+                "INSERT INTO price SELECT n, '[2026-01-01,2026-07-01)', 'v' FROM generate_series(1, 5) n")
+    rebeco = rebecos(source, target, config=two_way.config())
+    assert "exclusion constraint price_pkey" in rebeco.command("check").out
+    rebeco.start()
+    two_way.wait_both(rebeco)
+    # The same span, and one that ends earlier at both ends, in the same way and in another.
+    two_way.meet(rebeco, source, target, "UPDATE price SET v = 'source' WHERE id = 1; UPDATE price SET at = '[2026-01-01,2026-05-01)' WHERE id = 2",
+                 "UPDATE price SET v = 'target' WHERE id = 1; UPDATE price SET at = '[2026-01-01,2026-05-01)' WHERE id = 2")
+    two_way.check_equal(source, target)
+    two_way.meet(rebeco, source, target, "UPDATE price SET at = '[2026-01-01,2026-03-01)' WHERE id = 3; INSERT INTO other VALUES (1)",
+                 "UPDATE price SET at = '[2026-02-01,2026-04-01)' WHERE id = 3; INSERT INTO other VALUES (2)", wait=False)
+    rebeco.wait("the span is named", lambda: "2026-0" in (target.value("SELECT concat_ws(' ', paused_what, paused_detail) FROM rebeco.sync_table WHERE source_name = 'price'") or ""))
+    rebeco.wait("the other table goes on", lambda: all(s.value("SELECT count(*) FROM other") == 2 for s in pair))
+    assert [s.value("SELECT at::text FROM price WHERE id = 3") for s in pair] == ["[2026-01-01,2026-03-01)", "[2026-02-01,2026-04-01)"]
+    target.run("UPDATE price SET at = '[2026-03-01,2026-04-01)' WHERE id = 3")
+    rebeco.wait("both spans are everywhere", lambda: all(s.value("SELECT count(*) FROM price WHERE id = 3") == 2 for s in pair), 60)
+    two_way.wait_both(rebeco)
+    two_way.check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_conflicts_of_rows_with_columns_that_are_computed_when_read(pair, rebecos):
     """Decided, merged and replayed without them (PostgreSQL 18)."""
     source, target = pair
