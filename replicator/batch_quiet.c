@@ -45,8 +45,10 @@ static double quiet_s(struct batch_job *b)
 /* Rounds that the other direction asks for say nothing of how long a writer has run here. */
 void batch_rouse(struct batch_job *b)
 {
+    bool waits = job_is_at(&b->job, "quiet") || job_is_at(&b->job, "gather");
+
     b->running_wait_s = BRIEF_S;
-    if (job_is_at(&b->job, "quiet") && b->job.has_later)
+    if (waits && b->job.has_later)
         job_continue(&b->job, job_goto(&b->job, "record"));
 }
 
@@ -125,7 +127,8 @@ enum job_next batch_enter_quiet(struct job *j)
         return job_goto(j, "record");
     if (b->quiet_rounds + 1 == QUIET_ROUNDS && !b->has_napped)
         return job_goto(j, "nap");
-    if (b->has_napped && !b->writers_notify && !b->has_running &&
+    /* Before that it is for the end of a copy to wake us, which no statement hears of. */
+    if (b->has_napped && !b->writers_notify && !b->has_running && b->sync->phase == SYNC_FOLLOW &&
         steady_now() - b->taken_s < SLOW_S)
         return job_goto(j, "disturbed");
     wait_s = quiet_s(b);

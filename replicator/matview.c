@@ -425,9 +425,11 @@ static void ended(struct job *j, bool finished)
         m->done = NULL;
     m->serves_request = false;
     arm(m);
-    /* It may stop the job, ask again, or free it: nothing of it is touched after. */
+    /* They may stop the job, ask again, or free it: nothing of it is touched after. */
     if (done)
         done(m, m->done_arg);
+    else
+        sync_think(j->sync); /* all views may be as they are to be at the end */
 }
 
 static const struct job_type type = {
