@@ -7,7 +7,8 @@
  * names these rows one after the other, for `retry` and `skip`.
  *
  * Some values do not even enter a temporary table: a character that the target's encoding lacks, a
- * domain or an enum type that is narrower there. A chunk that fails so comes a last time, with each
+ * domain or an enum type that is narrower there, the name of a table or role that it has not
+ * (regclass and its like). A chunk that fails so comes a last time, with each
  * row's key and values as bytes, which any server stores; they become values of their types at the
  * target, page by page and, where a page fails, row by row. A chunk is sent three times at most.
  *
@@ -82,17 +83,25 @@ static bool can_log(const struct sync *s)
     return s->other == NULL && s->config->follower.url == NULL;
 }
 
+/* A value names what the target has not. A constraint's function that is missing, or misses
+ * something, is no matter of rows: the server says that first, and COPY after it. */
+static bool is_name_in_value(const struct copy_job *c, const struct error *e)
+{
+    return c->is_loading && sqlstate_is_of_name(e->sqlstate) && strncmp(e->detail, "COPY ", 5) == 0;
+}
+
 bool copy_may_refuse(const struct copy_job *c, const struct error *e)
 {
     return c->table->records == TABLE_KEY && !c->makes_key && can_log(c->sync) &&
-           (!c->is_staged || (!c->is_parsed && c->is_loading)) && sqlstate_is_of_row(e->sqlstate);
+           (!c->is_staged || (!c->is_parsed && c->is_loading)) &&
+           (sqlstate_is_of_row(e->sqlstate) || is_name_in_value(c, e));
 }
 
 /* What the temporary table does not take, or a value that cannot be read (class 22), needs the
  * third way at once. */
 enum copy_care copy_more_care(const struct copy_job *c, const struct error *e)
 {
-    bool is_value = c->is_loading && strncmp(e->sqlstate, "22", 2) == 0;
+    bool is_value = c->is_loading && (strncmp(e->sqlstate, "22", 2) == 0 || is_name_in_value(c, e));
 
     return c->is_staged || is_value ? COPY_PARSED : COPY_STAGED;
 }

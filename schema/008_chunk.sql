@@ -72,7 +72,8 @@ $$;
 
 -- Makes rows of pg_temp.rebeco_chunk of those of pg_temp.rebeco_raw, whose columns are the key, a JSON array, and
 -- c1 and so on, all as UTF-8. Literals become values as in a COPY: by the input functions of the columns'
--- types. Gives the keys of the rows of which that cannot be, in hexadecimal; fails when there are more than `most`.
+-- types. Gives the keys of the rows of which that cannot be, in hexadecimal; fails when there are more than `most`. What is undefined
+-- here is what a value names, of regclass and its like: nothing else is looked up.
 CREATE FUNCTION rebeco.chunk_parse(columns text, count int, most int) RETURNS json[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -101,7 +102,7 @@ BEGIN
                 EXECUTE reading || 'ANY ($1)' INTO literals USING places;
                 EXECUTE insertion || literals;
                 CONTINUE;
-            EXCEPTION WHEN integrity_constraint_violation OR data_exception OR raise_exception THEN
+            EXCEPTION WHEN integrity_constraint_violation OR data_exception OR raise_exception OR undefined_table OR undefined_object OR undefined_function THEN
                 NULL;
             END;
         END IF;
@@ -109,7 +110,7 @@ BEGIN
             BEGIN
                 EXECUTE reading || '$1' INTO literals USING place;
                 EXECUTE insertion || literals;
-            EXCEPTION WHEN integrity_constraint_violation OR data_exception OR raise_exception THEN
+            EXCEPTION WHEN integrity_constraint_violation OR data_exception OR raise_exception OR undefined_table OR undefined_object OR undefined_function THEN
                 IF cardinality(refused) >= most THEN
                     RAISE;
                 END IF;

@@ -129,6 +129,8 @@ def pair(pairs):
 def always(pair):
     """What is found at clean ends: with a source newer than every pg_dump here, one thing more."""
     dumps = [int(v) for v in os.listdir("/usr/lib/postgresql") if v.isdigit()]
+    said = subprocess.run(["pg_dump", "--version"], capture_output=True, text=True).stdout  # the rig puts newer ones in front of PATH
+    dumps += [int(v) for v in re.findall(r"\) (\d+)", said)]
     return ALWAYS | ({"pg-dump-missing"} if pair.source.server.major > max(dumps, default=0) else set())
 
 
