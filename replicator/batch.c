@@ -289,6 +289,7 @@ static enum job_next enter_check(struct job *j)
     struct batch_job *b = batch_of(j);
 
     b->read_s = steady_now();
+    batch_send_clears(b);
     if (b->has_moved)
         return again(b, "a table was rewritten, truncated or altered while it was read");
     return b->is_flushed ? job_goto(j, "late") : JOB_NEXT;
@@ -326,7 +327,8 @@ static enum job_next enter_commit(struct job *j)
 
 static void note_tables(struct batch_job *b)
 {
-    b->defers = false;
+    b->defers = b->clears_late = false;
+    b->clear_turns = 0;
     for (int i = 0; i < b->group_count; i++) {
         struct table *t = b->group[i].table;
 

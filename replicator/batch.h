@@ -143,9 +143,11 @@ struct batch_job {
     int order_count;
     bool defers;              /* foreign keys that were not made for it wait for the batch's end */
     struct table *defers_for; /* because of this table */
-    bool has_moved;           /* a table changed its look between snapshot and reading */
-    bool is_flushed;          /* all that the snapshot saw is on the source's disk */
-    bool says_consistent;     /* with its commit the target shows one state of the source */
+    bool clears_late;     /* truncations of tables that others refer to come after the writing */
+    int clear_turns;      /* how often that was chosen anew */
+    bool has_moved;       /* a table changed its look between snapshot and reading */
+    bool is_flushed;      /* all that the snapshot saw is on the source's disk */
+    bool says_consistent; /* with its commit the target shows one state of the source */
     /* In a two-way sync. */
     int waits_at;           /* for the other direction, and where: batch_two_way.c */
     const char *after_page; /* the step after the one that waits with a page */

@@ -25,6 +25,11 @@
  * keys act on are written once more; and where more would go with them, or these rows have no key,
  * the table stands still instead.
  *
+ * In a two-way sync a truncation spares rows that are there again, and those may refer, as they
+ * were, to one that goes; what RESTRICT refuses cannot be put off. Then it comes after the writing
+ * where others refer to the table, as other removals do, unless that wants the unique values of
+ * rows that go: one of the two is tried, and then the other.
+ *
  * A table that stands still and goes on later comes from an older state than the others. By its key
  * nothing of B refers to what it removes even then; by other columns it may, when a value has
  * another owner now: a table that foreign keys act on by such columns stands still with it.
@@ -127,12 +132,11 @@ static void send_deferral(struct batch_job *b)
 }
 
 /* A table that was truncated at the source was so together with all that refer to it. */
-static void send_clears(struct batch_job *b)
+void batch_send_clears(struct batch_job *b)
 {
     for (int i = b->order_count - 1; i >= 0; i--)
-        if (b->order[i]->is_truncated) {
+        if (b->order[i]->is_truncated && !b->order[i]->is_cleared)
             batch_clear(b, b->order[i]);
-        }
 }
 
 /* Tables whose rows trade unique values are emptied of all the batch's keys before anything is
@@ -210,7 +214,8 @@ enum job_next batch_enter_read(struct job *j)
     find_order(b);
     if (!is_free) {
         send_deferral(b);
-        send_clears(b);
+        if (!b->clears_late)
+            batch_send_clears(b);
     }
     batch_send_stamps(b, &sql_batch_stamps, BATCH_STAMPS);
     if (is_free)
@@ -414,6 +419,20 @@ static bool may_be_late(struct batch_job *b, const struct table *t, const char *
            t->failures <= LATE_CHECK_MAX;
 }
 
+/* The order of truncations and writes that was not tried yet. */
+static bool clear_otherwise(struct batch_job *b, const struct error *e)
+{
+    bool late = sqlstate_is_foreign_key(e->sqlstate), any = false;
+
+    for (int i = 0; i < b->order_count; i++)
+        any |= b->order[i]->is_truncated && b->order[i]->other_id;
+    if (!any || late == b->clears_late || b->clear_turns > 1)
+        return false;
+    b->clears_late = late;
+    b->clear_turns++;
+    return true;
+}
+
 /* A statement about the table failed. True when the batch may succeed if it is made again as is
  * noted here; false when the table has to stand still, with a hint in `e` where there was none. */
 static bool try_otherwise(struct batch_job *b, struct table *t, struct error *e)
@@ -421,12 +440,14 @@ static bool try_otherwise(struct batch_job *b, struct table *t, struct error *e)
     const struct relation *now = target_now(t);
 
     if (sqlstate_action(e->sqlstate) == SQLSTATE_CONFLICT) {
-        if (solve_conflict(b, t, now))
+        if (clear_otherwise(b, e) || solve_conflict(b, t, now))
             return true;
         if (b->sync->other)
             hint_at_clash(t, e);
         else if (!is_free(t) && now)
             hint_at_actions(t, now, e);
+    } else if (sqlstate_is_foreign_key(e->sqlstate) && clear_otherwise(b, e)) {
+        return true;
     } else if (b->sync->other && sqlstate_is_foreign_key(e->sqlstate) && t->failures <= LATE_MAX) {
         return true; /* a write that came after the round's snapshot: the next one knows it */
     } else if (may_be_late(b, t, e->sqlstate)) {

@@ -1,5 +1,5 @@
 /* In what order the tables of a batch are written, and what is tried when that does not do. Used by
- * batch.c only. */
+ * batch.c and batch_read.c only. */
 #ifndef BATCH_ORDER_H
 #define BATCH_ORDER_H
 
@@ -7,6 +7,8 @@
 
 /* Begins the batch's transaction at the target, and asks the source for the rows. */
 enum job_next batch_enter_read(struct job *j);
+/* Carries out the truncations that are not yet, in tables that refer to others first. */
+void batch_send_clears(struct batch_job *b);
 /* Stops the tables that must not go on while another stands still: what foreign keys do to their
  * rows when that one goes on would be undone by nobody. */
 void batch_hold_children(struct batch_job *b);

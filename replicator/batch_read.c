@@ -13,6 +13,7 @@
 #include "batch_chain.h"
 #include "batch_foreign_key.h"
 #include "batch_merge.h"
+#include "batch_order.h"
 #include "batch_probe.h"
 #include "batch_quiet.h"
 #include "batch_two_way.h"
@@ -452,7 +453,9 @@ static void open_rows(struct batch_job *b, const struct batch_sent *s)
 {
     if (b->apply.table == s->table->table && b->apply.mode == s->mode)
         return;
-    if (s->table->is_truncated && !s->table->is_cleared)
+    if (b->clears_late && s->mode == APPLY_GONE)
+        batch_send_clears(b);
+    if (s->table->is_truncated && !s->table->is_cleared && !(b->clears_late && s->table->is_parent))
         batch_clear(b, s->table);
     apply_open(&b->apply, s->table->table, s->mode);
     b->apply.is_whole = s->table->is_whole;

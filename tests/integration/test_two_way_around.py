@@ -309,6 +309,31 @@ def test_what_holds_the_way_back_is_said(source, target, rebecos):
     rebeco.terminate()
 
 
+@pytest.mark.parametrize("action", ["RESTRICT", "NO ACTION", "CASCADE", "SET NULL"])
+def test_rows_that_come_back_after_a_truncation_refer_to_others(source, target, rebecos, action):
+    """A row that is there again under its key stays, and what it referred to at the other end goes; unique values have new owners, too."""
+    source.psql(f"""
+        CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE {action}, v text);
+        CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE {action}, name text UNIQUE);
+        INSERT INTO tree VALUES (1, NULL, 'old'), (2, 1, 'old'), (3, 2, 'old'), (4, 3, 'old');
+        INSERT INTO parent VALUES (1), (2), (3); INSERT INTO child VALUES (1, 1, 'a'), (2, 1, 'b'), (3, 3, 'c')""")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "source"}))
+    rebeco.start()
+    wait_both(rebeco)
+    meet(rebeco, source, target, "TRUNCATE tree; INSERT INTO tree VALUES (2, NULL, 'new'), (4, 2, 'new')", "UPDATE tree SET v = 'target' WHERE id = 3")
+    check_equal(source, target)
+    for name in "d", "a":  # one that nobody has had, and one of a row that goes
+        source.run(f"TRUNCATE parent CASCADE; INSERT INTO parent VALUES (2); INSERT INTO child VALUES (2, 2, '{name}')")
+        wait_both(rebeco)
+        check_equal(source, target)
+        assert source.run("SELECT * FROM child") == [(2, 2, name)]
+        target.psql("INSERT INTO parent VALUES (1), (3); INSERT INTO child VALUES (1, 1, 'a') ON CONFLICT DO NOTHING; UPDATE child SET parent = 1 WHERE id = 2; INSERT INTO child VALUES (3, 3, 'c')"
+                    if name == "d" else "SELECT")
+        wait_both(rebeco)
+    assert source.run("SELECT * FROM tree ORDER BY id") == [(2, None, "new"), (4, 2, "new")]
+    rebeco.terminate()
+
+
 @pytest.mark.parametrize("held", ["source", "target"])
 def test_a_row_that_is_held_does_not_hold_up_other_tables(source, target, rebecos, held):
     """The application at one end has changed a row, and does not end its transaction: it does not wait for us, and what else was changed
