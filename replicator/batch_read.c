@@ -308,7 +308,9 @@ bool batch_pause_unreadable(struct batch_job *b)
         batch_pause_broken(t->table,
                            t->is_other_log
                                ? "its change log was made anew, by another sync or by a person"
-                               : "the table was altered so that its changes could not be read",
+                               : "its changes could not be read: it was altered, or a partition of "
+                                 "it was emptied in a transaction with an old snapshot "
+                                 "(REPEATABLE READ)",
                            true);
         any = true;
     }

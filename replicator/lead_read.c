@@ -13,6 +13,7 @@
 #include "log.h"
 #include "shaping.h"
 #include "skip.h"
+#include "two_way.h"
 #include "upkeep.h"
 
 #define CATALOG_TIMEOUT_S 60.
@@ -73,7 +74,13 @@ static void pause_as_emptied(struct table *t)
 
     error_set(&e, "the target has crashed, and that has emptied %s: it is unlogged there",
               t->label);
-    if (t->sync->other)
+    two_way_say_ends(t->sync, e.what);
+    if (t->sync->is_back)
+        error_hint(&e,
+                   "Bring its rows to the source again, as far as they are wanted. Then `rebeco "
+                   "resync %s` copies it from there; what only the target has of it is lost then.",
+                   t->label);
+    else if (t->sync->other)
         error_hint(&e,
                    "`rebeco resync %s` copies it again from the source. To keep its rows over a "
                    "crash: ALTER TABLE %s SET LOGGED.",
@@ -93,7 +100,7 @@ static void take_table(struct sync *s, const PGresult *r, int row)
 
     t->id = atoi(PQgetvalue(r, row, 0));
     t->source_oid = (Oid)strtoul(PQgetvalue(r, row, 1), NULL, 10);
-    t->label = arena_printf(t->arena, "%s.%s", PQgetvalue(r, row, 2), PQgetvalue(r, row, 3));
+    t->label = arena_strdup(t->arena, PQgetvalue(r, row, 26));
     table_set_names(t, (const char *const[4]){PQgetvalue(r, row, 2), PQgetvalue(r, row, 3),
                                               PQgetvalue(r, row, 4), PQgetvalue(r, row, 5)});
     t->state = strcmp(PQgetvalue(r, row, 6), "follow") == 0 ? TABLE_FOLLOW : TABLE_COPY;

@@ -334,6 +334,27 @@ def test_rows_that_come_back_after_a_truncation_refer_to_others(source, target, 
     rebeco.terminate()
 
 
+@pytest.mark.parametrize("end", ["source", "target"])
+def test_a_crash_empties_an_unlogged_table(source, target, rebecos, end):
+    """It stands still until a person says what is to be copied, in the very words of the hint; and it is said which end has crashed."""
+    rows = 'INSERT INTO "Odd one" SELECT generate_series(1, 9)'
+    rebeco = start(source, rebecos, target, f'CREATE UNLOGGED TABLE "Odd one" (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY); {rows}')
+    rebeco.terminate()
+    {"source": source, "target": target}[end].restart("immediate")
+    rebeco.start()
+    rebeco.wait("it is said", lambda: '`rebeco resync public."Odd one"`' in str(target.value("SELECT string_agg(paused_hint, ' ') FROM rebeco.sync_table")))
+    assert rebeco.log_lines(f"the {end} has crashed") and not rebeco.log_lines(f"the {'source' if end == 'target' else 'target'} has crashed")
+    if end == "source":
+        source.run(rows)
+    rebeco.ok("resync", 'public."Odd one"')
+    wait_both(rebeco)
+    target.run('INSERT INTO "Odd one" VALUES (10)')
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.value('SELECT count(*) FROM "Odd one"') == 10
+    rebeco.terminate()
+
+
 @pytest.mark.parametrize("held", ["source", "target"])
 def test_a_row_that_is_held_does_not_hold_up_other_tables(source, target, rebecos, held):
     """The application at one end has changed a row, and does not end its transaction: it does not wait for us, and what else was changed
