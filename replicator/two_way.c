@@ -229,21 +229,39 @@ static bool is_about_to_run(const struct sync *s, const struct table *o)
     return o == NULL || (o->pause == TABLE_RUNS && o->state != TABLE_FOLLOW);
 }
 
+static const char *position_of(const struct table *t)
+{
+    return t->snapshot ? t->snapshot : t->sync->snapshot;
+}
+
 /* The position of this table of the way back is from before its rows were copied again. */
 static bool is_of_before(const struct table *t, const struct table *o)
 {
-    const char *position = t->snapshot ? t->snapshot : t->sync->snapshot;
+    const char *position = position_of(t);
 
     return t->id != 0 && position && o->back_since &&
            snapshot_may_be_before(position, o->back_since);
+}
+
+/* A round has moved it on from there, and that is committed: it is not asked for at each one. */
+static bool has_gone_on(const struct table *t, const struct table *o)
+{
+    const char *position = position_of(t);
+
+    return t->id != 0 && position && o->back_since && strcmp(position, o->back_since) != 0;
 }
 
 void two_way_look_back(struct table *t)
 {
     struct table *o = t->sync->is_back ? two_way_other(t) : NULL;
 
-    if (o == NULL || !is_of_before(t, o))
+    if (o == NULL)
         return;
+    if (!is_of_before(t, o)) {
+        if (has_gone_on(t, o))
+            table_set_back_since(o, NULL);
+        return;
+    }
     t->wants_copy = true;
     if (t->pause == TABLE_RUNS)
         pause_with(t, "it is copied again", NULL);
