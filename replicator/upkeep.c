@@ -264,7 +264,7 @@ static int let_go_on(struct table *t, bool by_person_too)
     if (by_person_too && directions[1] && (t->is_unsure || directions[1]->is_unsure)) {
         take_values(t);
         take_values(directions[1]);
-        return 1;
+        n++;
     }
     for (size_t i = 0; i < 2; i++) {
         struct table *d = directions[i];

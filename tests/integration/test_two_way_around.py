@@ -239,6 +239,7 @@ def test_a_column_retyped_at_both_ends(source, target, rebecos):
     target.psql("UPDATE t SET v = 20000000000 WHERE id = 2; DELETE FROM t WHERE id = 3; INSERT INTO u VALUES (2)")
     for server in source, target:
         rebeco.wait("the other table goes on", lambda: server.value("SELECT count(*) FROM u") == 2)
+    rebeco.ok("pause", "public.t")  # whoever lets it go on means that, too
     rebeco.ok("resume", "public.t")
     rebeco.wait("it goes on", lambda: source.value("SELECT count(*) FROM t") == 49 and target.value("SELECT v FROM t WHERE id = 1") == 10**10)
     wait_both(rebeco)
