@@ -82,6 +82,7 @@ void conn_lose(struct conn *c, const char *what)
     ev_io_stop(c->loop, &c->readable);
     ev_io_stop(c->loop, &c->writable);
     ev_timer_stop(c->loop, &c->deadline);
+    ev_timer_stop(c->loop, &c->silence);
     conn_look_later(c);
 }
 
@@ -121,6 +122,7 @@ void conn_flush_output(struct conn *c)
     int rc;
 
     c->unflushed = 0;
+    conn_watch_silence(c);
     rc = PQflush(c->pg);
     if (rc < 0)
         conn_lose(c, "the connection broke while sending");
@@ -478,6 +480,7 @@ void conn_init(struct conn *c, struct ev_loop *loop, const char *label, conn_han
     ev_init(&c->writable, on_writable);
     ev_init(&c->deadline, on_deadline);
     ev_init(&c->later, on_later);
+    conn_silence_init(c);
 }
 
 void conn_close(struct conn *c)
@@ -486,6 +489,7 @@ void conn_close(struct conn *c)
     ev_io_stop(c->loop, &c->writable);
     ev_timer_stop(c->loop, &c->deadline);
     ev_timer_stop(c->loop, &c->later);
+    ev_timer_stop(c->loop, &c->silence);
     if (c->login)
         login_clear(c->login);
     if (c->pg)

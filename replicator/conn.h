@@ -83,6 +83,8 @@ struct conn {
     struct ev_io writable;
     struct ev_timer deadline; /* runs while something is awaited */
     struct ev_timer later;    /* delivers what must not be delivered from inside a call */
+    struct ev_timer silence;  /* looks whether what was sent is acknowledged: conn_silence.c */
+    double heard_at;          /* steady_now when the network was last known to be there */
     double timeout_s;         /* 0: no limit for what is awaited now */
     const struct config_database *database; /* what it connects to */
     double network_timeout_s;
@@ -118,9 +120,9 @@ void conn_init(struct conn *c, struct ev_loop *loop, const char *label, conn_han
 /* Closes and forgets everything. */
 void conn_fini(struct conn *c);
 /* Starts connecting, with what files and the password command say now; `d` must outlive the
- * connection. `network_timeout_s` bounds the password command, the connecting itself and, through
- * keepalives and tcp_user_timeout, how long a silent network is believed. CONN_READY or CONN_LOST
- * follows. The connection must be closed. */
+ * connection. `network_timeout_s` bounds the password command, the connecting itself and how long a
+ * silent network is believed (conn_silence.c); a server that takes its time is no silent network.
+ * CONN_READY or CONN_LOST follows. The connection must be closed. */
 void conn_open(struct conn *c, const struct config_database *d, double network_timeout_s);
 /* Only the first step of it, for conn.c: libpq's handle, with our parameters where the user's
  * string has none. */

@@ -1,4 +1,4 @@
-/* What conn.c and conn_copy.c share. Nobody else includes it. */
+/* What the files of a connection share (conn*.c). Nobody else includes it. */
 #ifndef CONN_INSIDE_H
 #define CONN_INSIDE_H
 
@@ -20,6 +20,10 @@ void conn_read_refusal(char *said, char sqlstate[6]);
 void conn_flush_output(struct conn *c);
 /* Starts the deadline anew, or stops it when nothing is awaited. */
 void conn_renew_deadline(struct conn *c);
+/* conn_silence.c: prepares the look at the network; looks from here on, until all that was sent has
+ * been acknowledged. */
+void conn_silence_init(struct conn *c);
+void conn_watch_silence(struct conn *c);
 /* Looks in the next turn of the loop at what has arrived. */
 void conn_look_later(struct conn *c);
 /* COPY OUT: hands over the rows that have arrived. True when the COPY has ended. */

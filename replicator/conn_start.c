@@ -30,7 +30,7 @@ static void add_parameter(struct parameters *p, const char *keyword, const char 
 PGconn *conn_start(const char *url, const char *password, double timeout_s)
 {
     struct parameters p = {0};
-    char idle[16], interval[16], user_ms[16];
+    char idle[16], interval[16];
     PQconninfoOption *options = PQconninfoParse(url, NULL);
     PGconn *pg;
 
@@ -38,7 +38,6 @@ PGconn *conn_start(const char *url, const char *password, double timeout_s)
         return PQconnectStart(url);
     snprintf(idle, sizeof idle, "%d", timeout_s >= 3 ? (int)(timeout_s / 3) : 1);
     snprintf(interval, sizeof interval, "%d", timeout_s >= 6 ? (int)(timeout_s / 6) : 1);
-    snprintf(user_ms, sizeof user_ms, "%d", (int)(timeout_s * 1000));
     if (password)
         add_parameter(&p, "password", password);
     for (PQconninfoOption *o = options; o->keyword; o++)
@@ -48,7 +47,6 @@ PGconn *conn_start(const char *url, const char *password, double timeout_s)
     add_parameter(&p, "keepalives_idle", idle);
     add_parameter(&p, "keepalives_interval", interval);
     add_parameter(&p, "keepalives_count", "4");
-    add_parameter(&p, "tcp_user_timeout", user_ms);
     add_parameter(&p, "fallback_application_name", "rebeco");
     add_parameter(&p, "client_encoding", "UTF8");
     pg = PQconnectStartParams(p.keywords, p.values, 0);

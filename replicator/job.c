@@ -207,7 +207,7 @@ static void set_up_session(struct job *j, enum job_side side)
 {
     params_clear(&j->params);
     params_int(&j->params, conn_backend_pid(&j->conns[side]));
-    params_int(&j->params, (int64_t)(j->conns[side].timeout_s * 1000));
+    params_int(&j->params, (int64_t)(j->conns[side].network_timeout_s * 1000));
     params_bool(&j->params, j->type->knows_pooler);
     params_text(&j->params,
                 side == JOB_TARGET && j->sync && !j->sync->copier ? j->sync->name : NULL);

@@ -3,7 +3,8 @@
 -- and a row security policy is an error and never a row that is silently missing. A setting that this server does not have is passed over.
 -- Behind a pooler that hands the session on, nothing is set: it would stay for others.
 -- A session whose client has vanished ends in the time that a silent network is believed: until
--- then it holds the lock that the next daemon needs.
+-- then it holds the lock that the next daemon needs. Not by tcp_user_timeout: that would also end
+-- one that sends rows to a daemon which does not read them yet, because the other end is busy.
 -- $1 int: the server process that we connected to; $2 bigint: that time, in milliseconds;
 -- $3 boolean: set them whoever answers; $4 text: the sync whose daemon this is a session of, NULL:
 -- none. Such sessions share a lock, by which all of them are found when one takes over from another.
@@ -38,7 +39,7 @@ SELECT pg_catalog.set_config(s.name, v.value, false),
                ('tcp_keepalives_idle', greatest($2::bigint / 3000, 1)::text),
                ('tcp_keepalives_interval', greatest($2::bigint / 6000, 1)::text),
                ('tcp_keepalives_count', '4'),
-               ('tcp_user_timeout', $2::bigint::text),
+               ('tcp_user_timeout', '0'),
                ('client_connection_check_interval', $2::bigint::text),
                ('client_min_messages', 'error')) v (name, value)
   JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = v.name

@@ -93,6 +93,33 @@ def test_the_network_goes_silent(source, target, proxy, rebecos, end):
         converge(source, target, app, rebeco)
 
 
+@pytest.mark.parametrize("work", ["copy", "batch"])
+@pytest.mark.limit(200)
+def test_a_server_that_takes_its_time_is_no_silent_network(source, target, rebecos, work):
+    """A trigger of the target sleeps over one row, and what comes meanwhile fills the kernel's buffers."""
+    for server in source, target:
+        server.run("CREATE TABLE t (id int PRIMARY KEY, x text)")
+    target.psql(f"""
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.id = 2000 THEN PERFORM pg_sleep({NETWORK_TIMEOUT_S * 3}); END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION slow();
+        ALTER TABLE t ENABLE ALWAYS TRIGGER slow""")
+    rows = "INSERT INTO t SELECT i, repeat(md5(i::text), 60) FROM generate_series(1, 40000) i"
+    rebeco = rebecos(source, target, TIGHT)
+    if work == "copy":
+        source.run(rows)
+    rebeco.start()
+    if work == "batch":
+        rebeco.wait_in_sync()
+        source.run(rows)
+    rebeco.wait_in_sync(90)
+    rig.check_equal(source, target)
+    assert "the connection broke" not in rebeco.log() and "silent" not in rebeco.log()
+
+
 @pytest.mark.parametrize("end", ["source", "target"])
 @pytest.mark.limit(240)
 def test_the_silence_is_noticed(source, target, proxy, rebecos, end):
