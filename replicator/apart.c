@@ -34,11 +34,11 @@ static enum job_next take_tables(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-/* Those of the sync's tables, and what its tables' schemas have besides. */
+/* The same ones that a one-way sync keeps ahead. */
 static void bind_read(struct job *j, struct params *p)
 {
     params_text(p, apart_of(j)->sequences);
-    params_bool(p, j->sync->config->include.count == 0);
+    params_bool(p, config_takes_everything(j->sync->config));
 }
 
 static enum job_next take_read(struct job *j, PGresult *r)

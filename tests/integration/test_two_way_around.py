@@ -52,6 +52,14 @@ def test_sequences_kept_apart_by_an_offset(source, target, rebecos):
         assert server.value("INSERT INTO unused (v) VALUES ('after') RETURNING id") == 1
 
 
+def test_a_sequence_beside_which_no_table_is_taken(source, target, rebecos):
+    """A sync that takes everything takes it: it has to be kept apart, too."""
+    rebeco = start(source, rebecos, target, "CREATE SCHEMA lonely; CREATE SEQUENCE lonely.s; CREATE TABLE t (id serial PRIMARY KEY)")
+    step = "SELECT increment_by FROM pg_sequences WHERE schemaname = 'lonely'"
+    assert [server.value(step) for server in (source, target)] == [2, 2]
+    rebeco.check_alive()
+
+
 def test_sequences_stay_apart(source, target, rebecos):
     """All of them before anybody may write at a target that was made anew, and again after one was set back."""
     rebeco = start(source, rebecos, target, "CREATE TABLE t (id serial PRIMARY KEY, v text);" +
