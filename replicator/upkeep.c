@@ -322,6 +322,12 @@ static enum job_next do_resume(struct job *j, int64_t id, struct table *t)
     return upkeep_answer(j, id, true, "done");
 }
 
+/* It may come from a later version of the program. */
+static enum job_next refuse_unknown(struct job *j, int64_t id)
+{
+    return upkeep_answer(j, id, false, "this daemon does not know that request: see its version");
+}
+
 static enum job_next do_table(struct job *j, int64_t id, const char *verb, struct table *t)
 {
     if (strcmp(verb, "pause") == 0) {
@@ -345,6 +351,8 @@ static enum job_next do_table(struct job *j, int64_t id, const char *verb, struc
     } else if (strcmp(verb, "kick") == 0) {
         upkeep_add_wait(lead_of(j), id, UPKEEP_KICK, NULL);
         return JOB_NEXT;
+    } else {
+        return refuse_unknown(j, id);
     }
     lead_of(j)->reconcile_due = 0;
     return upkeep_answer(j, id, true, "done");
@@ -418,6 +426,8 @@ static enum job_next do_sync(struct job *j, int64_t id, const char *verb)
     if (strcmp(verb, "accept") == 0)
         return upkeep_answer(j, id, false,
                              "the source is the one of before: there is nothing to accept");
+    if (strcmp(verb, "pause") != 0 && strcmp(verb, "resume") != 0)
+        return refuse_unknown(j, id);
     l->command_id = id;
     l->command_ok = true;
     snprintf(l->answer, sizeof l->answer, "done");

@@ -63,6 +63,18 @@ def test_requests_that_wait_do_not_hide_the_one_that_ends_their_waiting(source, 
     rebeco.wait("all have their answer", lambda: target.value("SELECT count(*) FROM rebeco.command WHERE done_at IS NULL") == 0)
 
 
+def test_a_request_that_is_not_known_changes_nothing(source, target, rebeco):
+    """It may come from the program of a later version."""
+    source.psql(UNIQUE)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    rebeco.ok("pause")
+    target.run("INSERT INTO rebeco.command (sync, verb) VALUES ('default', 'dance')")
+    rebeco.wait("it is answered", lambda: target.value("SELECT count(*) FROM rebeco.command WHERE done_at IS NULL") == 0)
+    assert target.run("SELECT ok, answer LIKE '%version%' FROM rebeco.command WHERE verb = 'dance'") == [(False, True)]
+    assert "paused: this waits" in rebeco.command("kick", "--wait", "--timeout", "1s").err
+
+
 @pytest.mark.parametrize("verb", ["pause", "resync", "resume"])
 def test_what_is_answered_is_recorded(source, target, rebeco, verb):
     """A daemon that is killed after the answer would not know of it any more."""
