@@ -310,16 +310,16 @@ static void choose_table(struct check *c, const PGresult *r, int row, bool *incl
     const char *schema = PQgetvalue(r, row, 1);
     const char *name = PQgetvalue(r, row, 2);
     bool is_foreign = PQgetvalue(r, row, 3)[0] == 'f';
-    bool is_in = config_patterns_match(&c->sync->include, schema, name, included);
-    bool is_out = config_patterns_match(&c->sync->exclude, schema, name, excluded);
 
-    if (is_in && !is_out && !is_foreign)
+    config_patterns_match(&c->sync->include, schema, name, included);
+    config_patterns_match(&c->sync->exclude, schema, name, excluded);
+    if (!config_takes_table(c->sync, schema, name))
+        return;
+    if (!is_foreign)
         check_shape_filter(c->context, c->sync, schema, name);
-    if (is_in && !is_out)
-        check_merge_table(c->context, c->sync, schema, name);
-    if (is_in && !is_out)
-        json_array_append_new(json_object_get(c->context, is_foreign ? "foreign" : "source_oids"),
-                              json_integer(atoll(PQgetvalue(r, row, 0))));
+    check_merge_table(c->context, c->sync, schema, name);
+    json_array_append_new(json_object_get(c->context, is_foreign ? "foreign" : "source_oids"),
+                          json_integer(atoll(PQgetvalue(r, row, 0))));
 }
 
 static void bind_tables(struct job *j, struct params *p)

@@ -285,6 +285,12 @@ struct config_sync *config_sync_find(struct config *c, const char *name, struct 
     return NULL;
 }
 
+bool config_takes_table(const struct config_sync *c, const char *schema, const char *table)
+{
+    bool is_in = c->include.count == 0 || config_patterns_match(&c->include, schema, table, NULL);
+    return is_in && !config_patterns_match(&c->exclude, schema, table, NULL);
+}
+
 bool config_takes_everything(const struct config_sync *c)
 {
     for (int i = 0; i < c->include.count; i++)

@@ -29,14 +29,6 @@ enum job_next schema_decide_looked(struct job *j, PGresult *r)
     return JOB_NEXT;
 }
 
-static bool is_selected(const struct schema_copy *s, const char *schema, const char *name)
-{
-    const struct config_sync *c = s->sync->config;
-
-    return config_patterns_match(&c->include, schema, name, NULL) &&
-           !config_patterns_match(&c->exclude, schema, name, NULL);
-}
-
 /* The rows from `first` on that are about the same table. */
 static int group_end(const PGresult *r, int first)
 {
@@ -51,7 +43,7 @@ static bool is_group_selected(const struct schema_copy *s, const PGresult *r, in
 {
     for (int i = first; i < end; i++)
         if (strcmp(PQgetvalue(r, i, 1), "match") == 0 &&
-            is_selected(s, PQgetvalue(r, i, 2), PQgetvalue(r, i, 3)))
+            config_takes_table(s->sync->config, PQgetvalue(r, i, 2), PQgetvalue(r, i, 3)))
             return true;
     return false;
 }

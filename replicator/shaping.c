@@ -128,9 +128,7 @@ static void shape(struct arena *a, struct relation *r, const struct config_sync 
 
 bool shaping_wants(const struct config_sync *c, const struct relation *r)
 {
-    if (c->include.count > 0 && !config_patterns_match(&c->include, r->schema, r->name, NULL))
-        return false;
-    return !config_patterns_match(&c->exclude, r->schema, r->name, NULL);
+    return config_takes_table(c, r->schema, r->name);
 }
 
 static int compare_target_names(const struct relation *a, const struct relation *b)

@@ -83,6 +83,31 @@ static void test_malformed(void **state)
     }
 }
 
+static void test_which_tables_are_taken(void **state)
+{
+    (void)state;
+    const char *all[] = {"*.*"}, *shop[] = {"shop.*"}, *log[] = {"*.log"};
+    struct config_patterns none = {0};
+    static const struct {
+        int include, exclude; /* 0: none, 1: all, 2: shop, 3: log */
+        bool order, log, other;
+    } cases[] = {
+        {0, 0, true, true, true},    {1, 0, true, true, true},   {2, 0, true, true, false},
+        {0, 3, true, false, true},   {2, 3, true, false, false}, {1, 2, false, false, true},
+        {0, 1, false, false, false},
+    };
+    struct config_patterns lists[] = {
+        none, {.count = 1, .texts = all}, {.count = 1, .texts = shop}, {.count = 1, .texts = log}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config_sync c = {.include = lists[cases[i].include],
+                                .exclude = lists[cases[i].exclude]};
+        assert_int_equal(config_takes_table(&c, "shop", "order"), cases[i].order);
+        assert_int_equal(config_takes_table(&c, "shop", "log"), cases[i].log);
+        assert_int_equal(config_takes_table(&c, "other", "order"), cases[i].other);
+    }
+}
+
 static void test_lists(void **state)
 {
     (void)state;
@@ -103,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matches),
         cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_which_tables_are_taken),
         cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
