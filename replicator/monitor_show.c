@@ -3,6 +3,7 @@
  * Always true: nothing that comes from a database reaches the terminal with control characters. */
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "monitor.h"
 
@@ -64,6 +65,17 @@ static void add_duration(struct buf *b, double s)
         buf_printf(b, "%.1f h", s / 3600);
     else
         buf_printf(b, "%.1f days", s / 86400);
+}
+
+/* Seconds since 1970, as a person writes a time. */
+static void add_moment(struct buf *b, double at)
+{
+    char text[32];
+    time_t seconds = (time_t)at;
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &utc);
+    buf_text(b, text);
 }
 
 static void add_bar(struct buf *b, double part, double whole)
@@ -160,14 +172,14 @@ static void show_daemon(struct buf *b, const json_t *s)
         return;
     buf_printf(b, "daemon: pid %.0f, version ", number_of(d, "pid"));
     monitor_add_clean(b, text_of(d, "version"));
-    if (has_number(d, "rss_bytes")) {
-        buf_text(b, ", ");
-        add_bytes(b, number_of(d, "rss_bytes"));
+    if (has_number(d, "peak_rss_bytes")) {
+        buf_text(b, ", up to ");
+        add_bytes(b, number_of(d, "peak_rss_bytes"));
         buf_text(b, " of memory");
     }
-    if (text_of(d, "started_at")[0] != '\0') {
+    if (has_number(d, "started_at")) {
         buf_text(b, ", since ");
-        monitor_add_clean(b, text_of(d, "started_at"));
+        add_moment(b, number_of(d, "started_at"));
     }
     buf_text(b, "\n");
 }

@@ -52,10 +52,10 @@ static void test_whole(void **state)
              "{\"schema\":\"p\",\"name\":\"s\",\"state\":\"follow\"}],"
              "\"problems\":[{\"kind\":\"schema\",\"object\":\"FK "
              "x\",\"message\":\"m\",\"hint\":\"do\"}],"
-             "\"daemon\":{\"pid\":5,\"version\":\"0.1.0\",\"started_at\":\"2026-01-01\",\"rss_"
-             "bytes\":7340032}}"),
+             "\"daemon\":{\"pid\":5,\"version\":\"0.1.0\",\"started_at\":1767225600.5,"
+             "\"peak_rss_bytes\":7340032}}"),
         "sync app: copy, paused, the target is not consistent yet\n"
-        "daemon: pid 5, version 0.1.0, 7.0 MB of memory, since 2026-01-01\n"
+        "daemon: pid 5, version 0.1.0, up to 7.0 MB of memory, since 2026-01-01 00:00:00 UTC\n"
         "fails now, tried again by itself (3 times so far):\n"
         "      no way\n"
         "      look\n"
