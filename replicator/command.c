@@ -234,7 +234,8 @@ static const struct command_option conflicts_options[] = {
      "only of these tables: schema.table, with * and ? where wanted"},
     {"kind", "KIND", offsetof(struct command_context, kind),
      "only of this kind: insert_exists, update_origin_differs, update_missing (removed at the "
-     "target), delete_origin_differs (removed at the source)"},
+     "target), delete_origin_differs (removed at the source), parent_kept, parent_removed (of a "
+     "foreign key)"},
     {"since", "DURATION", offsetof(struct command_context, since),
      "only of the last so much time, such as 10m or 2h"},
     {"json", NULL, offsetof(struct command_context, json), "print all as JSON"},

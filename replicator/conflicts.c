@@ -38,10 +38,7 @@ static void bind_sync(struct job *j, struct params *p)
 
 static enum job_next take_look(struct job *j, PGresult *r)
 {
-    if (client_bool(r, 0, "is_installed"))
-        return JOB_NEXT;
-    return client_refuse(j, "there is nothing of Rebeco at the target",
-                         "`rebeco run` installs it. Is this the right database?");
+    return client_need_installed(j, r);
 }
 
 static void print(struct buf *b)

@@ -26,6 +26,10 @@ static const char *kind_words(const char *kind)
         return "the source changed it, the target removed it";
     if (strcmp(kind, "delete_origin_differs") == 0)
         return "the source removed it, the target changed it";
+    if (strcmp(kind, "parent_kept") == 0)
+        return "one end removed it, a row of the other refers to it";
+    if (strcmp(kind, "parent_removed") == 0)
+        return "it refers to a row that the other end removed";
     return kind;
 }
 
@@ -92,7 +96,9 @@ void conflicts_show_line(struct buf *b, const json_t *doc)
     add_table(b, doc);
     buf_text(b, "  key ");
     add_key(b, doc);
-    buf_printf(b, "\n          %s; ", kind_words(text_of(doc, "kind")));
+    buf_text(b, "\n          ");
+    monitor_add_clean(b, kind_words(text_of(doc, "kind")));
+    buf_text(b, "; ");
     monitor_add_clean(b, decision_words(text_of(doc, "decision")));
     if (text_of(doc, "replayed")[0]) {
         buf_text(b, "; later ");
@@ -256,7 +262,9 @@ void conflicts_show_one(struct buf *b, const struct conflict_view *v)
     add_table(b, doc);
     buf_text(b, "\nkey:      ");
     add_key(b, doc);
-    buf_printf(b, "\nwhat:     %s (", kind_words(text_of(doc, "kind")));
+    buf_text(b, "\nwhat:     ");
+    monitor_add_clean(b, kind_words(text_of(doc, "kind")));
+    buf_text(b, " (");
     monitor_add_clean(b, text_of(doc, "kind"));
     buf_text(b, ")\ndecision: ");
     monitor_add_clean(b, decision_words(text_of(doc, "decision")));
