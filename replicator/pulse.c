@@ -46,7 +46,7 @@ static enum job_next enter_held(struct job *j)
     }
     params_clear(&j->params);
     params_int(&j->params, conn_backend_pid(target));
-    conn_execute(job_conn(j, JOB_TARGET), &sql_batch_held, &j->params, CONN_TEXT, 0.);
+    conn_execute(job_conn(j, JOB_TARGET), &sql_batch_held, &j->params, CONN_TEXT, 60.);
     return JOB_WAIT;
 }
 
