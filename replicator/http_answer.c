@@ -139,7 +139,7 @@ static bool read_token(const char *path, char *token, size_t size)
     close(fd);
     while (n > 0 && strchr(" \t\r\n", token[n - 1]))
         n--;
-    if (n <= 0)
+    if (n <= 0 || memchr(token, '\0', (size_t)n)) /* what is behind would not be compared */
         return false;
     token[n] = '\0';
     return true;

@@ -47,7 +47,7 @@ static void read_url(struct login *l, const struct config_database *d)
     if (error_is_set(&l->error))
         error_hint(&l->error, "The file was good when the daemon started. It is read again.");
     if (t.text)
-        memset((char *)(uintptr_t)t.text, 0, strlen(t.text));
+        explicit_bzero((char *)(uintptr_t)t.text, strlen(t.text));
     arena_free(a);
 }
 

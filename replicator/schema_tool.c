@@ -248,7 +248,7 @@ bool schema_login_init(struct schema_login *l, const char *url, const char *pass
     for (PQconninfoOption *o = options; o->keyword; o++)
         if (password && strcmp(o->keyword, "password") == 0) {
             PQfreemem(o->val);
-            o->val = strdup(password);
+            o->val = mem_strdup(password);
         }
     good = add_options(l, &conninfo, options, e);
     if (l->passfile)

@@ -1,6 +1,6 @@
 /* The statements of sql/ and the schema of schema/, as made into C at build time.
  *
- * One file is one statement: sql/copy_claim.sql is sql_copy_claim, and its name is also its
+ * One file is one statement: sql/chunk_claim.sql is sql_chunk_claim, and its name is also its
  * prepared-statement name and its word in the log. C never builds SQL: what depends on a table is
  * made by such a statement on a server, with format('%I'), and comes back as text. */
 #ifndef SQL_H
