@@ -150,11 +150,6 @@ bool apply_is_full(const struct apply *a, int64_t limit_bytes)
     return (int64_t)a->bytes_sent > limit_bytes;
 }
 
-bool apply_is_settled(const struct apply *a)
-{
-    return a->sent.count == 0;
-}
-
 /* ------------------------------------------------------------------ statements */
 
 enum statement { WRITE, REMOVE, CLEAR, WRITE_LARGE };

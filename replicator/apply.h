@@ -102,7 +102,5 @@ void apply_close(struct apply *a);
 struct table *apply_result(struct apply *a, const PGresult *r);
 /* More is on its way than should be held in memory. */
 bool apply_is_full(const struct apply *a, int64_t limit_bytes);
-/* Nothing is on its way. */
-bool apply_is_settled(const struct apply *a);
 
 #endif

@@ -123,7 +123,6 @@ struct batch_job {
     struct apply apply;
     struct batch_table *group; /* the tables that take part */
     int group_count;
-    int group_size;
     int looks;                 /* statements that tell which of the group's logs hold anything */
     int generation;            /* of their names */
     struct arena *probe_texts; /* lives as long as the group */

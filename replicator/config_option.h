@@ -47,7 +47,6 @@ struct config_option {
     double min;           /* of a number, in its unit */
     double max;
     const char *const *words; /* of OPTION_WORD, OPTION_ENUM and OPTION_REFRESH; ended by NULL */
-    const char *later;        /* the one of them that this version refuses; NULL: none */
     bool required;
     const char *help; /* sentences; also the sample's comment and the manual's text */
 };

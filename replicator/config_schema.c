@@ -26,11 +26,8 @@ static json_t *or_substituted(json_t *schema)
 static json_t *words_schema(const struct config_option *o)
 {
     json_t *words = json_array();
-    for (int i = 0; o->words[i] != NULL; i++) {
-        bool is_refused = o->later != NULL && strcmp(o->words[i], o->later) == 0;
-        if (!is_refused)
-            json_array_append_new(words, json_string(o->words[i]));
-    }
+    for (int i = 0; o->words[i] != NULL; i++)
+        json_array_append_new(words, json_string(o->words[i]));
     return json_pack("{s:o}", "enum", words);
 }
 

@@ -210,11 +210,6 @@ static bool set_enum(const struct config_option *o, int *to, const struct config
     int i = find_word(o, t, e);
     if (i < 0)
         return false;
-    if (o->later != NULL && strcmp(o->words[i], o->later) == 0) {
-        error_set(e, "%s: this version does not do %s yet", o->path, o->later);
-        error_hint(e, "Use %s.", o->standard);
-        return false;
-    }
     *to = i;
     return true;
 }

@@ -528,11 +528,6 @@ bool conn_is_open(const struct conn *c)
     return c->state == CONN_OPEN && !c->is_lost;
 }
 
-bool conn_is_idle(const struct conn *c)
-{
-    return conn_is_open(c) && c->pending.count == 0;
-}
-
 int conn_backend_pid(const struct conn *c)
 {
     return c->pg ? PQbackendPID(c->pg) : 0;

@@ -137,8 +137,6 @@ void conn_close(struct conn *c);
 bool conn_is_open(const struct conn *c);
 /* The server process that was connected to, as it was said when connecting; 0 when closed. */
 int conn_backend_pid(const struct conn *c);
-/* No statement is running and no result is due. */
-bool conn_is_idle(const struct conn *c);
 
 /* Sends one statement. Its results come as CONN_RESULT, then CONN_DONE (in a pipeline: after
  * conn_sync). `p` may be NULL. `timeout_s` bounds the wait for progress, 0 for none. A statement

@@ -90,8 +90,6 @@ static double next_due_at(struct matview_job *m)
     const struct config_sync *c = m->job.sync->config;
     double at = look_due_at(m);
 
-    if (m->done)
-        return 0;
     if (!m->is_on || !(c->matview_initial || c->matview_on_change || c->matview_every_s > 0))
         return NEVER;
     if (m->listed_at == 0)
@@ -124,7 +122,7 @@ static void on_due(struct ev_loop *loop, struct ev_timer *w, int events)
     struct matview_job *m = container_of(w, struct matview_job, due);
 
     (void)events;
-    if (m->job.sync->is_paused && m->done == NULL) {
+    if (m->job.sync->is_paused) {
         ev_timer_set(w, PAUSED_S, 0.);
         ev_timer_start(loop, w);
         return;
@@ -261,8 +259,7 @@ static enum job_next take_list(struct job *j, PGresult *r)
     m->has_taken = false;
     m->listed_at = steady_now();
     for (struct list *l = m->views.next; l != &m->views; l = l->next)
-        view_at(l)->is_due =
-            m->serves_request || (m->is_on && view_due_at(m, view_at(l)) <= m->listed_at + SLACK_S);
+        view_at(l)->is_due = m->is_on && view_due_at(m, view_at(l)) <= m->listed_at + SLACK_S;
     return JOB_NEXT;
 }
 
@@ -358,7 +355,6 @@ static void note_success(struct matview_job *m, struct matview *v)
     v->is_refreshed = true;
     v->refreshed_at = m->began_at;
     v->took_s = steady_now() - m->began_at;
-    m->refreshed++;
     m->job.failures = 0;
     log_event(was_failing ? LOG_INFO : LOG_DEBUG, "materialized view refreshed", "sync",
               m->job.sync->name, "object", v->label, "seconds", log_seconds(v->took_s), NULL);
@@ -399,10 +395,7 @@ static const struct job_step steps[] = {
 
 static void begin(struct job *j)
 {
-    struct matview_job *m = of(j);
-
-    m->serves_request = m->done != NULL;
-    m->current = NULL;
+    of(j)->current = NULL;
 }
 
 /* What was being refreshed is not. */
@@ -418,18 +411,9 @@ static bool failed(struct job *j, const struct error *e)
 
 static void ended(struct job *j, bool finished)
 {
-    struct matview_job *m = of(j);
-    matview_done *done = m->serves_request && finished ? m->done : NULL;
-
-    if (done)
-        m->done = NULL;
-    m->serves_request = false;
-    arm(m);
-    /* They may stop the job, ask again, or free it: nothing of it is touched after. */
-    if (done)
-        done(m, m->done_arg);
-    else
-        sync_think(j->sync); /* all views may be as they are to be at the end */
+    (void)finished;
+    arm(of(j));
+    sync_think(j->sync); /* all views may be as they are to be at the end; it may stop the job */
 }
 
 static const struct job_type type = {
@@ -464,8 +448,6 @@ void matview_start(struct matview_job *m)
 void matview_stop(struct matview_job *m)
 {
     m->is_on = false;
-    m->done = NULL;
-    m->serves_request = false;
     m->listed_at = 0;
     m->has_changes = false;
     m->has_taken = false;
@@ -483,12 +465,4 @@ void matview_fini(struct matview_job *m)
     job_fini(&m->job);
     buf_fini(&m->changed_text);
     free(m->changed);
-}
-
-void matview_refresh_now(struct matview_job *m, matview_done *done, void *arg)
-{
-    m->done = done;
-    m->done_arg = arg;
-    m->serves_request = false;
-    arm(m);
 }

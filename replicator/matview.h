@@ -17,9 +17,6 @@
 #include "job.h"
 #include "list.h"
 
-struct matview_job;
-typedef void matview_done(struct matview_job *m, void *arg);
-
 struct matview {
     struct list in_job;
     char *relid;         /* its oid at the target, as text */
@@ -45,7 +42,6 @@ struct matview_job {
     /* For status. */
     int count;
     int failing;
-    int refreshed; /* refreshes that ended well since the start */
     /* Ids of tables that have changed since the last run took them: one bit each. */
     unsigned char *changed;
     int changed_size; /* bytes */
@@ -56,10 +52,6 @@ struct matview_job {
     struct matview *current;
     double began_at;
     struct error failure; /* why it failed; empty: it did not */
-    /* What matview_refresh_now() asked for; NULL: nothing. */
-    matview_done *done;
-    void *done_arg;
-    bool serves_request; /* the run that goes on */
 };
 
 /* Prepares the job for `sync`, whose loop, configuration and addresses must outlive it. */
@@ -67,17 +59,12 @@ void matview_init(struct matview_job *m, struct sync *sync);
 /* From now on as configured: initially (those that we never refreshed), on a schedule, on change.
  * Call it at the first consistent state, and at each start after it. */
 void matview_start(struct matview_job *m);
-/* Ends it at once; what was asked of it is forgotten, and `done` is not called. */
+/* Ends it at once. */
 void matview_stop(struct matview_job *m);
 /* Stops it and frees what it owns (not the struct itself). */
 void matview_fini(struct matview_job *m);
 /* Rows of the table with that id (rebeco.sync_table.id) have changed at the target. Cheap: a batch
  * calls it for each table, after its commit. Nothing when refresh on change is not configured. */
 void matview_table_changed(struct matview_job *m, int table_id);
-/* Refreshes all of them, each tried once, and then calls `done` from the loop; m->failing says how
- * many could not be. Starts the job if it does not run. Does not come back while the target cannot
- * be reached or a refresh takes its time, so the caller minds its own deadline. One request at a
- * time: asking again before `done` replaces it. */
-void matview_refresh_now(struct matview_job *m, matview_done *done, void *arg);
 
 #endif

@@ -394,9 +394,8 @@ struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, sch
                                     void *owner)
 {
     struct schema_copy *s = mem_alloc(sizeof *s);
-    struct job *jobs[] = {&s->prepare, &s->restore, &s->record, &s->check};
-    const struct job_type *job_types[] = {&schema_prepare_type, &restore_type, &schema_record_type,
-                                          &schema_check_type};
+    struct job *jobs[] = {&s->prepare, &s->restore, &s->record};
+    const struct job_type *job_types[] = {&schema_prepare_type, &restore_type, &schema_record_type};
 
     s->sync = sync;
     s->loop = loop;
@@ -409,7 +408,7 @@ struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, sch
     child_init(&s->child, loop, on_child_ended, s);
     login_init(&s->login, loop, schema_login_ended, s);
     schema_list_init(&s->list);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         job_init(jobs[i], loop, job_types[i], sync, sync->config->source, sync->config->target);
         jobs[i]->backoff_max_s = RETRY_MAX_S;
     }
@@ -425,7 +424,6 @@ void schema_copy_free(struct schema_copy *s)
     job_fini(&s->prepare);
     job_fini(&s->restore);
     job_fini(&s->record);
-    job_fini(&s->check);
     child_fini(&s->child);
     login_fini(&s->login);
     schema_list_fini(&s->list);
@@ -479,7 +477,7 @@ void schema_copy_start(struct schema_copy *s, enum schema_stage stage)
     schema_list_fini(&s->list);
     arena_free(s->arena);
     s->arena = arena_new();
-    schema_start_job(s, stage == SCHEMA_CHECK ? &s->check : &s->prepare);
+    schema_start_job(s, &s->prepare);
 }
 
 void schema_copy_stop(struct schema_copy *s)

@@ -8,7 +8,7 @@
  * middle.
  *
  * What could not be created stands in rebeco.problem (kind "schema") in the server's words, and is
- * taken back when it is there at a later run of its stage or at SCHEMA_CHECK. */
+ * taken back when it is there at a later run of its stage. */
 #ifndef SCHEMA_H
 #define SCHEMA_H
 
@@ -25,7 +25,6 @@ enum schema_stage {
     SCHEMA_PRE,  /* decides by the option `schema` whether anything is copied at all */
     SCHEMA_POST, /* does nothing when the schema is not copied by us; does SCHEMA_PRE first when
                     that was begun and did not end */
-    SCHEMA_CHECK /* looks again for what was missing; creates nothing */
 };
 
 /* The stage is over: everything that can be created is there. Called from the loop; may start the

@@ -17,11 +17,6 @@ static struct schema_copy *of_record(struct job *j)
     return container_of(j, struct schema_copy, record);
 }
 
-static struct schema_copy *of_check(struct job *j)
-{
-    return container_of(j, struct schema_copy, check);
-}
-
 /* ------------------------------------------------------------------ the record */
 
 void schema_take_states(struct schema_copy *s, const PGresult *r)
@@ -244,37 +239,4 @@ const struct job_type schema_record_type = {
     .steps = record_steps,
     .failed = record_failed,
     .ended = record_ended,
-};
-
-/* ------------------------------------------------------------------ looking again */
-
-static enum job_next checked(struct job *j, PGresult *r)
-{
-    of_check(j)->missing = atoi(PQgetvalue(r, 0, 0));
-    return JOB_NEXT;
-}
-
-static bool check_failed(struct job *j, const struct error *e)
-{
-    return schema_failed(of_check(j), e);
-}
-
-static void check_ended(struct job *j, bool finished)
-{
-    (void)finished;
-    schema_finish(of_check(j));
-}
-
-static const struct job_step check_steps[] = {
-    {"recheck", &sql_schema_copy_recheck, JOB_TARGET, bind_sync, NULL, NULL, NULL, LOOK_TIMEOUT_S},
-    {"forget", &sql_schema_copy_forget, JOB_TARGET, bind_sync, checked, NULL, NULL, 0},
-    {NULL, NULL, JOB_TARGET, NULL, NULL, NULL, NULL, 0},
-};
-
-const struct job_type schema_check_type = {
-    .name = "schema-check",
-    .uses = {false, true},
-    .steps = check_steps,
-    .failed = check_failed,
-    .ended = check_ended,
 };

@@ -38,8 +38,7 @@ struct schema_copy {
     struct job prepare;
     struct job restore;
     struct job record;
-    struct job check;
-    struct job *running; /* one of the four; NULL: none */
+    struct job *running; /* one of the three; NULL: none */
     struct child child;
     enum job_next (*child_ended)(struct schema_copy *s);
     const char *child_name; /* "" when none runs */
@@ -94,9 +93,8 @@ enum job_next schema_decide(struct job *j, PGresult *r);
 bool schema_take_earlier(struct schema_copy *s);
 /* That job has ended; in schema.c. */
 void schema_prepared(struct job *j, bool finished);
-/* The last job, and the one that only looks again; in schema_record.c. */
+/* The last job; in schema_record.c. */
 extern const struct job_type schema_record_type;
-extern const struct job_type schema_check_type;
 
 /* Makes it the running job. */
 void schema_start_job(struct schema_copy *s, struct job *j);

@@ -129,10 +129,9 @@ struct table {
     bool delete_first;   /* values move between rows under a unique index: remove, then insert */
     bool removes_early;  /* rows take unique values of rows that are gone: remove those first */
     bool target_has_key;
-    bool fires;                     /* its triggers at the target are to fire for what arrives */
-    bool has_changed_since_refresh; /* for materialized views */
-    bool owes_whole;                /* TABLE_NOTHING: it has changed since it was last read */
-    double whole_at;                /* steady_now when that was */
+    bool fires;      /* its triggers at the target are to fire for what arrives */
+    bool owes_whole; /* TABLE_NOTHING: it has changed since it was last read */
+    double whole_at; /* steady_now when that was */
     /* The initial copy. */
     bool tolerant;       /* rows may come twice */
     enum copy_care care; /* a chunk failed for a row: how it is loaded again */
@@ -216,10 +215,9 @@ struct sync {
     /* For status. */
     double started_at;
     double copy_started_at;
-    double waiting_since;   /* steady_now since when only a person can help, 0: not so */
-    double held_since;      /* the same, where a person has paused it */
-    double caught_up_at;    /* steady_now when the last probe found nothing, or the last batch's */
-    double snapshot_age_at; /* steady_now when the position was taken at the source */
+    double waiting_since; /* steady_now since when only a person can help, 0: not so */
+    double held_since;    /* the same, where a person has paused it */
+    double caught_up_at;  /* steady_now when the last probe found nothing, or the last batch's */
     int64_t batches;
     int64_t batch_rows;
     double last_batch_s;
