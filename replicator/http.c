@@ -244,18 +244,6 @@ static bool listen_at(struct http *h)
     return true;
 }
 
-static void on_watch(struct ev_loop *loop, struct ev_timer *w, int events)
-{
-    struct http *h = w->data;
-
-    (void)events;
-    if (h->fd < 0)
-        listen_at(h);
-    drop_late_clients(h);
-    w->repeat = h->fd < 0 ? LISTEN_AGAIN_S : WATCH_S;
-    ev_timer_again(loop, w);
-}
-
 /* ------------------------------------------------------------------ histories */
 
 static struct history *history_of(struct http *h, const struct sync *s)
@@ -335,12 +323,30 @@ static void start(struct http *h)
     if (info == NULL) {
         fail_listen(h, "libmicrohttpd does not start");
         stop(h);
+        h->watch.repeat = LISTEN_AGAIN_S;
+        ev_timer_again(loop, &h->watch);
         return;
     }
     ev_io_set(&h->active, info->epoll_fd, EV_READ);
     ev_timer_start(loop, &h->note);
     h->watch.repeat = listen_at(h) ? WATCH_S : LISTEN_AGAIN_S;
     ev_timer_again(loop, &h->watch);
+}
+
+static void on_watch(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+    struct http *h = w->data;
+
+    (void)events;
+    if (h->mhd == NULL) {
+        start(h);
+        return;
+    }
+    if (h->fd < 0)
+        listen_at(h);
+    drop_late_clients(h);
+    w->repeat = h->fd < 0 ? LISTEN_AGAIN_S : WATCH_S;
+    ev_timer_again(loop, w);
 }
 
 void http_configure(struct http *h)
