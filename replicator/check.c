@@ -578,7 +578,7 @@ static int print(struct check *c, bool json)
 
 int check_run(struct config *config, struct config_sync *s, bool json)
 {
-    struct check c = {.loop = ev_default_loop(0), .sync = s};
+    struct check c = {.loop = job_loop(), .sync = s};
     int code;
 
     (void)config;

@@ -26,11 +26,7 @@ void client_init(struct client *c, const struct command_context *x, const struct
     /* The person gets failures as the command's own words, not as log lines, unless they ask. */
     if (x->arguments.log_level == NULL)
         log_setup(x->config->log_format, LOG_ERROR);
-    /* One for all of a command's clients: only the default loop hears of ended children, which a
-     * password command is. */
-    c->loop = ev_default_loop(0);
-    if (c->loop == NULL)
-        abort(); /* out of memory or of file descriptors: nothing can be said about it */
+    c->loop = job_loop();
     job_init(&c->job, c->loop, type, NULL, NULL, d);
     job_conn(&c->job, JOB_TARGET)->label = label;
     ev_timer_init(&c->limit, on_limit, 0., 0.);

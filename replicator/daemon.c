@@ -294,7 +294,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments,
 
     return_large_memory();
     signal(SIGPIPE, SIG_IGN);
-    d.loop = ev_default_loop(0);
+    d.loop = job_loop();
     list_init(&d.syncs);
     ev_init(&d.grace, on_grace);
     watch_signal(&d, &d.term, SIGTERM, on_signal);

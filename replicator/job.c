@@ -307,6 +307,18 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 
 /* ------------------------------------------------------------------ life */
 
+struct ev_loop *job_loop(void)
+{
+    struct ev_loop *loop = ev_default_loop(0);
+
+    if (loop == NULL) {
+        log_event(LOG_ERROR, "cannot wait for anything: out of memory or of file descriptors",
+                  NULL);
+        abort();
+    }
+    return loop;
+}
+
 void job_init(struct job *j, struct ev_loop *loop, const struct job_type *type, struct sync *sync,
               const struct config_database *source, const struct config_database *target)
 {

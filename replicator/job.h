@@ -93,6 +93,9 @@ struct job {
     enum job_next later;
 };
 
+/* The loop of this process, the same one each time: only libev's default loop hears of ended
+ * children, which a password command is. Aborts when there is none. */
+struct ev_loop *job_loop(void);
 /* Prepares a job; starts nothing. `loop` and the databases must outlive it. */
 void job_init(struct job *j, struct ev_loop *loop, const struct job_type *type, struct sync *sync,
               const struct config_database *source, const struct config_database *target);
