@@ -1,5 +1,5 @@
 /* Is there anything to do? What the probes have found, weighed; and the tables that are read as a
- * whole, which may have to wait. Used by batch.c and batch_quiet.c only. */
+ * whole, which may have to wait. Used by batch*.c only. */
 #ifndef BATCH_JUDGE_H
 #define BATCH_JUDGE_H
 

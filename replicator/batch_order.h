@@ -1,5 +1,4 @@
-/* In what order the tables of a batch are written, and what is tried when that does not do. Used by
- * batch.c and batch_read.c only. */
+/* In what order the tables of a batch are written, and what is tried when that does not do. */
 #ifndef BATCH_ORDER_H
 #define BATCH_ORDER_H
 

@@ -1,5 +1,5 @@
-/* What the batch job does when there is nothing to do: the steps between two looks. Used by batch.c
- * only. */
+/* What the batch job does when there is nothing to do: the steps between two looks. Used by
+ * batch*.c only. */
 #ifndef BATCH_QUIET_H
 #define BATCH_QUIET_H
 

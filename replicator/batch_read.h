@@ -1,4 +1,4 @@
-/* The source's side of a batch: asking, and taking the answers. Used by batch.c only. */
+/* The source's side of a batch: asking, and taking the answers. */
 #ifndef BATCH_READ_H
 #define BATCH_READ_H
 

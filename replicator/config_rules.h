@@ -1,7 +1,7 @@
 /* Rules about single tables: a mapping from a pattern to what is said about the tables it means.
  *
- * tables.rename, tables.columns and tables.where are such mappings. Of several that mean a table
- * the first counts. */
+ * tables.rename, tables.columns, tables.where and conflict.counters are such mappings. Of several
+ * that mean a table the first counts. */
 #ifndef CONFIG_RULES_H
 #define CONFIG_RULES_H
 

@@ -1,5 +1,6 @@
-/* The moving part of a copy: COPY OUT of one server becomes COPY IN of the other, no faster than
- * the target takes it and the limit allows. Used by copy.c only. */
+/* The steps of the copy job that are not in copy.c: moving rows (copy_relay.c), tables in one piece
+ * (copy_piece.c), rows that are refused (copy_refused.c), the key (copy_key.c), and what a process
+ * that only helps waits for (copy_help.c). Not for other jobs. */
 #ifndef COPY_STEPS_H
 #define COPY_STEPS_H
 
@@ -12,7 +13,8 @@ static inline struct copy_job *copy_of(struct job *j)
     return container_of(j, struct copy_job, job);
 }
 
-/* The step's functions: starts the two COPY statements of the chunk in hand, and relays. */
+/* Starts the two COPY statements of the chunk in hand; then relays from one server to the other, no
+ * faster than the target takes it and the limit allows. */
 enum job_next copy_enter_load(struct job *j);
 enum job_next copy_load_event(struct job *j, enum job_side side, const struct conn_message *m);
 /* The limit's timer: the source may speak again. */

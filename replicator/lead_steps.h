@@ -1,6 +1,6 @@
 /* The steps of the leading job that are not in lead.c: the lock (lead_lock.c), who the servers are
  * (lead_identity.c), installing our objects (lead_install.c), and the work on single tables
- * (lead_table.c). Used by the lead's files only. */
+ * (lead_table.c). Not for other jobs. */
 #ifndef LEAD_STEPS_H
 #define LEAD_STEPS_H
 

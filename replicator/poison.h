@@ -1,6 +1,7 @@
 /* Finds the row for which a table stands still: reads what has changed of the table since its
  * position, as a batch does, and tries it at the target in a transaction that is rolled back,
- * halving each slice that fails. One search at a time in a sync; it is bounded in time. */
+ * halving each slice that fails. One search at a time in a sync, and at most three of a table until
+ * it is in order again. */
 #ifndef POISON_H
 #define POISON_H
 

@@ -1,5 +1,5 @@
 /* What the leading job does once it leads: answers requests, publishes the status, has the change
- * logs emptied, notices changes of the catalogs. Used by lead.c only. */
+ * logs emptied, notices changes of the catalogs. */
 #ifndef UPKEEP_H
 #define UPKEEP_H
 
