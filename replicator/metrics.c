@@ -302,32 +302,40 @@ const char *metrics_class_name(const struct error *e)
     return "";
 }
 
+enum { JOBS = 4 };
+
+static const struct job *job_at(const struct sync *s, int i)
+{
+    const struct job *const jobs[JOBS] = {&s->lead->job, &s->batch->job, &s->sequences->job,
+                                          &s->matviews->job};
+
+    return jobs[i];
+}
+
 static void print_job_failures(struct buf *b, const char *name, const struct sync *s)
 {
-    const struct job *const jobs[] = {&s->lead->job, &s->batch->job, &s->sequences->job,
-                                      &s->matviews->job};
+    for (int i = 0; i < JOBS; i++) {
+        const struct job *j = job_at(s, i);
 
-    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
-        if (jobs[i]->type == NULL)
+        if (j->type == NULL)
             continue;
         metrics_add_sync(b, name, s);
-        metrics_add_label(b, "job_name", jobs[i]->type->name);
-        buf_printf(b, "} %d\n", jobs[i]->failures);
+        metrics_add_label(b, "job_name", j->type->name);
+        buf_printf(b, "} %d\n", j->failures);
     }
 }
 
 static void print_job_errors(struct buf *b, const char *name, const struct sync *s)
 {
-    const struct job *const jobs[] = {&s->lead->job, &s->batch->job, &s->sequences->job,
-                                      &s->matviews->job};
+    for (int i = 0; i < JOBS; i++) {
+        const struct job *j = job_at(s, i);
 
-    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
-        if (jobs[i]->type == NULL || !error_is_set(&jobs[i]->error))
+        if (j->type == NULL || !error_is_set(&j->error))
             continue;
         metrics_add_sync(b, name, s);
-        metrics_add_label(b, "job_name", jobs[i]->type->name);
-        metrics_add_label(b, "class", metrics_class_name(&jobs[i]->error));
-        metrics_add_label(b, "sqlstate", jobs[i]->error.sqlstate);
+        metrics_add_label(b, "job_name", j->type->name);
+        metrics_add_label(b, "class", metrics_class_name(&j->error));
+        metrics_add_label(b, "sqlstate", j->error.sqlstate);
         buf_text(b, "} 1\n");
     }
 }
