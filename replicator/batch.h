@@ -204,6 +204,8 @@ struct batch_job *batch_new(struct sync *s);
 void batch_free(struct batch_job *b);
 void batch_start(struct batch_job *b);
 void batch_stop(struct batch_job *b);
+/* The last few looks have found nothing. */
+bool batch_is_quiet(const struct batch_job *b);
 /* The last look found nothing, the next one is not late, and a writer would have been noticed
  * since: nothing is behind. `now` is steady_now(). */
 bool batch_is_asleep(const struct batch_job *b, double now);

@@ -31,7 +31,7 @@ static double quiet_s(struct batch_job *b)
 {
     if (b->quiet_rounds < QUIET_ROUNDS)
         b->quiet_rounds++;
-    if (b->quiet_rounds < QUIET_ROUNDS)
+    if (!batch_is_quiet(b))
         return QUIET_S;
     if (b->has_napped && !b->writers_notify)
         return RUNNING_S;
@@ -50,6 +50,11 @@ void batch_rouse(struct batch_job *b)
     b->running_wait_s = BRIEF_S;
     if (waits && b->job.has_later)
         job_continue(&b->job, job_goto(&b->job, "record"));
+}
+
+bool batch_is_quiet(const struct batch_job *b)
+{
+    return b->quiet_rounds >= QUIET_ROUNDS;
 }
 
 bool batch_is_asleep(const struct batch_job *b, double now)
@@ -89,7 +94,7 @@ enum job_next batch_enter_glance(struct job *j)
     struct batch_job *b = batch_of(j);
 
     b->is_unmoved = false;
-    if (b->quiet_at == NULL || b->quiet_rounds < QUIET_ROUNDS || j->sync->other)
+    if (b->quiet_at == NULL || !batch_is_quiet(b) || j->sync->other)
         return JOB_NEXT;
     b->glanced_s = steady_now();
     b->rounds_begun++;

@@ -51,8 +51,6 @@
 #include "two_way.h"
 #include "upkeep.h"
 
-#define STANDING_S 5. /* a pause that lasts longer will not end in a moment */
-
 const char direction_no_copy[] = "the direction from source to target is closed, so nothing is "
                                  "copied: `rebeco direction both` opens it";
 
@@ -212,8 +210,7 @@ static const struct table *find_standing(const struct sync *s)
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
 
-        if (t->pause != TABLE_RUNS && !table_is_left_out(t) &&
-            (t->pause == TABLE_USER || steady_now() - t->paused_at > STANDING_S))
+        if (table_is_standing(t) && !table_is_left_out(t))
             return t;
     }
     return NULL;

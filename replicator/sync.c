@@ -33,7 +33,8 @@
 #include "steady.h"
 #include "two_way.h"
 
-#define NEARLY_S 5. /* before the last row the rest of the schema is read */
+#define NEARLY_S 5.   /* before the last row the rest of the schema is read */
+#define STANDING_S 5. /* a pause that lasts longer will not end in a moment */
 
 /* ------------------------------------------------------------------ tables */
 
@@ -101,6 +102,12 @@ struct table *sync_table_find_name(struct sync *s, const char *schema, const cha
             return t;
     }
     return NULL;
+}
+
+bool table_is_standing(const struct table *t)
+{
+    return t->pause == TABLE_USER ||
+           (t->pause != TABLE_RUNS && steady_now() - t->paused_at > STANDING_S);
 }
 
 bool table_is_left_out(const struct table *t)

@@ -25,7 +25,6 @@
 #define STAMP_S 5.
 #define STAMP_PAUSED_S 1. /* while a table waits to be mended */
 #define WAITING_S 0.02
-#define STANDING_S 5. /* a pause that lasts longer will not end in a moment */
 #define TURN_S 1.
 #define RECONCILE_LEAST_S 0.3 /* when something has changed */
 #define RECONCILE_S 5.        /* while a table is paused */
@@ -68,13 +67,9 @@ static bool is_anything_paused(const struct sync *s)
 
 bool upkeep_is_anything_standing(const struct sync *s)
 {
-    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
-        const struct table *t = container_of(l, struct table, in_sync);
-
-        if (t->pause == TABLE_USER ||
-            (t->pause != TABLE_RUNS && steady_now() - t->paused_at > STANDING_S))
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next)
+        if (table_is_standing(container_of(l, struct table, in_sync)))
             return true;
-    }
     return false;
 }
 
@@ -89,7 +84,7 @@ static void no_later(double *due, double at)
 static bool is_busy(struct lead_job *l, double now)
 {
     const struct sync *s = l->sync;
-    bool busy = s->phase != SYNC_FOLLOW || s->batch->quiet_rounds < 8 || s->batches != l->batches;
+    bool busy = s->phase != SYNC_FOLLOW || !batch_is_quiet(s->batch) || s->batches != l->batches;
 
     l->batches = s->batches;
     if (busy) {
