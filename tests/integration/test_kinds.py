@@ -354,7 +354,8 @@ def test_truncate(source, target, rebeco, how):
     rebeco.wait_in_sync(60)
     for step in TRUNCATES if how == "one by one" else ["; ".join(TRUNCATES)]:
         check(rebeco, source, target, step, sequences=False)
-    assert not rebeco.log_lines("paused"), rebeco.log_tail()
+    # Where it is truncated whenever it is read, it may stand still for a moment.
+    assert not [line for line in rebeco.log_lines("paused") if "again and again" not in line], rebeco.log_tail()
 
 
 def test_a_parent_is_copied_again_and_its_children_stay(source, target, rebeco):
