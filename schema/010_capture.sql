@@ -52,7 +52,8 @@
 --   it. Renaming one costs writers 0.3 ms a statement until rebeco.capture_repair().
 -- * TRUNCATE of a partition that came after the capture was installed is not noticed before
 --   rebeco.capture_repair() gave it a trigger (row changes are). TRUNCATE of one partition reads the
---   partition's keys into the log, and takes that long.
+--   partition's keys into the log, and takes that long. In REPEATABLE READ they may not all be seen: then the table is copied
+--   again, and in a two-way sync it waits for a person.
 -- * A partition that is detached loses the row triggers, and keeps its own one for statements that name it:
 --   rebeco.capture_left() says what that does until rebeco.capture_repair() has noticed. The first UPDATE or DELETE of
 --   what was detached reads its keys into the log then, and takes that long. Statements that change rows of a
