@@ -191,14 +191,22 @@ static json_t *schema_tree(const struct sync *s)
                      "todo", todo, "holds_batches", schema_copy_holds_batches(s->schema));
 }
 
+static void add_failure(json_t *list, const char *job, int failures, const struct error *e)
+{
+    json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:o, s:o, s:o}", "job", job, "failures",
+                                          failures, "what", e->what, "detail",
+                                          text_or_null(e->detail), "hint", text_or_null(e->hint),
+                                          "sqlstate", text_or_null(e->sqlstate)));
+}
+
+/* Batches that fail again and again do so too while the next one is under way, which may be most of
+ * the time. */
 static void add_failing(json_t *list, const struct job *j)
 {
-    if (!job_is_failing(j))
-        return;
-    json_array_append_new(
-        list, json_pack("{s:s, s:i, s:s, s:o, s:o, s:o}", "job", j->name, "failures", j->failures,
-                        "what", j->error.what, "detail", text_or_null(j->error.detail), "hint",
-                        text_or_null(j->error.hint), "sqlstate", text_or_null(j->error.sqlstate)));
+    bool is_at_it_again = j->sync && j == &j->sync->batch->job && j->failures > 1;
+
+    if (job_is_failing(j) || (is_at_it_again && job_is_running(j)))
+        add_failure(list, j->name, j->failures, &j->error);
 }
 
 /* What does not work now and is tried again by itself. */
@@ -211,6 +219,8 @@ static json_t *failing_tree(const struct sync *s)
 
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
         add_failing(list, jobs[i]);
+    if (error_is_set(&s->log_trouble))
+        add_failure(list, "change logs", s->log_failures, &s->log_trouble);
     for (const struct list *l = s->jobs.next; l != &s->jobs; l = l->next)
         add_failing(list, container_of(l, struct job, in_sync));
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {

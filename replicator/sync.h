@@ -240,10 +240,12 @@ struct sync {
     int64_t log_held_s;
     char *log_slowest; /* the sync that the change logs are kept for, of several (malloc) */
     int64_t log_slowest_s;
-    bool log_is_namesakes; /* it has our name, and another target */
-    bool log_is_above;     /* the limit, as was said */
-    json_t *problems;      /* what waits for a person, for status */
-    struct error stopped;  /* why it cannot go on without a person; empty: it can */
+    bool log_is_namesakes;    /* it has our name, and another target */
+    bool log_is_above;        /* the limit, as was said */
+    struct error log_trouble; /* why the change logs are not looked after; empty: they are */
+    int log_failures;         /* as often as that was tried since */
+    json_t *problems;         /* what waits for a person, for status */
+    struct error stopped;     /* why it cannot go on without a person; empty: it can */
 };
 
 const char *sync_phase_name(enum sync_phase p);

@@ -20,7 +20,6 @@
 #define COMMANDS_S 5. /* covers a lost notification */
 #define STATUS_BUSY_S 1.
 #define STATUS_IDLE_S 30.
-#define ROTATE_BUSY_S 1.
 #define ROTATE_IDLE_S 30.
 #define STAMP_S 5.
 #define STAMP_PAUSED_S 1. /* while a table waits to be mended */
@@ -30,8 +29,6 @@
 #define RECONCILE_S 5.        /* while a table is paused */
 
 #define LARGE_OBJECTS "large-objects-" /* a verb, with the scope behind it */
-
-enum { ROTATE_BYTES = 1024 * 1024, ROTATE_AGAIN_MAX = 10 };
 
 void lead_show(struct lead_job *l)
 {
@@ -73,7 +70,7 @@ bool upkeep_is_anything_standing(const struct sync *s)
     return false;
 }
 
-static void no_later(double *due, double at)
+void upkeep_no_later(double *due, double at)
 {
     if (*due > at)
         *due = at;
@@ -88,8 +85,8 @@ static bool is_busy(struct lead_job *l, double now)
 
     l->batches = s->batches;
     if (busy) {
-        no_later(&l->rotate_due, now + ROTATE_BUSY_S);
-        no_later(&l->status_due, now + STATUS_BUSY_S);
+        upkeep_no_later(&l->rotate_due, now + UPKEEP_ROTATE_BUSY_S);
+        upkeep_no_later(&l->status_due, now + STATUS_BUSY_S);
     }
     return busy;
 }
@@ -166,7 +163,7 @@ enum job_next upkeep_watch(struct job *j)
         return go(j, &l->stamp_due, is_anything_paused(s) ? STAMP_PAUSED_S : STAMP_S,
                   "source stamp");
     if (now >= l->rotate_due)
-        return go(j, &l->rotate_due, busy ? ROTATE_BUSY_S : ROTATE_IDLE_S, "rotate");
+        return go(j, &l->rotate_due, busy ? UPKEEP_ROTATE_BUSY_S : ROTATE_IDLE_S, "rotate");
     if (now >= l->status_due)
         return go(j, &l->status_due, busy ? STATUS_BUSY_S : STATUS_IDLE_S, "problems");
     sync_think(s);
@@ -552,42 +549,4 @@ void upkeep_bind_status(struct job *j, struct params *p)
     params_text(p, l->status);
     params_text(p, j->sync->told);
     params_text(p, j->sync->consumer);
-}
-
-/* ------------------------------------------------------------------ change logs */
-
-void upkeep_bind_rotate(struct job *j, struct params *p)
-{
-    (void)j;
-    params_int(p, ROTATE_BYTES);
-}
-
-/* A segment is still to be emptied: it was just left, somebody reads it, or a reader has not
- * confirmed all of it yet. */
-static bool is_left(const PGresult *r)
-{
-    for (int i = 0; i < PQntuples(r); i++)
-        if (!PQgetisnull(r, i, 1) && strcmp(PQgetvalue(r, i, 1), "emptied") != 0)
-            return true;
-    return false;
-}
-
-/* Only logs that hold something new need to be summarized. What is left behind is tried again some
- * times, although nothing may be added to it: it would stay, and be read, for half a minute. */
-enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
-{
-    struct lead_job *l = lead_of(j);
-    bool is_same = l->sync->batches == l->batches_rotated;
-
-    l->rotations_left = is_same ? l->rotations_left - 1 : ROTATE_AGAIN_MAX;
-    if (is_left(r) && l->rotations_left > 0)
-        no_later(&l->rotate_due, steady_now() + ROTATE_BUSY_S);
-    l->batches_rotated = l->sync->batches;
-    return is_same ? job_goto(j, "watch") : JOB_NEXT;
-}
-
-enum job_next upkeep_take_summarize(struct job *j, PGresult *r)
-{
-    (void)r;
-    return job_goto(j, "watch");
 }

@@ -5,6 +5,10 @@
 
 #include "lead.h"
 
+#define UPKEEP_ROTATE_BUSY_S 1. /* between two looks at the change logs */
+
+/* Lets a duty be due at that time, if it is not due earlier. */
+void upkeep_no_later(double *due, double at);
 /* Every duty is due now. */
 void upkeep_begin(struct lead_job *l);
 /* Which duty is next; its step is gone to, or the job sleeps until one is due. */
@@ -45,6 +49,8 @@ enum job_next upkeep_take_problems(struct job *j, PGresult *r);
 void upkeep_bind_rotate(struct job *j, struct params *p);
 enum job_next upkeep_take_rotate(struct job *j, PGresult *r);
 enum job_next upkeep_take_summarize(struct job *j, PGresult *r);
+/* What the server refuses of these two is noted, and tried again (upkeep_logs.c). */
+enum job_next upkeep_logs_event(struct job *j, enum job_side side, const struct conn_message *m);
 void upkeep_bind_source_stamp(struct job *j, struct params *p);
 void upkeep_bind_target_stamp(struct job *j, struct params *p);
 enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r);
