@@ -5,7 +5,7 @@ SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
                 pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', t.oid, t.xmin, t.tgenabled))::bigint))
        FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-      WHERE p.pronamespace = 'rebeco'::regnamespace),
+      WHERE p.pronamespace = 'rebeco'::regnamespace AND p.proname <> 'log_guard'),
     (SELECT pg_catalog.count(*) FROM rebeco.capture_alive),
     (SELECT pg_catalog.count(*) FROM rebeco.consumer_table),
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),

@@ -3,10 +3,11 @@
 --          attaching of a partition also its parent, the type's word and a name for people
 -- Result: id int, object text (a better name for people), is_ours bool (not to be copied), is_known
 -- bool (it can be looked for), document text (json of rebeco.schema_object).
+-- A trigger of ours that was dropped after the archive was made is told by its name.
 -- The rule of a view is not looked for: a view that was created in two parts has one before its
 -- real one comes. Lowest server version: 10.
 SELECT e.id, e.type || ' ' || coalesce(i.identity, e.label) AS object,
-       coalesce(g.is_ours, false) AS is_ours,
+       coalesce(g.is_ours, e.class = 2620 AND i.identity IS NULL AND e.label ~ ' rebeco_(insert|update|delete|row|truncate)(_[0-9]+)?(_applied)? [^ ]+$') AS is_ours,
        i.identity IS NOT NULL AND pg_catalog.cardinality(a.object_names) > 0 AS is_known,
        pg_catalog.json_build_object(
            'id', e.id, 'kind', CASE WHEN i.identity IS NULL THEN '' ELSE coalesce(a.type, '') END, 'names', coalesce(a.object_names, '{}'),
