@@ -542,7 +542,7 @@ $$;
 -- lock the table against writers (SHARE ROW EXCLUSIVE; where old triggers must go, ACCESS
 -- EXCLUSIVE) until the transaction ends.
 -- `records` is what its log holds: key, image (the table has no key; key_index does not matter then), or
--- nothing but that there was a change.
+-- nothing but that there was a change. Captures of another database, from a dump, go first (schema/108_by_hand.sql).
 CREATE FUNCTION rebeco.capture_install(relation oid, key_index oid, form text, records text DEFAULT 'key', two_way boolean DEFAULT false) RETURNS int
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -554,6 +554,7 @@ DECLARE
     is_there boolean;
 BEGIN
     wanted := rebeco.capture_plan(relation, key_index, form, records);
+    PERFORM rebeco.capture_drop_strangers(relation);
     SELECT * INTO c FROM rebeco.capture WHERE relid = relation FOR UPDATE;
     is_there := FOUND;
     IF NOT is_there THEN
@@ -732,6 +733,7 @@ BEGIN
         EXECUTE format('ALTER TABLE rebeco.log_%s_%s REPLICA IDENTITY FULL', capture_id, segment); -- as of capture_left
         EXECUTE format('CREATE INDEX log_%1$s_%2$s_xid ON rebeco.log_%1$s_%2$s USING brin (xid) WITH (pages_per_range = 4, autosummarize = off)',
                        capture_id, segment);
+        PERFORM rebeco.log_protect(capture_id, format('rebeco.log_%s_%s', capture_id, segment));
     END LOOP;
     PERFORM rebeco.capture_create_view(capture_id);
 END
@@ -1237,7 +1239,9 @@ BEGIN
     IF rebeco.log_is_needed(capture_id, segment) THEN
         RETURN 'needed';
     END IF;
+    PERFORM rebeco.log_protect(capture_id, segment), set_config('rebeco.emptying', 'on', true); -- what we empty is not lost
     EXECUTE format('TRUNCATE %s', segment);
+    PERFORM set_config('rebeco.emptying', '', true);
     RETURN 'emptied';
 END
 $$;
