@@ -377,9 +377,7 @@ BEGIN
                       'FROM (SELECT * FROM gone_0 UNION ALL SELECT * FROM gone_1) l) ', log, replace(t.keys, 'l.k', 'k'), t.keys)
           INTO moves FROM generate_series(0, 1) g;
     END IF;
-    IF moves <> '' THEN
-        PERFORM set_config('rebeco.emptying', 'on', true); -- what goes from a log comes back to it: nobody has emptied it (rebeco.log_guard)
-    END IF;
+    PERFORM set_config('rebeco.emptying', 'on', true); -- what goes from a log comes back to it: nobody has emptied it (rebeco.log_guard)
     EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again, origin) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz - %7$s * interval ''1 second'', (g.v ->> ''new'')::boolean, true, NULL '
                    'FROM json_array_elements($4) WITH ORDINALITY g (v, n) JOIN f ON f.n = g.n%6$s',
                    log, replace(t.keys, 'l.k', 'k'), replace(t.keys, 'l.k', 'f.f'), t.given,
