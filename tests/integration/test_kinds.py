@@ -2,6 +2,7 @@
 names that nobody should have given."""
 
 import contextlib
+import functools
 import os
 import threading
 
@@ -200,6 +201,13 @@ def test_partitions_come_and_go(source, target, rebeco):
     same()
 
 
+def wait_same(rebeco, source, target, left):
+    """p.t has so many rows at the source, and the target comes to have the same ones."""
+    sql = "SELECT count(*), md5(string_agg(r, ' ' ORDER BY r COLLATE \"C\")) FROM (SELECT to_jsonb(x)::text FROM p.t x) y (r)"
+    assert source.value("SELECT count(*) FROM p.t") == left
+    rebeco.wait("the table is the same", lambda: source.run(sql) == target.run(sql), 40)
+
+
 @pytest.mark.parametrize("below", ["", "PARTITION BY RANGE (id); CREATE TABLE p.t2a PARTITION OF p.t2 FOR VALUES FROM (0) TO (100); CREATE TABLE p.t2b PARTITION OF p.t2 DEFAULT"])
 @pytest.mark.parametrize("records", ["key", "image"])
 def test_rows_of_a_partition_go_right_after_it_has_left(source, target, rebeco, records, below):
@@ -213,10 +221,7 @@ def test_rows_of_a_partition_go_right_after_it_has_left(source, target, rebeco, 
     rebeco.start()
     rebeco.wait_in_sync()
 
-    def same(left):
-        sql = "SELECT count(*), md5(string_agg(r, ' ' ORDER BY r COLLATE \"C\")) FROM (SELECT to_jsonb(x)::text FROM p.t x) y (r)"
-        assert source.value("SELECT count(*) FROM p.t") == left
-        rebeco.wait("the table is the same", lambda: source.run(sql) == target.run(sql), 40)
+    same = functools.partial(wait_same, rebeco, source, target)
     source.psql("ALTER TABLE p.t DETACH PARTITION p.t2; DELETE FROM p.t2 WHERE id < 50; UPDATE p.t2 SET id = id + 1000 WHERE id < 70; "
                 "BEGIN ISOLATION LEVEL REPEATABLE READ; DELETE FROM p.t2 WHERE id BETWEEN 70 AND 90; COMMIT")
     same(150)
@@ -246,10 +251,7 @@ def test_a_partition_is_detached_concurrently(source, target, rebeco, records):
     rebeco.start()
     rebeco.wait_in_sync()
 
-    def same(left):
-        sql = "SELECT count(*), md5(string_agg(r, ' ' ORDER BY r COLLATE \"C\")) FROM (SELECT to_jsonb(x)::text FROM p.t x) y (r)"
-        assert source.value("SELECT count(*) FROM p.t") == left
-        rebeco.wait("the table is the same", lambda: source.run(sql) == target.run(sql), 40)
+    same = functools.partial(wait_same, rebeco, source, target)
     source.run("ALTER TABLE p.t DETACH PARTITION p.t2 CONCURRENTLY")
     source.psql("DELETE FROM p.t2 WHERE id < 50; UPDATE p.t2 SET id = id + 1000 WHERE id < 70; INSERT INTO p.t2 VALUES (2, 5000, 'n')")
     same(200)

@@ -10,8 +10,8 @@ import pytest
 import rig
 import test_two_way_storm
 import yaml
-from two_way import (ROLES, check_equal, disturb, end_of, make_equal, meet, meet_and_pause, position, roles, source, target,  # noqa: F401
-                     wait_both)
+from two_way import (HELD, ROLES, check_equal, disturb, end_of, half_round, make_equal, meet, meet_and_pause, position, roles, source,  # noqa: F401
+                     target, wait_both)
 
 POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
 
@@ -606,30 +606,17 @@ HALF = {"deleted and inserted": "BEGIN; DELETE FROM {t} WHERE id = 1; INSERT INT
 def test_what_was_won_by_half_a_round(source, target, rebecos, winner):
     """The end that wins has changed one column, the other one has changed more, and lost: it has heard nothing of that when it changes the row
     once more. The columns that the winner's log does not have are sent all the same; those changed since are kept from both ends."""
-    source.psql("CREATE TABLE held (id int PRIMARY KEY, v int); INSERT INTO held VALUES (1, 0);" + "".join(
+    source.psql(HELD + "".join(
         f"CREATE TABLE {t} (id int PRIMARY KEY, a text, b text, c text, n int, EXCLUDE USING btree (id WITH =, a WITH =, b WITH =));"
         f"INSERT INTO {t} VALUES (1, 'old', 'old', 'old', 100)" + ";" for t in ("by_column_0", "by_column_1", "counts_0", "counts_1")))
     tables = [("by_column_0", "counts_0"), ("by_column_1", "counts_1")]
     rebeco = rebecos(source, target, config=config(default=winner, merge=["public.by_column_*"], counters={"public.*_?": ["n"]}))
     rebeco.start()
     wait_both(rebeco)
-    rebeco.ok("pause")
     there, late = (source, target) if winner == "source" else (target, source)
-    there.psql("".join(f"UPDATE {t} SET a = 'won', n = n + 10 WHERE id = 1;" for pair in tables for t in pair) + "UPDATE held SET v = 1")
-    for pair, how in zip(tables, HALF.values()):
-        late.psql(";".join(how.format(t=t, end="lost") for t in pair))
-    with late.connect() as app:
-        app.run("BEGIN")
-        app.run("SELECT 1 FROM held WHERE id = 1 FOR UPDATE")
-        before = [position(s) for s in (there, late)]
-        rebeco.ok("resume")
-        rebeco.wait("one end has committed", lambda: position(there) != before[0])
-        rebeco.kill9()
-        assert position(late) == before[1], "the other end has not"
-        app.run("COMMIT")
-    late.psql("".join(f"UPDATE {t} SET c = 'since' WHERE id = 1;" for pair in tables for t in pair))
-    rebeco.start()
-    wait_both(rebeco)
+    half_round(rebeco, there, late, ";".join(f"UPDATE {t} SET a = 'won', n = n + 10 WHERE id = 1" for pair in tables for t in pair),
+               ";".join(how.format(t=t, end="lost") for pair, how in zip(tables, HALF.values()) for t in pair),
+               then_late=";".join(f"UPDATE {t} SET c = 'since' WHERE id = 1" for pair in tables for t in pair))
     check_equal(source, target)
     assert source.run("SELECT a, b, c FROM by_column_0 UNION ALL SELECT a, b, c FROM by_column_1") == [("won", "old", "since")] * 2
     rebeco.terminate()

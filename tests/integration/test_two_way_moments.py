@@ -5,7 +5,7 @@ import time
 
 import pytest
 import rig
-from two_way import ONLY, check_equal, config, conflicts, end_of, meet, position, roles, source, target, wait_both  # noqa: F401
+from two_way import HELD, ONLY, check_equal, config, conflicts, end_of, half_round, meet, position, roles, source, target, wait_both  # noqa: F401
 
 # The resolver waits for a lock: so a round stands still between two tables, and the test may write.
 GATE = """
@@ -74,29 +74,6 @@ def test_rows_that_change_while_a_truncation_is_under_way(source, target, rebeco
 
 
 # ------------------------------------------------------------------ half rounds
-
-
-def half_round(rebeco, there, late, at_there, at_late, then_there="", then_late=""):
-    """Both ends write; `there` gets what the other has written, and the daemon dies before `late` does. Then both may write again."""
-    rebeco.ok("pause")
-    there.psql(at_there + "; UPDATE held SET v = 'new'")
-    late.psql(at_late)
-    with late.connect() as app:
-        app.run("BEGIN")
-        app.run("SELECT 1 FROM held FOR UPDATE")
-        before = [position(s) for s in (there, late)]
-        rebeco.ok("resume")
-        rebeco.wait("one end has committed", lambda: position(there) != before[0])
-        rebeco.kill9()
-        assert position(late) == before[1], "the other end has not"
-    there.psql(then_there)
-    late.psql(then_late)
-    rebeco.start()
-    wait_both(rebeco)
-    assert late.value("SELECT v FROM held") == "new"
-
-
-HELD = "CREATE TABLE held (id int PRIMARY KEY, v text); INSERT INTO held VALUES (1, 'old');"
 
 
 @pytest.mark.parametrize("first", ["target", "source"])

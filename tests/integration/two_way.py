@@ -82,6 +82,29 @@ def meet(rebeco, source, target, at_source, at_target, wait=True):
         wait_both(rebeco)
 
 
+HELD = "CREATE TABLE held (id int PRIMARY KEY, v text); INSERT INTO held VALUES (1, 'old');"  # for half_round()
+
+
+def half_round(rebeco, there, late, at_there, at_late, then_there="", then_late=""):
+    """Both ends write; `there` gets what the other has written, and the daemon dies before `late` does. Then both may write again."""
+    rebeco.ok("pause")
+    there.psql(at_there + "; UPDATE held SET v = 'new'")
+    late.psql(at_late)
+    with late.connect() as app:
+        app.run("BEGIN")
+        app.run("SELECT 1 FROM held FOR UPDATE")
+        before = [position(s) for s in (there, late)]
+        rebeco.ok("resume")
+        rebeco.wait("one end has committed", lambda: position(there) != before[0])
+        rebeco.kill9()
+        assert position(late) == before[1], "the other end has not"
+    there.psql(then_there)
+    late.psql(then_late)
+    rebeco.start()
+    wait_both(rebeco)
+    assert late.value("SELECT v FROM held") == "new"
+
+
 def meet_and_pause(rebeco, source, target, column, i):
     """Both ends change a column of row i of table t, which must not be decided: the table stands still, with each end's row."""
     meet(rebeco, source, target, *(f"UPDATE t SET {column} = '{end}' WHERE id = {i}" for end in ("source", "target")), wait=False)
