@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
 #include "lead.h"
 #include "sync.h"
 
@@ -17,10 +18,10 @@ static struct apart_job *apart_of(struct job *j)
     return container_of(j, struct apart_job, job);
 }
 
-static void keep(struct apart_job *a, const PGresult *r)
+static void keep(struct apart_job *a, const char *sequences)
 {
     free(a->sequences);
-    a->sequences = mem_strdup(PQgetvalue(r, 0, 0));
+    a->sequences = mem_strdup(sequences);
 }
 
 static void bind_sync(struct job *j, struct params *p)
@@ -30,7 +31,7 @@ static void bind_sync(struct job *j, struct params *p)
 
 static enum job_next take_tables(struct job *j, PGresult *r)
 {
-    keep(apart_of(j), r);
+    keep(apart_of(j), field_text(r, 0, "tables"));
     return JOB_NEXT;
 }
 
@@ -43,7 +44,7 @@ static void bind_read(struct job *j, struct params *p)
 
 static enum job_next take_read(struct job *j, PGresult *r)
 {
-    keep(apart_of(j), r);
+    keep(apart_of(j), field_text(r, 0, "sequences"));
     return JOB_NEXT;
 }
 
@@ -62,8 +63,8 @@ static void bind_source(struct job *j, struct params *p)
 
 static enum job_next take_source(struct job *j, PGresult *r)
 {
-    keep(apart_of(j), r);
-    apart_of(j)->fresh = atoi(PQgetvalue(r, 0, 1));
+    keep(apart_of(j), field_text(r, 0, "sequences"));
+    apart_of(j)->fresh = field_int(r, 0, "fresh");
     return JOB_NEXT;
 }
 
@@ -81,8 +82,8 @@ static enum job_next take_target(struct job *j, PGresult *r)
     struct apart_job *a = apart_of(j);
 
     free(a->answered);
-    a->answered = mem_strdup(PQgetvalue(r, 0, 0));
-    a->fresh += atoi(PQgetvalue(r, 0, 1));
+    a->answered = mem_strdup(field_text(r, 0, "sequences"));
+    a->fresh += field_int(r, 0, "fresh");
     return JOB_NEXT;
 }
 
@@ -114,7 +115,7 @@ static enum job_next take_replays(struct job *j, PGresult *r)
     struct apart_job *a = apart_of(j);
 
     free(a->replays);
-    a->replays = mem_strdup(PQgetvalue(r, 0, 0));
+    a->replays = mem_strdup(field_text(r, 0, "replays"));
     return strcmp(a->replays, "[]") == 0 ? job_goto(j, "again") : JOB_NEXT;
 }
 

@@ -33,6 +33,7 @@
 #include "batch_record.h"
 #include "batch_decide.h"
 #include "batch_two_way.h"
+#include "field.h"
 #include "lead.h"
 #include "log.h"
 #include "skip.h"
@@ -398,7 +399,7 @@ static enum job_next enter_rest(struct job *j)
 
 static enum job_next take_session_apply(struct job *j, PGresult *r)
 {
-    bool may = PQgetvalue(r, 0, 0)[0] == 't';
+    bool may = field_bool(r, 0, "has_replica_role");
 
     batch_of(j)->apply.may_switch = may;
     j->sync->has_replica_role = may && j->sync->config->fire_triggers.count == 0;
@@ -424,10 +425,11 @@ static enum job_next take_position(struct job *j, PGresult *r)
 {
     const struct sync *s = j->sync;
     struct error e = {0};
-    const char *there = PQntuples(r) && !PQgetisnull(r, 0, 0) ? PQgetvalue(r, 0, 0) : "";
+    const char *there =
+        PQntuples(r) && !field_is_null(r, 0, "snapshot") ? field_text(r, 0, "snapshot") : "";
 
     if (PQntuples(r) && strcmp(there, s->snapshot ? s->snapshot : "") == 0 &&
-        strtoll(PQgetvalue(r, 0, 1), NULL, 10) == s->owner)
+        field_int64(r, 0, "owner") == s->owner)
         return JOB_NEXT;
     lead_again(s->lead);
     error_set(&e, "%s: the sync is not where this daemon left it", j->conns[JOB_TARGET].label);

@@ -8,6 +8,7 @@
 
 #include "batch_read.h"
 #include "batch_two_way.h"
+#include "field.h"
 
 static bool passes_on(const json_t *passes, int id)
 {
@@ -53,7 +54,7 @@ void batch_take_times(struct batch_job *b, const struct batch_table *t, const PG
         return;
     params_clear(p);
     params_int(p, t->other_id);
-    params_text(p, PQgetvalue(r, 0, 0));
+    params_text(p, field_text(r, 0, "times"));
     conn_query(job_conn(&b->job, JOB_TARGET), sql_chain_stamp.text, p, CONN_TEXT, 0);
     apply_sent_about(&b->apply, t->table);
 }

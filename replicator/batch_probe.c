@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "batch_read.h"
+#include "field.h"
 
 enum { LOOK_TABLES = 50 };
 
@@ -53,15 +54,15 @@ void batch_take_probe_texts(struct batch_job *b, const PGresult *r)
     char name[48];
 
     for (int i = 0; i < PQntuples(r); i++) {
-        const char *text = PQgetvalue(r, i, 1);
+        const char *text = field_text(r, i, "statement");
         struct batch_table *t;
 
-        if (PQgetisnull(r, i, 0)) {
+        if (field_is_null(r, i, "id")) {
             look_name(b, b->looks++, name, sizeof name);
             batch_prepare(b, name, text);
             continue;
         }
-        t = batch_group_find(b, atoi(PQgetvalue(r, i, 0)));
+        t = batch_group_find(b, field_int(r, i, "id"));
         if (t)
             t->probe = arena_strdup(b->probe_texts, text);
     }
@@ -134,26 +135,26 @@ enum job_next batch_enter_probe(struct job *j)
 void batch_take_logs(struct batch_job *b, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct batch_table *t = batch_group_find(b, atoi(PQgetvalue(r, i, 0)));
+        struct batch_table *t = batch_group_find(b, field_int(r, i, "id"));
 
         if (t == NULL)
             continue;
         t->is_filled = true;
-        t->is_other_log = PQgetvalue(r, i, 1)[0] == 't';
+        t->is_other_log = field_bool(r, i, "is_other");
     }
 }
 
 void batch_take_probe(struct batch_job *b, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct batch_table *t = batch_group_find(b, atoi(PQgetvalue(r, i, 0)));
+        struct batch_table *t = batch_group_find(b, field_int(r, i, "id"));
 
         if (t == NULL)
             continue;
-        t->changes = strtoll(PQgetvalue(r, i, 1), NULL, 10);
-        t->is_truncated = PQgetvalue(r, i, 2)[0] == 't';
-        t->is_broken = PQgetvalue(r, i, 3)[0] == 't';
-        t->has_removals = PQgetvalue(r, i, 4)[0] == 't';
+        t->changes = field_int64(r, i, "changes");
+        t->is_truncated = field_bool(r, i, "is_truncated");
+        t->is_broken = field_bool(r, i, "is_broken");
+        t->has_removals = field_bool(r, i, "has_removals");
         b->changes += t->changes;
     }
 }

@@ -17,6 +17,7 @@
 #include "batch_probe.h"
 #include "batch_quiet.h"
 #include "batch_two_way.h"
+#include "field.h"
 #include "layout.h"
 #include "shaping.h"
 #include "skip.h"
@@ -190,11 +191,11 @@ static void measure_clock(struct batch_job *b, double server_s)
 
 static void take_snapshot(struct batch_job *b, const PGresult *r)
 {
-    b->until = arena_strdup(b->arena, PQgetvalue(r, 0, 0));
-    b->taken_at = arena_strdup(b->arena, PQgetvalue(r, 0, 1));
-    b->insert_lsn = arena_strdup(b->arena, PQgetvalue(r, 0, 2));
-    b->has_running = PQgetvalue(r, 0, 3)[0] == 't';
-    measure_clock(b, strtod(PQgetvalue(r, 0, 4), NULL));
+    b->until = arena_strdup(b->arena, field_text(r, 0, "until"));
+    b->taken_at = arena_strdup(b->arena, field_text(r, 0, "taken_at"));
+    b->insert_lsn = arena_strdup(b->arena, field_text(r, 0, "insert_lsn"));
+    b->has_running = field_bool(r, 0, "has_running");
+    measure_clock(b, field_double(r, 0, "epoch"));
 }
 
 struct batch_table *batch_group_find(struct batch_job *b, int id)
@@ -372,30 +373,30 @@ static bool replace(char **text, const char *with)
  */
 static bool take_stamp(struct batch_job *b, struct batch_table *t, const PGresult *r, int row)
 {
-    const char *shape = PQgetisnull(r, row, 2) ? NULL : PQgetvalue(r, row, 2);
+    const char *shape = field_or_null(r, row, "shape");
 
-    t->stamp = arena_strdup(b->arena, PQgetvalue(r, row, 1));
-    if (PQgetisnull(r, row, 1) || (shape && strcmp(shape, t->table->source->shape) != 0)) {
+    t->stamp = arena_strdup(b->arena, field_text(r, row, "stamp"));
+    if (field_is_null(r, row, "stamp") || (shape && strcmp(shape, t->table->source->shape) != 0)) {
         struct error e = drift_error(t->table, shape);
 
         table_pause(t->table, TABLE_DRIFT, &e);
         return false;
     }
-    if (!PQgetisnull(r, row, 6) &&
-        !layout_keeps_values(t->table->layout,
-                             shaping_layout(b->arena, t->table->source, PQgetvalue(r, row, 6)),
-                             NULL, NULL)) {
+    if (!field_is_null(r, row, "layout") &&
+        !layout_keeps_values(
+            t->table->layout,
+            shaping_layout(b->arena, t->table->source, field_text(r, row, "layout")), NULL, NULL)) {
         struct error e = drift_error(t->table, shape);
 
         table_pause(t->table, TABLE_DRIFT, &e);
         return false;
     }
-    if (!PQgetisnull(r, row, 4)) {
-        batch_pause_broken(t->table, PQgetvalue(r, row, 4), PQgetvalue(r, row, 5)[0] == 't');
+    if (!field_is_null(r, row, "broken")) {
+        batch_pause_broken(t->table, field_text(r, row, "broken"), field_bool(r, row, "is_lossy"));
         return false;
     }
     replace(&t->table->stamp, t->stamp);
-    return replace(&t->table->capture_stamp, PQgetvalue(r, row, 3));
+    return replace(&t->table->capture_stamp, field_text(r, row, "capture_stamp"));
 }
 
 static bool take_stamps(struct batch_job *b, const PGresult *r)
@@ -403,7 +404,7 @@ static bool take_stamps(struct batch_job *b, const PGresult *r)
     bool fits = true;
 
     for (int i = 0; i < PQntuples(r); i++) {
-        struct batch_table *t = batch_group_find(b, atoi(PQgetvalue(r, i, 0)));
+        struct batch_table *t = batch_group_find(b, field_int(r, i, "id"));
 
         if (t && !take_stamp(b, t, r, i))
             fits = false;
@@ -428,14 +429,14 @@ static void note_move(struct table *t)
 static void take_check(struct batch_job *b, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct batch_table *t = batch_group_find(b, atoi(PQgetvalue(r, i, 0)));
+        struct batch_table *t = batch_group_find(b, field_int(r, i, "id"));
 
-        if (t && (t->stamp == NULL || PQgetisnull(r, i, 1) ||
-                  strcmp(t->stamp, PQgetvalue(r, i, 1)) != 0)) {
+        if (t && (t->stamp == NULL || field_is_null(r, i, "stamp") ||
+                  strcmp(t->stamp, field_text(r, i, "stamp")) != 0)) {
             b->has_moved = true;
             note_move(t->table);
         }
-        if (PQgetvalue(r, i, 2)[0] != 't')
+        if (!field_bool(r, i, "is_flushed"))
             b->is_flushed = false;
     }
 }
@@ -505,13 +506,13 @@ bool batch_take(struct batch_job *b, const PGresult *r)
         take_check(b, r);
         break;
     case BATCH_NAP:
-        b->writers_notify = PQgetvalue(r, 0, 0)[0] == 't';
+        b->writers_notify = field_bool(r, 0, "notifies");
         break;
     case BATCH_GLANCE:
-        b->is_unmoved = b->quiet_at && strcmp(b->quiet_at, PQgetvalue(r, 0, 0)) == 0;
+        b->is_unmoved = b->quiet_at && strcmp(b->quiet_at, field_text(r, 0, "until")) == 0;
         break;
     case BATCH_DISTURBED:
-        b->is_disturbed = PQgetvalue(r, 0, 0)[0] == 't';
+        b->is_disturbed = field_bool(r, 0, "is_disturbed");
         break;
     case BATCH_TIMES:
         batch_take_times(b, s.table, r);

@@ -15,18 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check_merge.h"
 #include "check_probe.h"
 #include "check_programs.h"
 #include "check_report.h"
 #include "check_shape.h"
-#include "config_rules.h"
+#include "check_tables.h"
 #include "conn.h"
 #include "error.h"
 #include "exit_code.h"
+#include "field.h"
 #include "job.h"
 #include "mem.h"
-#include "shaping.h"
 
 #define PATIENCE_S 10.       /* a transaction that lasts longer is long */
 #define CLOCK_TOLERANCE_S 1. /* what two clocks may differ */
@@ -79,21 +78,12 @@ static const char *mode_name(enum config_schema mode)
     return "";
 }
 
-static int newest_version(void)
-{
-    int version = 0;
-
-    for (const struct sql_schema *s = sql_schema; s->text; s++)
-        version = s->version;
-    return version;
-}
-
 static json_t *context_new(const struct config_sync *s)
 {
     return json_pack("{s:s, s:b, s:s, s:i, s:f, s:i, s:b}", "sync", s->name, "two_way",
                      s->mode == CONFIG_TWO_WAY, "mode", mode_name(s->schema), "connections",
                      s->copy_streams + OTHER_CONNECTIONS, "patience_s", PATIENCE_S, "version",
-                     newest_version(), "replica_role", 0);
+                     sql_schema_newest, "replica_role", 0);
 }
 
 /* Are tables made at the target by us? */
@@ -202,8 +192,8 @@ static void take_clock(struct check *c, enum job_side side, const json_t *value)
 
 static void take_fact(struct check *c, enum job_side side, const PGresult *r)
 {
-    const char *name = PQgetvalue(r, 0, 0);
-    json_t *value = json_loads(PQgetvalue(r, 0, 1), JSON_DECODE_ANY, NULL);
+    const char *name = field_text(r, 0, "fact");
+    json_t *value = json_loads(field_text(r, 0, "value"), JSON_DECODE_ANY, NULL);
     char key[64];
 
     if (value == NULL) {
@@ -224,13 +214,14 @@ static void take_fact(struct check *c, enum job_side side, const PGresult *r)
 static void take_findings(struct check *c, enum job_side side, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        const char *code = PQgetvalue(r, i, 0);
+        const char *code = field_text(r, i, "code");
 
         if (strcmp(code, "sync-known") == 0) {
             if (side == JOB_TARGET)
                 json_object_set_new(c->context, "known", json_true());
         } else {
-            check_report_add(&c->report, side, code, PQgetvalue(r, i, 1), PQgetvalue(r, i, 2));
+            check_report_add(&c->report, side, code, field_text(r, i, "object"),
+                             field_text(r, i, "detail"));
         }
     }
 }
@@ -272,56 +263,6 @@ static enum job_next answer(struct job *j, enum job_side side, const struct conn
 
 /* ------------------------------------------------------------------ which tables */
 
-static bool *pattern_marks(struct job *j, const struct config_patterns *p)
-{
-    return arena_alloc(j->arena, sizeof(bool) * (size_t)(p->count + 1));
-}
-
-/* False, and the error. */
-static bool is_unmatched(struct check *c, const char *pattern, const char *place)
-{
-    error_set(&c->error, "the pattern %s matches no table of the source", pattern);
-    error_hint(&c->error, "%s",
-               "Write it as schema.table, in the case of the database; a partition by its root.");
-    error_place(&c->error, "%s", place);
-    return false;
-}
-
-/* False and the error when a pattern that a person wrote matched nothing. */
-static bool all_matched(struct check *c, const struct config_patterns *p, const bool *used)
-{
-    for (int i = 0; i < p->count; i++)
-        if (!used[i] && p->places[i] != NULL)
-            return is_unmatched(c, p->texts[i], p->places[i]);
-    return true;
-}
-
-/* The same for the rules about single tables. */
-static bool rules_matched(struct check *c, const PGresult *r)
-{
-    const struct config_rule *rule = shaping_unused(c->sync, r, 1);
-
-    return rule == NULL || is_unmatched(c, rule->pattern, rule->place);
-}
-
-static void choose_table(struct check *c, const PGresult *r, int row, bool *included,
-                         bool *excluded)
-{
-    const char *schema = PQgetvalue(r, row, 1);
-    const char *name = PQgetvalue(r, row, 2);
-    bool is_foreign = PQgetvalue(r, row, 3)[0] == 'f';
-
-    config_patterns_match(&c->sync->include, schema, name, included);
-    config_patterns_match(&c->sync->exclude, schema, name, excluded);
-    if (!config_takes_table(c->sync, schema, name))
-        return;
-    if (!is_foreign)
-        check_shape_filter(c->context, c->sync, schema, name);
-    check_merge_table(c->context, c->sync, schema, name);
-    json_array_append_new(json_object_get(c->context, is_foreign ? "foreign" : "source_oids"),
-                          json_integer(atoll(PQgetvalue(r, row, 0))));
-}
-
 static void bind_tables(struct job *j, struct params *p)
 {
     char *context = context_text(check_of(j), JOB_SOURCE, false);
@@ -333,13 +274,8 @@ static void bind_tables(struct job *j, struct params *p)
 static enum job_next take_tables(struct job *j, PGresult *r)
 {
     struct check *c = check_of(j);
-    bool *included = pattern_marks(j, &c->sync->include);
-    bool *excluded = pattern_marks(j, &c->sync->exclude);
 
-    for (int i = 0; i < PQntuples(r); i++)
-        choose_table(c, r, i, included, excluded);
-    if (!all_matched(c, &c->sync->include, included) ||
-        !all_matched(c, &c->sync->exclude, excluded) || !rules_matched(c, r))
+    if (!check_tables_choose(c->sync, r, j->arena, c->context, &c->error))
         return JOB_DONE;
     if (json_array_size(json_object_get(c->context, "source_oids")) == 0)
         check_report_add(&c->report, JOB_SOURCE, "no-tables", "tables",

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
+
 static void fail(struct check_probe *p, const struct error *e)
 {
     if (!p->is_failed)
@@ -49,8 +51,8 @@ static void take_answer(struct check_probe_connection *c, const PGresult *r)
         fail(p, &e);
         return;
     }
-    server = PQgetvalue(r, 0, 1);
-    c->pids[p->round] = atoi(PQgetvalue(r, 0, 0));
+    server = field_text(r, 0, "server");
+    c->pids[p->round] = field_int(r, 0, "pid");
     if (c->server[0] && strcmp(c->server, server) != 0)
         p->differs = true;
     snprintf(c->server, sizeof c->server, "%s", server);

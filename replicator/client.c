@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
 #include "log.h"
 
 static struct client *client_of(struct job *j)
@@ -78,23 +79,9 @@ enum job_next client_refuse(struct job *j, const char *what, const char *hint)
     return job_fail(j, &e);
 }
 
-const char *client_text(const PGresult *r, int row, const char *column)
-{
-    int i = PQfnumber(r, column);
-    if (i < 0)
-        abort(); /* a bug: the file in sql/ names its columns */
-    return PQgetisnull(r, row, i) ? NULL : PQgetvalue(r, row, i);
-}
-
-bool client_bool(const PGresult *r, int row, const char *column)
-{
-    const char *text = client_text(r, row, column);
-    return text != NULL && text[0] == 't';
-}
-
 enum job_next client_need_installed(struct job *j, const PGresult *r)
 {
-    if (client_bool(r, 0, "is_installed"))
+    if (field_bool(r, 0, "is_installed"))
         return JOB_NEXT;
     return client_refuse(j, "there is nothing of Rebeco at the target",
                          "`rebeco run` installs it. Is this the right database?");

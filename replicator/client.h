@@ -35,8 +35,5 @@ void client_ended(struct job *j, bool finished);
 enum job_next client_refuse(struct job *j, const char *what, const char *hint);
 /* Refuses unless Rebeco's objects are at the target, as sql/request_look.sql says. */
 enum job_next client_need_installed(struct job *j, const PGresult *r);
-/* The text of a field; NULL when it is SQL's NULL. */
-const char *client_text(const PGresult *r, int row, const char *column);
-bool client_bool(const PGresult *r, int row, const char *column);
 
 #endif

@@ -285,10 +285,18 @@ struct config_sync *config_sync_find(struct config *c, const char *name, struct 
     return NULL;
 }
 
+bool config_takes_table_marking(const struct config_sync *c, const char *schema, const char *table,
+                                bool *included, bool *excluded)
+{
+    bool is_in = config_patterns_match(&c->include, schema, table, included);
+    bool is_out = config_patterns_match(&c->exclude, schema, table, excluded);
+
+    return (is_in || c->include.count == 0) && !is_out;
+}
+
 bool config_takes_table(const struct config_sync *c, const char *schema, const char *table)
 {
-    bool is_in = c->include.count == 0 || config_patterns_match(&c->include, schema, table, NULL);
-    return is_in && !config_patterns_match(&c->exclude, schema, table, NULL);
+    return config_takes_table_marking(c, schema, table, NULL, NULL);
 }
 
 bool config_takes_everything(const struct config_sync *c)

@@ -127,6 +127,9 @@ struct config *config_new(void);
 struct config_sync *config_sync_find(struct config *c, const char *name, struct error *e);
 /* Is the table one of the sync's, by tables.include and exclude? An empty include takes all. */
 bool config_takes_table(const struct config_sync *c, const char *schema, const char *table);
+/* The same, and marks the patterns of each that mean it; NULL: marks none. */
+bool config_takes_table_marking(const struct config_sync *c, const char *schema, const char *table,
+                                bool *included, bool *excluded);
 /* Its patterns leave nothing out that could be included: it takes what belongs to no table, too. */
 bool config_takes_everything(const struct config_sync *c);
 /* Prints the effective configuration as YAML (passwords replaced by ***), or the commented sample

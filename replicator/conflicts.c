@@ -11,6 +11,7 @@
 #include "config_option.h"
 #include "config_pattern.h"
 #include "config_value.h"
+#include "field.h"
 
 #define LIST_LINES "100"
 #define LIMIT_S 60.
@@ -68,8 +69,8 @@ static enum job_next take_tables(struct job *j, PGresult *r)
         pattern = arena_printf(j->arena, "*.%s", pattern);
     c->tables = json_array();
     for (int i = 0; i < PQntuples(r); i++) {
-        const char *schema = client_text(r, i, "table_schema");
-        const char *name = client_text(r, i, "table_name");
+        const char *schema = field_or_null(r, i, "table_schema");
+        const char *name = field_or_null(r, i, "table_name");
 
         if (config_pattern_match(pattern, schema, name))
             json_array_append_new(c->tables, json_pack("{s:s, s:s}", "s", schema, "n", name));
@@ -94,7 +95,7 @@ static void bind_list(struct job *j, struct params *p)
 static enum job_next list_json(const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++)
-        printf("%s%s", i > 0 ? ",\n " : "[", client_text(r, i, "doc"));
+        printf("%s%s", i > 0 ? ",\n " : "[", field_or_null(r, i, "doc"));
     puts(PQntuples(r) > 0 ? "]" : "[]");
     return JOB_DONE;
 }
@@ -102,14 +103,14 @@ static enum job_next list_json(const PGresult *r)
 static enum job_next take_list(struct job *j, PGresult *r)
 {
     struct conflicts *c = conflicts_of(j);
-    long long total = PQntuples(r) ? strtoll(client_text(r, 0, "total"), NULL, 10) : 0;
+    long long total = PQntuples(r) ? strtoll(field_or_null(r, 0, "total"), NULL, 10) : 0;
     bool is_part = c->tables || c->x->kind || c->since_s > 0;
     struct buf b = {0};
 
     if (c->x->json)
         return list_json(r);
     for (int i = 0; i < PQntuples(r); i++) {
-        json_t *doc = read_json(client_text(r, i, "head"));
+        json_t *doc = read_json(field_or_null(r, i, "head"));
 
         conflicts_show_line(&b, doc);
         json_decref(doc);
@@ -165,14 +166,14 @@ static enum job_next fail_unknown(struct job *j)
 
 static void show_one(const PGresult *r)
 {
-    json_t *doc = read_json(client_text(r, 0, "head"));
-    json_t *source = read_json(client_text(r, 0, "source_texts"));
-    json_t *target = read_json(client_text(r, 0, "target_texts"));
+    json_t *doc = read_json(field_or_null(r, 0, "head"));
+    json_t *source = read_json(field_or_null(r, 0, "source_texts"));
+    json_t *target = read_json(field_or_null(r, 0, "target_texts"));
     struct conflict_view v = {.doc = doc,
                               .source = source,
                               .target = target,
-                              .row_now = client_text(r, 0, "row_now"),
-                              .state = client_text(r, 0, "state")};
+                              .row_now = field_or_null(r, 0, "row_now"),
+                              .state = field_or_null(r, 0, "state")};
     struct buf b = {0};
 
     conflicts_show_one(&b, &v);
@@ -187,7 +188,7 @@ static enum job_next take_one(struct job *j, PGresult *r)
     if (PQntuples(r) == 0)
         return fail_unknown(j);
     if (conflicts_of(j)->x->json)
-        puts(client_text(r, 0, "doc"));
+        puts(field_or_null(r, 0, "doc"));
     else
         show_one(r);
     return JOB_DONE;
@@ -220,7 +221,7 @@ static enum job_next take_replay(struct job *j, PGresult *r)
     if (PQntuples(r) == 0)
         return fail_unknown(j);
     printf("conflict %lld: %s; the daemon sends it on to the source\n", c->id,
-           client_text(r, 0, "answer"));
+           field_or_null(r, 0, "answer"));
     return JOB_DONE;
 }
 

@@ -121,7 +121,6 @@ void conn_flush_output(struct conn *c)
 {
     int rc;
 
-    c->unflushed = 0;
     conn_watch_silence(c);
     rc = PQflush(c->pg);
     if (rc < 0)
@@ -281,7 +280,7 @@ static bool take_result(struct conn *c, PGresult *r)
     case PGRES_PIPELINE_SYNC:
         return sync_reached(c);
     case PGRES_COPY_IN:
-        c->copying_in = true;
+        conn_copy_begin(c);
         conn_renew_deadline(c);
         tell_event(c, CONN_COPY_IN);
         return false;
@@ -505,7 +504,7 @@ void conn_close(struct conn *c)
     c->copying_out = false;
     c->head_has_result = false;
     c->timeout_s = 0;
-    c->unflushed = 0;
+    buf_fini(&c->gathered);
     ring_clear(&c->pending);
     c->prepared_count = 0;
 }

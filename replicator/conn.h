@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "error.h"
 #include "login.h"
 #include "ring.h"
@@ -96,9 +97,9 @@ struct conn {
     bool reading_paused;
     bool owes_room; /* the owner was told that the connection is full */
     bool copying_in;
+    struct buf gathered; /* COPY data that no message was made of yet: conn_copy.c */
     bool copying_out;
     unsigned generation;         /* counts closes: to notice one inside a handler */
-    size_t unflushed;            /* bytes put since the last flush */
     struct ring pending;         /* enum conn_pending: what is awaited */
     bool head_has_result;        /* the oldest statement has given a result */
     const struct sql **prepared; /* what is prepared here, by conn_execute */
@@ -162,7 +163,8 @@ void conn_sync(struct conn *c);
 /* Sends what is buffered without a sync point; the server need not answer yet. */
 void conn_flush(struct conn *c);
 
-/* COPY IN: sends bytes, ends it (with an error text to make the server abort it). */
+/* COPY IN: sends bytes, the last of them when it is ended; ends it (with an error text to make the
+ * server abort it). */
 void conn_copy_put(struct conn *c, const char *data, int len);
 void conn_copy_end(struct conn *c, const char *abort_reason);
 /* There is unsent data: stop sending until CONN_ROOM. Asking arms that event. */

@@ -3,24 +3,61 @@
 
 #include "conn_inside.h"
 
-enum { FLUSH_BYTES = 128 * 1024 /* gathered before asking whether the socket took it */ };
+/* Rows are gathered, since a message costs both ends much the same however short it is: libpq
+ * writes to the socket every 8 kB, and COPY at the server goes back to the protocol for each. A
+ * message may begin and end anywhere in a row. With its head of 5 bytes it is as long as what libpq
+ * sends at once, so that nothing of it stays behind. */
+enum { MESSAGE_BYTES = 64 * 1024 - 5 };
+
+static void send_message(struct conn *c, const char *data, size_t len)
+{
+    if (PQputCopyData(c->pg, data, (int)len) != 1)
+        conn_lose(c, "COPY data could not be sent");
+    else
+        conn_flush_output(c);
+}
+
+static void send_gathered(struct conn *c)
+{
+    if (c->gathered.len > 0)
+        send_message(c, c->gathered.data, c->gathered.len);
+    c->gathered.len = 0;
+}
+
+void conn_copy_begin(struct conn *c)
+{
+    c->copying_in = true;
+    c->gathered.len = 0;
+}
 
 void conn_copy_put(struct conn *c, const char *data, int len)
 {
-    if (!conn_can_send(c) || !c->copying_in)
-        return;
-    if (PQputCopyData(c->pg, data, len) != 1) {
-        conn_lose(c, "COPY data could not be sent");
-        return;
+    size_t n = (size_t)len;
+
+    while (n > 0 && conn_can_send(c) && c->copying_in) {
+        size_t room = MESSAGE_BYTES - c->gathered.len;
+        size_t part = n < room ? n : room;
+
+        if (c->gathered.len == 0 && n >= MESSAGE_BYTES) {
+            part = n / MESSAGE_BYTES * MESSAGE_BYTES;
+            send_message(c, data, part);
+        } else {
+            buf_append(&c->gathered, data, part);
+        }
+        if (c->gathered.len == MESSAGE_BYTES)
+            send_gathered(c);
+        data += part;
+        n -= part;
     }
-    c->unflushed += (size_t)len;
-    if (c->unflushed >= FLUSH_BYTES)
-        conn_flush_output(c);
 }
 
 void conn_copy_end(struct conn *c, const char *abort_reason)
 {
     if (!conn_can_send(c) || !c->copying_in)
+        return;
+    if (!abort_reason)
+        send_gathered(c);
+    if (!conn_can_send(c))
         return;
     c->copying_in = false;
     if (PQputCopyEnd(c->pg, abort_reason) != 1) {

@@ -26,6 +26,8 @@ void conn_silence_init(struct conn *c);
 void conn_watch_silence(struct conn *c);
 /* Looks in the next turn of the loop at what has arrived. */
 void conn_look_later(struct conn *c);
+/* COPY IN: the server waits for data. */
+void conn_copy_begin(struct conn *c);
 /* COPY OUT: hands over the rows that have arrived. True when the COPY has ended. */
 bool conn_take_copy_data(struct conn *c, int *budget);
 

@@ -21,6 +21,7 @@
 
 #include "buf.h"
 #include "daemon.h"
+#include "field.h"
 #include "lead_steps.h"
 #include "log.h"
 #include "steady.h"
@@ -49,7 +50,7 @@ static enum job_next wait_for(struct job *j, const char *what)
 
 static enum job_next take_look(struct job *j, PGresult *r)
 {
-    if (PQgetvalue(r, 0, 0)[0] == 't')
+    if (field_bool(r, 0, "is_installed"))
         return JOB_NEXT;
     return wait_for(j, "a daemon that leads the sync");
 }
@@ -57,15 +58,6 @@ static enum job_next take_look(struct job *j, PGresult *r)
 static void bind_name(struct job *j, struct params *p)
 {
     params_text(p, j->sync->name);
-}
-
-static int our_version(void)
-{
-    int version = 0;
-
-    for (const struct sql_schema *f = sql_schema; f->text; f++)
-        version = f->version;
-    return version;
 }
 
 /* In hand are only chunks that can still be committed, so they are waited for. */
@@ -94,22 +86,23 @@ static enum job_next take_sync(struct job *j, PGresult *r)
 
     if (PQntuples(r) == 0)
         return wait_for(j, "a daemon that leads the sync");
-    if (atoi(PQgetvalue(r, 0, 5)) != our_version())
+    if (field_int(r, 0, "version") != sql_schema_newest)
         return wait_for(j, "a leading daemon of the same version as this one");
-    phase = PQgetvalue(r, 0, 1);
+    phase = field_text(r, 0, "phase");
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         if (strcmp(phase, before[i]) == 0)
             return wait_for(j, "the copy to begin");
     if (strcmp(phase, "copy") != 0)
         return JOB_DONE;
-    c->known_source = arena_printf(j->arena, "%s/%s", PQgetvalue(r, 0, 3), PQgetvalue(r, 0, 4));
-    owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+    c->known_source = arena_printf(j->arena, "%s/%s", field_text(r, 0, "source_system"),
+                                   field_text(r, 0, "source_database"));
+    owner = field_int64(r, 0, "owner");
     if (c->has_read && (owner != s->owner || (c->is_stale && is_at_rest(s))))
         forget_all(c);
     s->owner = owner;
     free(s->consumer);
-    s->consumer = mem_strdup(PQgetvalue(r, 0, 6));
-    s->is_paused = PQgetvalue(r, 0, 2)[0] == 't' || c->is_stale;
+    s->consumer = mem_strdup(field_text(r, 0, "consumer"));
+    s->is_paused = field_bool(r, 0, "paused") || c->is_stale;
     c->waiting = NULL;
     return c->has_read ? job_goto(j, "tables now") : JOB_NEXT;
 }
@@ -120,7 +113,8 @@ static enum job_next take_sync(struct job *j, PGresult *r)
 static enum job_next take_identity(struct job *j, PGresult *r)
 {
     const char *known = copier_of(j)->known_source;
-    const char *now = arena_printf(j->arena, "%s/%s", PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 2));
+    const char *now =
+        arena_printf(j->arena, "%s/%s", field_text(r, 0, "system"), field_text(r, 0, "database"));
     struct error e = {0};
 
     if (strcmp(known, now) == 0)
@@ -159,16 +153,16 @@ static enum job_next take_target_catalog(struct job *j, PGresult *r)
 
 static void note_table(struct copier *c, struct table *t, const PGresult *r, int row)
 {
-    bool copies = PQgetvalue(r, row, 1)[0] == 't';
-    bool has_snapshot = !PQgetisnull(r, row, 7);
+    bool copies = field_bool(r, row, "copies");
+    bool has_snapshot = !field_is_null(r, row, "snapshot");
 
     t->pause = copies ? TABLE_RUNS : TABLE_USER;
-    t->chunks = atoi(PQgetvalue(r, row, 3));
-    t->chunks_done = atoi(PQgetvalue(r, row, 4));
-    t->bytes_done = strtoll(PQgetvalue(r, row, 5), NULL, 10);
-    t->rows_done = strtoll(PQgetvalue(r, row, 6), NULL, 10);
+    t->chunks = field_int(r, row, "chunks");
+    t->chunks_done = field_int(r, row, "chunks_done");
+    t->bytes_done = field_int64(r, row, "bytes_done");
+    t->rows_done = field_int64(r, row, "rows_done");
     if (t->streams == 0) {
-        t->tolerant = PQgetvalue(r, row, 2)[0] == 't' || (!has_snapshot && t->chunks_done > 0);
+        t->tolerant = field_bool(r, row, "tolerant") || (!has_snapshot && t->chunks_done > 0);
         if (!has_snapshot) {
             free(t->exported);
             t->exported = NULL;
@@ -188,17 +182,17 @@ static enum job_next take_tables_now(struct job *j, PGresult *r)
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
         container_of(l, struct table, in_sync)->pause = TABLE_USER; /* unless it is still there */
     for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+        struct table *t = sync_table_find(j->sync, field_int(r, i, "id"));
 
         if (t == NULL || t->catalogs == NULL) {
             c->is_stale = true;
             continue;
         }
         note_table(c, t, r, i);
-        if (PQgetisnull(r, i, 7) || t->tolerant)
+        if (field_is_null(r, i, "snapshot") || t->tolerant)
             continue;
         buf_printf(&ids, "%s%d", n ? "," : "{", t->id);
-        buf_printf(&names, "%s%s", n ? "," : "{", PQgetvalue(r, i, 7));
+        buf_printf(&names, "%s%s", n ? "," : "{", field_text(r, i, "snapshot"));
         n++;
     }
     buf_text(&ids, n ? "}" : "{}");
@@ -219,12 +213,12 @@ static void bind_snapshots(struct job *j, struct params *p)
 static enum job_next take_snapshots(struct job *j, PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+        struct table *t = sync_table_find(j->sync, field_int(r, i, "id"));
 
         if (t == NULL)
             continue;
         free(t->exported);
-        t->exported = mem_strdup(PQgetvalue(r, i, 1));
+        t->exported = mem_strdup(field_text(r, i, "statement"));
     }
     return JOB_NEXT;
 }

@@ -81,7 +81,7 @@ bool copy_takes(const struct table *t, bool is_for_pieces);
 void copy_free(struct copy_job *c);
 
 /* So many bytes were read: how long whoever read them has to wait, because of copy.max_rate. */
-double copy_rate_wait_s(struct sync *s, int64_t bytes, double now);
+double copy_rate_wait_s(struct sync *s, int64_t bytes);
 /* For how long others have had in hand what is left, and have ended no part of it; 0: for no longer
  * than a silent network is believed. */
 double copy_waits_for_others_s(const struct sync *s, double now);

@@ -18,14 +18,16 @@ void copy_on_throttle(struct ev_loop *loop, struct ev_timer *w, int events)
         conn_resume_reading(job_conn(&c->job, JOB_SOURCE));
 }
 
-/* A token bucket for all streams together; in debt, a stream waits until it is paid. */
-double copy_rate_wait_s(struct sync *s, int64_t bytes, double now)
+/* A token bucket for all streams together; in debt, a stream waits until it is paid. Asked for each
+ * row, it looks at the clock only where there is a rate. */
+double copy_rate_wait_s(struct sync *s, int64_t bytes)
 {
     struct copy_rate *r = &s->rate;
-    double rate = (double)s->config->copy_max_rate;
+    double rate = (double)s->config->copy_max_rate, now;
 
     if (rate <= 0)
         return 0;
+    now = steady_now();
     r->allowance += (now - r->filled_at) * rate;
     if (r->filled_at <= 0 || r->allowance > rate / 10)
         r->allowance = rate / 10;
@@ -36,7 +38,7 @@ double copy_rate_wait_s(struct sync *s, int64_t bytes, double now)
 
 static void spend(struct copy_job *c, int bytes)
 {
-    double wait_s = copy_rate_wait_s(c->sync, bytes, steady_now());
+    double wait_s = copy_rate_wait_s(c->sync, bytes);
 
     if (wait_s <= 0 || ev_is_active(&c->throttle))
         return;

@@ -28,6 +28,7 @@
 
 #include "buf.h"
 #include "client.h"
+#include "field.h"
 #include "request.h"
 #include "sqlstate.h"
 #include "steady.h"
@@ -79,8 +80,8 @@ static void bind_sync(struct job *j, struct params *p)
 
 static enum job_next result_look(struct job *j, PGresult *r)
 {
-    ddl_of(j)->is_held = client_bool(r, 0, "is_held");
-    if (client_bool(r, 0, "is_installed"))
+    ddl_of(j)->is_held = field_bool(r, 0, "is_held");
+    if (field_bool(r, 0, "is_installed"))
         return JOB_NEXT;
     return client_refuse(
         j, "there is nothing of Rebeco at the target",
@@ -89,7 +90,7 @@ static enum job_next result_look(struct job *j, PGresult *r)
 
 static enum job_next result_lock(struct job *j, PGresult *r)
 {
-    if (client_bool(r, 0, "is_ours"))
+    if (field_bool(r, 0, "is_ours"))
         return JOB_NEXT;
     return client_refuse(j, "another migration of this sync is running", "Wait for its end.");
 }
@@ -105,8 +106,8 @@ static enum job_next result_renamed(struct job *j, PGresult *r)
     error_set(&e,
               "one file cannot be right at both ends: what is %s at the source is %s at the "
               "target, where another table, or view, is called %s",
-              client_text(r, 0, "source"), client_text(r, 0, "target"),
-              client_text(r, 0, "source"));
+              field_or_null(r, 0, "source"), field_or_null(r, 0, "target"),
+              field_or_null(r, 0, "source"));
     error_hint(&e, "%s",
                "Write one with the target's names and run it there with `rebeco ddl --only "
                "target`; then run the other at the source "
@@ -123,7 +124,7 @@ static void bind_open(struct job *j, struct params *p)
 static enum job_next result_open(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
-    const char *run = client_text(r, 0, "run"), *other = client_text(r, 0, "other");
+    const char *run = field_or_null(r, 0, "run"), *other = field_or_null(r, 0, "other");
     struct error e;
     if (run) {
         free(d->run);
@@ -147,14 +148,14 @@ static void bind_run(struct job *j, struct params *p)
 
 static enum job_next result_target_state(struct job *j, PGresult *r)
 {
-    ddl_of(j)->done[JOB_TARGET] = client_bool(r, 0, "is_done");
+    ddl_of(j)->done[JOB_TARGET] = field_bool(r, 0, "is_done");
     return JOB_NEXT;
 }
 
 static enum job_next result_source_state(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
-    d->done[JOB_SOURCE] = client_bool(r, 0, "is_done") || d->x->only != NULL;
+    d->done[JOB_SOURCE] = field_bool(r, 0, "is_done") || d->x->only != NULL;
     return JOB_NEXT;
 }
 
@@ -188,7 +189,7 @@ static enum job_next result_ask(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
     free(d->asked);
-    d->asked = mem_strdup(client_text(r, 0, "ids"));
+    d->asked = mem_strdup(field_or_null(r, 0, "ids"));
     return JOB_NEXT;
 }
 
@@ -201,15 +202,15 @@ static void bind_answers(struct job *j, struct params *p)
 static enum job_next result_answers(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
-    if (PQntuples(r) == 1 && !client_bool(r, 0, "is_done")) {
+    if (PQntuples(r) == 1 && !field_bool(r, 0, "is_done")) {
         if (steady_now() < d->patient_until)
             return job_sleep(j, LOOK_S, job_goto(j, "answers"));
         return client_refuse(j, "the target does not have yet what was written before",
                              "`rebeco status` says how far it is. Wait, or give --timeout 1h to "
                              "have this command wait, or --timeout 0 to go ahead nevertheless.");
     }
-    if (PQntuples(r) == 1 && !client_bool(r, 0, "ok"))
-        fprintf(stderr, "rebeco: %s; the migration goes ahead\n", client_text(r, 0, "answer"));
+    if (PQntuples(r) == 1 && !field_bool(r, 0, "ok"))
+        fprintf(stderr, "rebeco: %s; the migration goes ahead\n", field_or_null(r, 0, "answer"));
     return JOB_NEXT;
 }
 
@@ -227,7 +228,7 @@ static enum job_next result_source_person(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
     free(d->settings);
-    d->settings = mem_strdup(client_text(r, 0, "settings"));
+    d->settings = mem_strdup(field_or_null(r, 0, "settings"));
     return JOB_NEXT;
 }
 
@@ -271,7 +272,7 @@ static enum job_next result_mark(struct job *j, PGresult *r)
 {
     struct ddl *d = ddl_of(j);
     free(d->xid);
-    d->xid = mem_strdup(client_text(r, 0, "xid"));
+    d->xid = mem_strdup(field_or_null(r, 0, "xid"));
     return JOB_NEXT;
 }
 
@@ -314,7 +315,7 @@ static enum job_next result_check(struct job *j, PGresult *r)
         d->done[d->side] = true;
         return JOB_NEXT;
     }
-    if (client_bool(r, 0, "is_same"))
+    if (field_bool(r, 0, "is_same"))
         return JOB_NEXT;
     return client_refuse(
         j, "the file ends its transaction itself",

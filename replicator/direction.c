@@ -44,6 +44,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "field.h"
 #include "lead_steps.h"
 #include "log.h"
 #include "steady.h"
@@ -210,7 +211,7 @@ static const struct table *find_standing(const struct sync *s)
     for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
 
-        if (table_is_standing(t) && !table_is_left_out(t))
+        if (table_is_standing(t))
             return t;
     }
     return NULL;
@@ -272,7 +273,7 @@ enum job_next direction_take_set(struct job *j, PGresult *r)
     struct direction_change c = s->direction_change;
 
     direction_note(s, c.stage == DIRECTION_OPENING ? "both" : direction_name(c.wanted),
-                   PQgetvalue(r, 0, 0));
+                   field_text(r, 0, "since"));
     log_event(LOG_NOTICE, "direction", "sync", s->name, "direction", direction_name(s->direction),
               NULL);
     wake(s);

@@ -3,6 +3,13 @@
  * committed, and the snapshot that a table's chunks share holds no lock, so that the rest of the
  * table is read in it.
  *
+ * CREATE INDEX CONCURRENTLY and its like want no lock that we have. They wait until each
+ * transaction is over that was there before them: that of a chunk, of a batch, and of the shared
+ * snapshot, which may be as old as the copy of its table. What is begun afterwards is not waited
+ * for. Such a wait keeps no other session waiting, but it ends with an error where a migration has
+ * set lock_timeout, and leaves an index that is not valid. So the snapshot is given up for it, and
+ * the rest of its table is loaded as after any loss of it (copy_snapshot.c).
+ *
  * A copy gives way each time. A batch does so once a minute at most: it could be held up for good
  * by an application that wants its tables again and again, and then nothing would arrive any more.
  */
@@ -13,6 +20,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "field.h"
 #include "sqlstate.h"
 #include "steady.h"
 #include "sync.h"
@@ -48,6 +56,16 @@ static void add(struct buf *pids, const struct job *j)
         buf_printf(pids, "%s%d", pids->len ? "," : "{", conn_backend_pid(&j->conns[JOB_SOURCE]));
 }
 
+static void add_snapshots(struct buf *pids, const struct sync *s)
+{
+    for (const struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        const struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->holder)
+            add(pids, &t->holder->job);
+    }
+}
+
 /* Asks about all that read now; over when nothing is left that could. */
 static enum job_next enter_look(struct job *j)
 {
@@ -57,6 +75,7 @@ static enum job_next enter_look(struct job *j)
     buf_clear(pids, 4096);
     for (const struct list *l = s->jobs.next; l != &s->jobs; l = l->next)
         add(pids, container_of(l, struct job, in_sync));
+    add_snapshots(pids, s);
     if (batch_may_be_in_the_way(give_way_of(j)))
         add(pids, &s->batch->job);
     if (pids->len == 0)
@@ -72,8 +91,9 @@ static void break_off(struct job *reader, const PGresult *r, int row)
 {
     struct error e = {0};
 
-    error_set(&e, "%s: session %s waits for a lock on %s: reading it gives way, and is done again",
-              reader->conns[JOB_SOURCE].label, PQgetvalue(r, row, 2), PQgetvalue(r, row, 1));
+    error_set(&e, "%s: session %s waits for %s: reading gives way, and is done again",
+              reader->conns[JOB_SOURCE].label, field_text(r, row, "waiting"),
+              field_text(r, row, "what"));
     snprintf(e.sqlstate, sizeof e.sqlstate, SQLSTATE_LOCKED);
     job_fail(reader, &e);
 }
@@ -83,20 +103,32 @@ static bool is_session_of(const struct job *j, int pid)
     return reads_source(j) && conn_backend_pid(&j->conns[JOB_SOURCE]) == pid;
 }
 
+static void break_off_copy(struct sync *s, int pid, const PGresult *r, int row)
+{
+    struct list *next;
+
+    for (struct list *l = s->jobs.next; l != &s->jobs; l = next) {
+        next = l->next;
+        if (is_session_of(container_of(l, struct job, in_sync), pid))
+            break_off(container_of(l, struct job, in_sync), r, row);
+    }
+    for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
+        struct table *t = container_of(l, struct table, in_sync);
+
+        if (t->holder && is_session_of(&t->holder->job, pid))
+            break_off(&t->holder->job, r, row);
+    }
+}
+
 static enum job_next take_waiters(struct job *j, PGresult *r)
 {
     struct sync *s = j->sync;
-    struct list *next;
 
     j->failures = 0;
     for (int i = 0; i < PQntuples(r); i++) {
-        int pid = atoi(PQgetvalue(r, i, 0));
+        int pid = field_int(r, i, "pid");
 
-        for (struct list *l = s->jobs.next; l != &s->jobs; l = next) {
-            next = l->next;
-            if (is_session_of(container_of(l, struct job, in_sync), pid))
-                break_off(container_of(l, struct job, in_sync), r, i);
-        }
+        break_off_copy(s, pid, r, i);
         if (!is_session_of(&s->batch->job, pid))
             continue;
         give_way_of(j)->batch_at = steady_now();

@@ -1,6 +1,7 @@
 /* A statement of the application that needs a table for itself (ALTER TABLE, TRUNCATE, VACUUM FULL)
- * waits for whoever reads it, and all others queue behind: while tables are copied, or a large
- * batch is read, this looks once a second whether that is us, and breaks off what is in the way. */
+ * waits for whoever reads it, and all others queue behind; one that works CONCURRENTLY waits for
+ * all that was begun before: while tables are copied, or a large batch is read, this looks once a
+ * second whether that is us, and breaks off what is in the way. */
 #ifndef GIVE_WAY_H
 #define GIVE_WAY_H
 

@@ -12,11 +12,11 @@
 
 #include "config.h"
 #include "copy.h"
+#include "field.h"
 #include "lead.h"
 #include "log.h"
 #include "mem.h"
 #include "sqlstate.h"
-#include "steady.h"
 #include "sync.h"
 
 #define PIECE_BYTES (4 * 1024 * 1024)
@@ -56,11 +56,6 @@ static bool is_wanted(const struct large_object_job *o)
     return false;
 }
 
-static int64_t number(const PGresult *r, int field)
-{
-    return strtoll(PQgetvalue(r, 0, field), NULL, 10);
-}
-
 static void keep(struct buf *b, const PGresult *r, int field)
 {
     buf_clear(b, PIECE_BYTES / 4);
@@ -79,8 +74,8 @@ static enum job_next take_count(struct job *j, PGresult *r)
 {
     struct large_object_job *o = of(j);
 
-    o->seen = number(r, 0);
-    o->seen_bytes = number(r, 1);
+    o->seen = field_int64(r, 0, "objects");
+    o->seen_bytes = field_int64(r, 0, "bytes");
     if (is_wanted(o) || o->request != 0)
         return JOB_NEXT;
     if (o->seen > 0 && !o->has_ended)
@@ -108,19 +103,19 @@ static enum job_next take_begin(struct job *j, PGresult *r)
 {
     struct large_object_job *o = of(j);
 
-    o->copied = number(r, 3);
-    o->bytes = number(r, 4);
-    o->has_ended = PQgetvalue(r, 0, 5)[0] == 't';
+    o->copied = field_int64(r, 0, "copied");
+    o->bytes = field_int64(r, 0, "bytes");
+    o->has_ended = field_bool(r, 0, "ended");
     o->is_copying = !o->has_ended;
     if (o->has_ended) {
         o->is_over = true;
-        o->is_settled = PQgetvalue(r, 0, 6)[0] == 't';
-        o->here = number(r, 7);
-        o->refused = number(r, 8);
+        o->is_settled = field_bool(r, 0, "is_final");
+        o->here = field_int64(r, 0, "here");
+        o->refused = field_int64(r, 0, "refused");
         return o->request != 0 ? job_goto(j, "answer") : JOB_DONE;
     }
-    o->first = o->next_oid = number(r, 1);
-    o->next_place = number(r, 2);
+    o->first = o->next_oid = field_int64(r, 0, "next_oid");
+    o->next_place = field_int64(r, 0, "next_place");
     return JOB_NEXT;
 }
 
@@ -138,9 +133,9 @@ static enum job_next take_list(struct job *j, PGresult *r)
 {
     struct large_object_job *o = of(j);
 
-    keep(&o->oids, r, 0);
-    o->last = number(r, 1);
-    o->has_more = PQgetvalue(r, 0, 2)[0] == 't';
+    keep(&o->oids, r, field_number(r, "oids"));
+    o->last = field_int64(r, 0, "last");
+    o->has_more = field_bool(r, 0, "has_more");
     return JOB_NEXT;
 }
 
@@ -161,8 +156,8 @@ static enum job_next take_page(struct job *j, PGresult *r)
 {
     struct large_object_job *o = of(j);
 
-    keep(&o->oids, r, 0);
-    if (number(r, 1) == 0)
+    keep(&o->oids, r, field_number(r, "oids"));
+    if (field_int64(r, 0, "count") == 0)
         o->next_oid = o->last + 1;
     return job_goto(j, "turn");
 }
@@ -201,13 +196,13 @@ static enum job_next enter_read(struct job *j)
 static enum job_next take_pieces(struct job *j, PGresult *r)
 {
     struct large_object_job *o = of(j);
-    bool is_more = !PQgetisnull(r, 0, LARGE_OBJECT_PARTS);
+    bool is_more = !field_is_null(r, 0, "next_oid");
 
-    for (int i = 0; i < LARGE_OBJECT_PARTS; i++)
+    for (int i = 0; i < LARGE_OBJECT_PARTS; i++) /* the first columns, in their order */
         keep(&o->parts[i], r, i);
     o->piece_bytes = PQgetlength(r, 0, PART_PIECES);
-    o->next_oid = is_more ? number(r, LARGE_OBJECT_PARTS) : o->last + 1;
-    o->next_place = is_more ? number(r, LARGE_OBJECT_PARTS + 1) : 0;
+    o->next_oid = is_more ? field_int64(r, 0, "next_oid") : o->last + 1;
+    o->next_place = is_more ? field_int64(r, 0, "next_place") : 0;
     return JOB_NEXT;
 }
 
@@ -230,14 +225,14 @@ static enum job_next take_written(struct job *j, PGresult *r)
     struct large_object_job *o = of(j);
 
     j->failures = 0;
-    o->copied = number(r, 0);
-    o->bytes = number(r, 1);
+    o->copied = field_int64(r, 0, "copied");
+    o->bytes = field_int64(r, 0, "bytes");
     return JOB_NEXT;
 }
 
 static enum job_next enter_throttle(struct job *j)
 {
-    double wait_s = copy_rate_wait_s(j->sync, of(j)->piece_bytes, steady_now());
+    double wait_s = copy_rate_wait_s(j->sync, of(j)->piece_bytes);
 
     return wait_s > 0 ? job_sleep(j, wait_s, JOB_NEXT) : JOB_NEXT;
 }
@@ -262,9 +257,9 @@ static enum job_next take_end(struct job *j, PGresult *r)
 {
     struct large_object_job *o = of(j);
 
-    o->copied = number(r, 0);
-    o->bytes = number(r, 1);
-    o->refused = number(r, 2);
+    o->copied = field_int64(r, 0, "copied");
+    o->bytes = field_int64(r, 0, "bytes");
+    o->refused = field_int64(r, 0, "refused");
     o->has_ended = true;
     o->is_copying = false;
     if (o->copied > 0 || o->refused > 0)

@@ -15,6 +15,7 @@
 #include "batch.h"
 #include "buf.h"
 #include "daemon.h"
+#include "field.h"
 #include "lead_steps.h"
 #include "log.h"
 #include "log_watch.h"
@@ -30,9 +31,9 @@ enum job_next lead_say(struct job *j, enum job_side side, const struct sql *sql)
     return JOB_WAIT;
 }
 
-const char *lead_keep(struct job *j, const PGresult *r, int field)
+const char *lead_keep(struct job *j, const PGresult *r, const char *column)
 {
-    return PQgetisnull(r, 0, field) ? NULL : arena_strdup(j->arena, PQgetvalue(r, 0, field));
+    return arena_strdup(j->arena, field_or_null(r, 0, column));
 }
 
 static void drop_catalogs(struct lead_job *l)
@@ -83,7 +84,7 @@ static enum job_next enter_stopped(struct job *j)
 
 static enum job_next take_stopped(struct job *j, PGresult *r)
 {
-    return PQgetvalue(r, 0, 0)[0] == 't' ? JOB_NEXT : job_goto(j, "source identity");
+    return field_bool(r, 0, "is_there") ? JOB_NEXT : job_goto(j, "source identity");
 }
 
 static void bind_stopped(struct job *j, struct params *p)
@@ -108,8 +109,8 @@ static enum job_next take_consumer(struct job *j, PGresult *r)
 {
     if (PQntuples(r) > 0)
         log_event(LOG_WARNING, "another sync of this name reads the change logs at the source",
-                  "sync", j->sync->name, "consumer", PQgetvalue(r, 0, 0), "silent_s",
-                  PQgetvalue(r, 0, 1), "hint", LOG_WATCH_NAMESAKE, NULL);
+                  "sync", j->sync->name, "consumer", field_text(r, 0, "consumer"), "silent_s",
+                  field_text(r, 0, "silent_s"), "hint", LOG_WATCH_NAMESAKE, NULL);
     return JOB_NEXT;
 }
 
@@ -124,7 +125,7 @@ static void bind_consumer_only(struct job *j, struct params *p)
  * last of them. */
 static enum job_next take_schema(struct job *j, PGresult *r)
 {
-    lead_of(j)->schema_is_half = PQntuples(r) > 0 && PQgetvalue(r, 0, 0)[0] != 't';
+    lead_of(j)->schema_is_half = PQntuples(r) > 0 && !field_bool(r, 0, "pre_done");
     return JOB_NEXT;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "field.h"
 #include "lead_steps.h"
 #include "log.h"
 
@@ -21,12 +22,12 @@ static enum job_next take_identity(struct job *j, enum job_side side, const PGre
 {
     struct lead_identity *i = &lead_of(j)->identities[side];
 
-    i->system = lead_keep(j, r, 0);
-    i->timeline = lead_keep(j, r, 1);
-    i->database = lead_keep(j, r, 2);
-    i->is_standby = PQgetvalue(r, 0, 3)[0] == 't';
-    i->next_xid = strtoll(PQgetvalue(r, 0, 4), NULL, 10);
-    i->version = atoi(PQgetvalue(r, 0, 5));
+    i->system = lead_keep(j, r, "system");
+    i->timeline = lead_keep(j, r, "timeline");
+    i->database = lead_keep(j, r, "database");
+    i->is_standby = field_bool(r, 0, "is_standby");
+    i->next_xid = field_int64(r, 0, "next_xid");
+    i->version = field_int(r, 0, "version");
     return JOB_NEXT;
 }
 
@@ -86,15 +87,23 @@ void lead_bind_take(struct job *j, struct params *p)
     params_text(p, t->database);
 }
 
-static bool is_other(const PGresult *r, int field, const char *now)
+static bool is_other(const PGresult *r, const char *column, const char *now)
 {
-    return !PQgetisnull(r, 0, field) && strcmp(PQgetvalue(r, 0, field), now) != 0;
+    const char *then = field_or_null(r, 0, column);
+
+    return then && strcmp(then, now) != 0;
+}
+
+/* The next transaction id lies below the recorded one. */
+static bool is_older(const PGresult *r, const struct lead_identity *source)
+{
+    return field_int64(r, 0, "snapshot_xmax") > source->next_xid;
 }
 
 /* Somebody said that the source as it is now is the right one. */
 static bool is_accepted(const PGresult *r)
 {
-    return PQgetvalue(r, 0, 12)[0] == 't';
+    return field_bool(r, 0, "is_accepted");
 }
 
 static const char accept_hint[] =
@@ -110,16 +119,17 @@ static const char *difference(const PGresult *r, const struct lead_identity *sou
                               const char **hint)
 {
     *hint = accept_hint;
-    if (is_other(r, 5, source->system) || is_other(r, 7, source->database)) {
+    if (is_other(r, "source_system", source->system) ||
+        is_other(r, "source_database", source->database)) {
         *hint =
             "Check --source. If it is the right one, `rebeco accept` begins anew with it: every "
             "table is copied again, and its rows at the target are replaced.";
         return "the source is not the database that this sync was made with";
     }
-    if (is_other(r, 6, source->timeline))
+    if (is_other(r, "source_timeline", source->timeline))
         return "the source was promoted from a standby or restored: it may lack commits that the "
                "target has";
-    if (!PQgetisnull(r, 0, 10) && strtoll(PQgetvalue(r, 0, 10), NULL, 10) > source->next_xid)
+    if (is_older(r, source))
         return "the source has gone back in time: its next transaction id lies below the recorded "
                "one, as after a restore from a backup";
     return NULL;
@@ -131,15 +141,14 @@ static const char *difference(const PGresult *r, const struct lead_identity *sou
 static const char *difference_back(const PGresult *r, const struct lead_identity *source,
                                    const char **hint, bool *keeps_position)
 {
-    bool is_promoted = is_other(r, 6, source->timeline);
-    bool is_older =
-        !PQgetisnull(r, 0, 10) && strtoll(PQgetvalue(r, 0, 10), NULL, 10) > source->next_xid;
+    bool is_promoted = is_other(r, "source_timeline", source->timeline);
 
-    *keeps_position = is_promoted && !is_older;
+    *keeps_position = is_promoted && !is_older(r, source);
     *hint = accept_back_hint;
-    if (is_other(r, 5, source->system) || is_other(r, 7, source->database))
+    if (is_other(r, "source_system", source->system) ||
+        is_other(r, "source_database", source->database))
         return "the target is not the database that the way back was made with";
-    if (is_older)
+    if (is_older(r, source))
         return "the target has gone back in time: its next transaction id lies below the recorded "
                "one, as "
                "after a restore from a backup";
@@ -152,21 +161,22 @@ static const char *difference_back(const PGresult *r, const struct lead_identity
 
 static void take_over(struct sync *s, const PGresult *r)
 {
-    s->owner = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
-    s->schema_finished = s->is_back || strcmp(PQgetvalue(r, 0, 1), "follow") == 0;
+    s->owner = field_int64(r, 0, "owner");
+    s->schema_finished = s->is_back || strcmp(field_text(r, 0, "phase"), "follow") == 0;
     s->schema_retried = s->sequences_are_read = s->is_back;
-    s->had_tables = strcmp(PQgetvalue(r, 0, 1), "new") != 0 || !PQgetisnull(r, 0, 17);
+    s->had_tables =
+        strcmp(field_text(r, 0, "phase"), "new") != 0 || !field_is_null(r, 0, "known_tables");
     free(s->known_tables);
-    s->known_tables = PQgetisnull(r, 0, 17) ? NULL : mem_strdup(PQgetvalue(r, 0, 17));
-    s->is_paused = PQgetvalue(r, 0, 2)[0] == 't';
-    direction_note(s, PQgetvalue(r, 0, 15), PQgetvalue(r, 0, 16));
-    s->replaces_rows = PQgetvalue(r, 0, 13)[0] == 't';
+    s->known_tables = mem_strdup(field_or_null(r, 0, "known_tables"));
+    s->is_paused = field_bool(r, 0, "paused");
+    direction_note(s, field_text(r, 0, "direction"), field_text(r, 0, "direction_since"));
+    s->replaces_rows = field_bool(r, 0, "replaces");
     free(s->snapshot);
-    s->snapshot = PQgetisnull(r, 0, 3) ? NULL : mem_strdup(PQgetvalue(r, 0, 3));
+    s->snapshot = mem_strdup(field_or_null(r, 0, "snapshot"));
     free(s->told);
-    s->told = PQgetisnull(r, 0, 19) ? NULL : mem_strdup(PQgetvalue(r, 0, 19));
+    s->told = mem_strdup(field_or_null(r, 0, "told"));
     free(s->consumer);
-    s->consumer = mem_strdup(PQgetvalue(r, 0, 4));
+    s->consumer = mem_strdup(field_text(r, 0, "consumer"));
 }
 
 enum job_next lead_take_sync(struct job *j, PGresult *r)
@@ -179,13 +189,13 @@ enum job_next lead_take_sync(struct job *j, PGresult *r)
     what = j->sync->is_back ? difference_back(r, source, &hint, &l->keeps_position)
                             : difference(r, source, &hint);
 
-    if (PQgetvalue(r, 0, 18)[0] == 't')
+    if (field_bool(r, 0, "is_leaving"))
         return stop(j, "this sync is being uninstalled: part of it is gone already",
                     "Run `rebeco uninstall` again, to its end. Nothing is copied, so that the "
                     "target's rows stay. To keep the sync instead, run `rebeco uninstall --only "
                     "source`: then it begins anew with a copy, which replaces them.");
-    if (is_other(r, 8, l->identities[JOB_TARGET].system) ||
-        is_other(r, 9, l->identities[JOB_TARGET].database))
+    if (is_other(r, "target_system", l->identities[JOB_TARGET].system) ||
+        is_other(r, "target_database", l->identities[JOB_TARGET].database))
         return stop(j, "the target is a clone of the database that this sync was made with",
                     "Check --target. To start a sync of its own here, run `rebeco uninstall "
                     "--only target` first.");
@@ -193,8 +203,7 @@ enum job_next lead_take_sync(struct job *j, PGresult *r)
         return stop(j, what, hint);
     take_over(j->sync, r);
     l->is_accepted = is_accepted(r);
-    l->former_consumer =
-        PQgetisnull(r, 0, 14) ? NULL : arena_strdup(j->arena, PQgetvalue(r, 0, 14));
+    l->former_consumer = lead_keep(j, r, "former_consumer");
     l->begins_anew = what != NULL;
     return JOB_NEXT;
 }
@@ -234,8 +243,8 @@ static enum job_next stop_behind(struct job *j)
 enum job_next lead_take_confirmed(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
-    bool is_ahead = PQntuples(r) > 0 && PQgetvalue(r, 0, 0)[0] == 't' && !j->sync->is_back;
-    bool is_behind = PQntuples(r) > 0 && PQgetvalue(r, 0, 1)[0] == 't' && !l->keeps_position;
+    bool is_ahead = PQntuples(r) > 0 && field_bool(r, 0, "is_ahead") && !j->sync->is_back;
+    bool is_behind = PQntuples(r) > 0 && field_bool(r, 0, "is_behind") && !l->keeps_position;
 
     if (is_ahead && !l->is_accepted)
         return stop(j, ahead_what, ahead_hint);

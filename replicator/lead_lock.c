@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "field.h"
 #include "lead_steps.h"
 #include "log.h"
 #include "pulse.h"
@@ -43,7 +44,7 @@ enum job_next lead_take_lock(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
 
     l->refused_since = 0;
-    j->sync->is_held = PQgetvalue(r, 0, 0)[0] != 't';
+    j->sync->is_held = !field_bool(r, 0, "is_ours");
     if (j->sync->is_held)
         return JOB_NEXT; /* to look at who has it */
     if (l->waits_for)
@@ -62,14 +63,14 @@ static void say_who(const struct job *j, int pid, const PGresult *r)
                              "is taken for dead. `run --standby` waits instead.";
 
     log_event(LOG_WARNING, "another daemon holds this sync", "sync", j->sync->name, "session",
-              log_int(pid), "address", PQgetisnull(r, 0, 1) ? NULL : PQgetvalue(r, 0, 1), "since",
-              PQgetisnull(r, 0, 2) ? NULL : PQgetvalue(r, 0, 2), "hint", hint, NULL);
+              log_int(pid), "address", field_or_null(r, 0, "address"), "since",
+              field_or_null(r, 0, "since"), "hint", hint, NULL);
 }
 
 /* Its pulse has changed, which it does only while it lives. */
 static bool is_heard(struct lead_job *l, const PGresult *r)
 {
-    const char *pulse = PQgetisnull(r, 0, 3) ? "" : PQgetvalue(r, 0, 3);
+    const char *pulse = field_text(r, 0, "pulse");
     bool has_changed = pulse[0] && l->pulse[0] && strcmp(pulse, l->pulse) != 0;
 
     if (strcmp(pulse, "hidden") == 0) /* in doubt it lives */
@@ -96,7 +97,7 @@ enum job_next lead_take_holder(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
     double now = steady_now();
-    int pid = PQntuples(r) > 0 ? atoi(PQgetvalue(r, 0, 0)) : 0;
+    int pid = PQntuples(r) > 0 ? field_int(r, 0, "pid") : 0;
 
     if (pid == 0) /* it went at this moment */
         return job_goto(j, "lock");
@@ -126,7 +127,7 @@ enum job_next lead_take_holder(struct job *j, PGresult *r)
 enum job_next lead_take_evicted(struct job *j, PGresult *r)
 {
     log_event(LOG_NOTICE, "its sessions at the target were ended", "sync", j->sync->name,
-              "sessions", PQgetvalue(r, 0, 0), NULL);
+              "sessions", field_text(r, 0, "ended"), NULL);
     return job_sleep(j, 0.1, job_goto(j, "lock"));
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "config_rules.h"
+#include "field.h"
 #include "log.h"
 #include "steady.h"
 
@@ -65,7 +66,7 @@ enum job_next lead_take_merge_look(struct job *j, PGresult *r)
         t->wants_merge = false;
     }
     for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+        struct table *t = sync_table_find(j->sync, field_int(r, i, "id"));
 
         if (t)
             t->wants_merge = true;

@@ -10,6 +10,7 @@
 #include "config_rules.h"
 #include "copy_steps.h"
 #include "daemon.h"
+#include "field.h"
 #include "log.h"
 #include "shaping.h"
 #include "skip.h"
@@ -34,6 +35,13 @@ void table_set_names(struct table *t, const char *const names[4])
         free(t->names[i]);
         t->names[i] = mem_strdup(names[i]);
     }
+}
+
+void lead_note_definition(struct table *t)
+{
+    table_set_layouts(t, t->source->layout, t->target->layout);
+    table_set_names(t, (const char *const[4]){t->source->schema, t->source->name, t->target->schema,
+                                              t->target->name});
 }
 
 bool table_has_names(const struct table *t, const struct relation *source,
@@ -98,39 +106,39 @@ static void take_table(struct sync *s, const PGresult *r, int row)
 {
     struct table *t = sync_table_new(s);
 
-    t->id = atoi(PQgetvalue(r, row, 0));
-    t->source_oid = (Oid)strtoul(PQgetvalue(r, row, 1), NULL, 10);
-    t->label = arena_strdup(t->arena, PQgetvalue(r, row, 26));
-    table_set_names(t, (const char *const[4]){PQgetvalue(r, row, 2), PQgetvalue(r, row, 3),
-                                              PQgetvalue(r, row, 4), PQgetvalue(r, row, 5)});
-    t->state = strcmp(PQgetvalue(r, row, 6), "follow") == 0 ? TABLE_FOLLOW : TABLE_COPY;
-    if (!PQgetisnull(r, row, 7))
-        table_set_snapshot(t, PQgetvalue(r, row, 7));
-    if (!PQgetisnull(r, row, 8)) {
-        t->pause = pause_from_name(PQgetvalue(r, row, 8));
+    t->id = field_int(r, row, "id");
+    t->source_oid = (Oid)field_int64(r, row, "source_oid");
+    t->label = arena_strdup(t->arena, field_text(r, row, "label"));
+    table_set_names(t, (const char *const[4]){
+                           field_text(r, row, "source_schema"), field_text(r, row, "source_name"),
+                           field_text(r, row, "target_schema"), field_text(r, row, "target_name")});
+    t->state = strcmp(field_text(r, row, "state"), "follow") == 0 ? TABLE_FOLLOW : TABLE_COPY;
+    if (!field_is_null(r, row, "snapshot"))
+        table_set_snapshot(t, field_text(r, row, "snapshot"));
+    if (!field_is_null(r, row, "paused")) {
+        t->pause = pause_from_name(field_text(r, row, "paused"));
         t->is_recorded = true;
-        t->is_lossy = PQgetvalue(r, row, 24)[0] == 't';
-        error_set(&t->why, "%s", PQgetvalue(r, row, 9));
-        error_detail(&t->why, "%s", PQgetvalue(r, row, 10));
-        error_hint(&t->why, "%s", PQgetvalue(r, row, 11));
-        t->copy_is_asked = t->wants_copy = PQgetvalue(r, row, 23)[0] == 't';
+        t->is_lossy = field_bool(r, row, "is_lossy");
+        error_set(&t->why, "%s", field_text(r, row, "paused_what"));
+        error_detail(&t->why, "%s", field_text(r, row, "paused_detail"));
+        error_hint(&t->why, "%s", field_text(r, row, "paused_hint"));
+        t->copy_is_asked = t->wants_copy = field_bool(r, row, "copy_asked");
         t->is_lossy |= t->wants_copy;
     }
-    t->bytes = strtoll(PQgetvalue(r, row, 13), NULL, 10);
-    t->rows = strtoll(PQgetvalue(r, row, 14), NULL, 10);
-    t->bytes_done = strtoll(PQgetvalue(r, row, 15), NULL, 10);
-    t->rows_done = strtoll(PQgetvalue(r, row, 16), NULL, 10);
-    t->chunks = atoi(PQgetvalue(r, row, 17));
-    t->chunks_done = atoi(PQgetvalue(r, row, 18));
-    table_set_layouts(t, PQgetisnull(r, row, 19) ? NULL : PQgetvalue(r, row, 19),
-                      PQgetisnull(r, row, 20) ? NULL : PQgetvalue(r, row, 20));
-    t->log = strtoll(PQgetvalue(r, row, 21), NULL, 10);
-    if (!PQgetisnull(r, row, 25))
-        table_set_back_since(t, PQgetvalue(r, row, 25));
+    t->bytes = field_int64(r, row, "bytes");
+    t->rows = field_int64(r, row, "rows");
+    t->bytes_done = field_int64(r, row, "bytes_done");
+    t->rows_done = field_int64(r, row, "rows_done");
+    t->chunks = field_int(r, row, "chunks");
+    t->chunks_done = field_int(r, row, "chunks_done");
+    table_set_layouts(t, field_or_null(r, row, "layout"), field_or_null(r, row, "target_layout"));
+    t->log = field_int64(r, row, "log");
+    if (!field_is_null(r, row, "back_since"))
+        table_set_back_since(t, field_text(r, row, "back_since"));
     /* The snapshot that the first chunks shared is gone. */
     t->tolerant =
-        PQgetvalue(r, row, 12)[0] == 't' || (t->chunks_done > 0 && t->chunks_done < t->chunks);
-    if (PQgetvalue(r, row, 22)[0] == 't')
+        field_bool(r, row, "tolerant") || (t->chunks_done > 0 && t->chunks_done < t->chunks);
+    if (field_bool(r, row, "is_emptied"))
         pause_as_emptied(t);
 }
 
@@ -151,7 +159,7 @@ static int first_unused(const struct config_patterns *p, const PGresult *r)
     int unused = -1;
 
     for (int i = 0; i < PQntuples(r); i++)
-        config_patterns_match(p, PQgetvalue(r, i, 0), PQgetvalue(r, i, 1), used);
+        config_patterns_match(p, field_text(r, i, "schema"), field_text(r, i, "name"), used);
     for (int i = 0; i < p->count && unused < 0; i++)
         if (!used[i])
             unused = i;
@@ -166,7 +174,7 @@ enum job_next lead_take_names(struct job *j, PGresult *r)
 {
     const struct config_patterns *p = &j->sync->config->include;
     int unused = lead_of(j)->is_first ? first_unused(p, r) : -1;
-    const struct config_rule *rule = shaping_unused(j->sync->config, r, 0);
+    const struct config_rule *rule = shaping_unused(j->sync->config, r);
     const char *place;
     struct error e = {0};
 
@@ -263,7 +271,7 @@ enum job_next lead_take_skip(struct job *j, PGresult *r)
     struct table *t = lead_of(j)->table;
 
     log_event(LOG_WARNING, "a row is left out", "sync", j->sync->name, "table", t->label, "key",
-              t->poison->key, "number", PQgetvalue(r, 0, 0), "hint",
+              t->poison->key, "number", field_text(r, 0, "number"), "hint",
               "It is in rebeco.skipped at the target, and tried again when it changes.", NULL);
     skip_add(t);
     lead_retry(t);
@@ -306,8 +314,8 @@ enum job_next lead_take_skip_retry(struct job *j, PGresult *r)
     int refused, tried = skip_take_retried(t, r, &refused);
 
     for (int i = 0; i < PQntuples(r); i++)
-        if (!PQgetisnull(r, i, 1))
-            l->retry.error = arena_strdup(j->arena, PQgetvalue(r, i, 1));
+        if (!field_is_null(r, i, "error"))
+            l->retry.error = arena_strdup(j->arena, field_text(r, i, "error"));
     l->retry.tried += tried;
     l->retry.refused += refused;
     log_event(LOG_NOTICE, "rows that were left out were tried again", "sync", j->sync->name,
@@ -455,6 +463,6 @@ enum job_next lead_enter_lsn(struct job *j)
 enum job_next lead_take_lsn(struct job *j, PGresult *r)
 {
     free(j->sync->capture_lsn);
-    j->sync->capture_lsn = mem_strdup(PQgetvalue(r, 0, 0));
+    j->sync->capture_lsn = mem_strdup(field_text(r, 0, "lsn"));
     return JOB_NEXT;
 }

@@ -1,6 +1,6 @@
 /* The steps of the leading job that are not in lead.c: the lock (lead_lock.c), who the servers are
- * (lead_identity.c), installing our objects (lead_install.c), and the work on single tables
- * (lead_table.c). Not for other jobs. */
+ * (lead_identity.c), installing our objects (lead_install.c), what is known (lead_read.c), and the
+ * work on single tables (lead_table.c, lead_capture.c). Not for other jobs. */
 #ifndef LEAD_STEPS_H
 #define LEAD_STEPS_H
 
@@ -14,7 +14,7 @@ static inline struct lead_job *lead_of(struct job *j)
 /* Sends a statement without parameters. */
 enum job_next lead_say(struct job *j, enum job_side side, const struct sql *sql);
 /* A value of the first row, kept for this run; NULL for NULL. */
-const char *lead_keep(struct job *j, const PGresult *r, int field);
+const char *lead_keep(struct job *j, const PGresult *r, const char *column);
 
 /* Who the two servers are. */
 enum job_next lead_take_source_identity(struct job *j, PGresult *r);
@@ -67,17 +67,8 @@ enum job_next lead_enter_forget(struct job *j);
 void lead_bind_table(struct job *j, struct params *p);
 void lead_bind_consumer_table(struct job *j, struct params *p);
 enum job_next lead_enter_forgotten(struct job *j);
-enum job_next lead_enter_next_copy(struct job *j);
-void lead_bind_rows_there(struct job *j, struct params *p);
-enum job_next lead_take_rows_there(struct job *j, PGresult *r);
-enum job_next lead_enter_capture(struct job *j);
-void lead_bind_blockers(struct job *j, struct params *p);
-enum job_next lead_take_blockers(struct job *j, PGresult *r);
-void lead_bind_chunks(struct job *j, struct params *p);
-enum job_next lead_take_chunks(struct job *j, PGresult *r);
-void lead_bind_add(struct job *j, struct params *p);
-enum job_next lead_take_added(struct job *j, PGresult *r);
-enum job_next lead_enter_added(struct job *j);
+/* How its ends look, and what they are called, was just recorded at the target. */
+void lead_note_definition(struct table *t);
 enum job_next lead_enter_resume(struct job *j);
 void lead_bind_capture(struct job *j, struct params *p);
 enum job_next lead_take_capture_state(struct job *j, PGresult *r);
@@ -90,6 +81,26 @@ enum job_next lead_enter_read_statements(struct job *j);
 enum job_next lead_take_read_statements(struct job *j, PGresult *r);
 enum job_next lead_enter_apply_statements(struct job *j);
 enum job_next lead_take_apply_statements(struct job *j, PGresult *r);
+
+/* Their capture and the plan of their copy. */
+enum job_next lead_enter_next_copy(struct job *j);
+void lead_bind_rows_there(struct job *j, struct params *p);
+enum job_next lead_take_rows_there(struct job *j, PGresult *r);
+enum job_next lead_enter_capture(struct job *j);
+void lead_bind_blockers(struct job *j, struct params *p);
+enum job_next lead_take_blockers(struct job *j, PGresult *r);
+void lead_bind_chunks(struct job *j, struct params *p);
+enum job_next lead_take_chunks(struct job *j, PGresult *r);
+void lead_bind_add(struct job *j, struct params *p);
+enum job_next lead_take_added(struct job *j, PGresult *r);
+enum job_next lead_enter_added(struct job *j);
+/* The event function of steps about one table, and what the capture's and the emptying's steps do.
+ */
+enum job_next lead_table_event(struct job *j, enum job_side side, const struct conn_message *m);
+enum job_next lead_take_capture(struct job *j, PGresult *r);
+enum job_next lead_enter_empty(struct job *j);
+enum job_next lead_take_emptied(struct job *j, PGresult *r);
+
 /* Captures merge rows as the configuration says: lead_merge.c. */
 enum job_next lead_enter_merge_look(struct job *j);
 enum job_next lead_take_merge_look(struct job *j, PGresult *r);
@@ -101,13 +112,6 @@ enum job_next lead_take_names(struct job *j, PGresult *r);
 enum job_next lead_take_captures(struct job *j, PGresult *r);
 enum job_next lead_enter_orphan(struct job *j);
 enum job_next lead_enter_orphan_forgotten(struct job *j);
-/* The event function of steps about one table, and what the capture's and the emptying's steps do.
- */
-enum job_next lead_table_event(struct job *j, enum job_side side, const struct conn_message *m);
-enum job_next lead_take_capture(struct job *j, PGresult *r);
-enum job_next lead_enter_empty(struct job *j);
-enum job_next lead_take_emptied(struct job *j, PGresult *r);
-
 /* One end's catalog of a reading, the source's shaped as the configuration says, in the place of
  * what read[side] was. */
 bool lead_read_catalog(struct sync *s, enum job_side side, const PGresult *r,

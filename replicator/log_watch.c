@@ -5,23 +5,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
 #include "log.h"
 #include "sync.h"
 
 #define EVERY_S 10.
 
+static void forget_slowest(struct sync *s)
+{
+    free(s->log_slowest);
+    s->log_slowest = NULL;
+    s->log_slowest_s = 0;
+    s->log_is_namesakes = false;
+}
+
 static enum job_next take_total(struct job *j, PGresult *r)
 {
     struct sync *s = j->sync;
+    bool any = PQntuples(r) > 0;
 
     j->failures = 0;
-    if (PQntuples(r) == 0)
-        return job_goto(j, "wait");
-    s->log_bytes = strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+    s->log_bytes = any ? field_int64(r, 0, "bytes") : 0;
     free(s->log_held_by);
-    s->log_held_by = PQgetisnull(r, 0, 1) ? NULL : mem_strdup(PQgetvalue(r, 0, 1));
-    s->log_held_s = strtoll(PQgetvalue(r, 0, 2), NULL, 10);
-    return s->log_bytes > 0 ? JOB_NEXT : job_goto(j, "wait");
+    s->log_held_by = any ? mem_strdup(field_or_null(r, 0, "held_by")) : NULL;
+    s->log_held_s = any ? field_int64(r, 0, "held_s") : 0;
+    if (s->log_bytes > 0)
+        return JOB_NEXT;
+    forget_slowest(s); /* they are kept for nobody */
+    s->log_is_above = false;
+    return job_goto(j, "wait");
 }
 
 static const char *how_to_free(const struct sync *s)
@@ -59,10 +71,12 @@ static enum job_next take_slowest(struct job *j, PGresult *r)
     struct sync *s = j->sync;
     bool any = PQntuples(r) > 0;
 
-    free(s->log_slowest);
-    s->log_slowest = any ? mem_strdup(PQgetvalue(r, 0, 0)) : NULL;
-    s->log_is_namesakes = any && PQgetvalue(r, 0, 3)[0] == 't';
-    s->log_slowest_s = any ? strtoll(PQgetvalue(r, 0, 1), NULL, 10) : 0;
+    forget_slowest(s);
+    if (any) {
+        s->log_slowest = mem_strdup(field_text(r, 0, "sync"));
+        s->log_is_namesakes = field_bool(r, 0, "is_namesake");
+        s->log_slowest_s = field_int64(r, 0, "behind_s");
+    }
     if (s->log_bytes > s->config->log_limit_bytes && !s->log_is_above)
         warn_of_limit(s);
     s->log_is_above = s->log_bytes > s->config->log_limit_bytes;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "field.h"
 #include "log.h"
 #include "sqlstate.h"
 #include "steady.h"
@@ -203,23 +204,23 @@ static struct matview *view_new(struct matview_job *m, const PGresult *r, int ro
     double now = steady_now();
 
     list_init(&v->in_job);
-    v->relid = mem_strdup(PQgetvalue(r, row, 0));
-    v->is_refreshed = !PQgetisnull(r, row, 3);
-    v->refreshed_at = v->is_refreshed ? now - atof(PQgetvalue(r, row, 3)) : m->started_at;
+    v->relid = mem_strdup(field_text(r, row, "relid"));
+    v->is_refreshed = !field_is_null(r, row, "refreshed_s");
+    v->refreshed_at = v->is_refreshed ? now - field_double(r, row, "refreshed_s") : m->started_at;
     /* What happened before this process began is told by the times kept at the target. */
-    v->has_changed = PQgetvalue(r, row, 5)[0] == 't';
+    v->has_changed = field_bool(r, row, "stale");
     return v;
 }
 
 static void take_row(struct matview_job *m, const PGresult *r, int row)
 {
-    struct matview *v = find(m, PQgetvalue(r, row, 0));
+    struct matview *v = find(m, field_text(r, row, "relid"));
 
     if (v == NULL)
         v = view_new(m, r, row);
-    set_string(&v->label, PQgetvalue(r, row, 1));
-    set_string(&v->refresh, PQgetvalue(r, row, 2));
-    v->has_changed |= PQgetvalue(r, row, 4)[0] == 't';
+    set_string(&v->label, field_text(r, row, "label"));
+    set_string(&v->refresh, field_text(r, row, "refresh"));
+    v->has_changed |= field_bool(r, row, "changed");
     v->is_listed = true;
     list_remove(&v->in_job);
     list_append(&m->views, &v->in_job);

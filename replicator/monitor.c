@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "field.h"
 
 #define MONITOR_EVERY_S 1.
 
@@ -47,15 +48,15 @@ static enum job_next fail_unknown(struct job *j)
 /* The daemon's tree, or one made of the sync's row when it has not said anything yet. */
 static json_t *read_status(const struct monitor *m, const PGresult *r)
 {
-    const char *doc = client_text(r, 0, "doc"), *age = client_text(r, 0, "age_s");
+    const char *doc = field_or_null(r, 0, "doc"), *age = field_or_null(r, 0, "age_s");
     json_t *status = doc != NULL ? json_loads(doc, 0, NULL) : NULL;
     if (!json_is_object(status)) {
         json_decref(status);
         status =
             json_pack("{s:s, s:s, s:b}", "sync", m->x->sync->name, "phase",
-                      client_text(r, 0, "phase"), "paused", (int)client_bool(r, 0, "is_paused"));
+                      field_or_null(r, 0, "phase"), "paused", (int)field_bool(r, 0, "is_paused"));
     }
-    json_object_set_new(status, "running", json_boolean(client_bool(r, 0, "is_held")));
+    json_object_set_new(status, "running", json_boolean(field_bool(r, 0, "is_held")));
     if (age != NULL)
         json_object_set_new(status, "age_s", json_real(strtod(age, NULL)));
     return status;

@@ -12,7 +12,8 @@ int monitor_run(struct command_context *x);
 
 /* Appends the status tree as a person reads it; keys that are missing are passed over. */
 void monitor_show(struct buf *out, const json_t *status);
-/* Appends text that may come from a database: control characters become question marks. */
+/* Appends text that may come from a database: a line break becomes a space, as in a
+ * server's message of two lines, and other control characters question marks. */
 void monitor_add_clean(struct buf *b, const char *s);
 
 #endif

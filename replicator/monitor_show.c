@@ -38,7 +38,7 @@ void monitor_add_clean(struct buf *b, const char *s)
 {
     for (; *s != '\0'; s++) {
         unsigned char c = (unsigned char)*s;
-        buf_append(b, c < 0x20 || c == 0x7F ? "?" : s, 1);
+        buf_append(b, c == '\n' ? " " : c < 0x20 || c == 0x7F ? "?" : s, 1);
     }
 }
 

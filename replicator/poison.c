@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field.h"
 #include "lead.h"
 #include "lead_steps.h"
 #include "log.h"
@@ -80,6 +81,7 @@ static void begin(struct job *j)
     p->bytes = 0;
     p->is_trying = p->is_back_due = p->is_read = p->has_failed = p->is_unreadable = false;
     error_clear(&p->said);
+    p->cause = "";
 }
 
 /* Only syncs in one direction are searched. */
@@ -91,7 +93,7 @@ static void bind_session_apply(struct job *j, struct params *p)
 
 static enum job_next take_session_apply(struct job *j, PGresult *r)
 {
-    poison_of(j)->apply.may_switch = PQgetvalue(r, 0, 0)[0] == 't';
+    poison_of(j)->apply.may_switch = field_bool(r, 0, "has_replica_role");
     return JOB_NEXT;
 }
 
@@ -208,6 +210,19 @@ static void judge_part(struct poison_job *p)
     try_part(p);
 }
 
+/* What the source has and the target does not, told by codes alone, since the server's words are in
+ * the server's language. */
+static const char *likely_cause(const PGresult *r, const char *sqlstate)
+{
+    if (strcmp(sqlstate, "23514") == 0 && !PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME))
+        return "The target may have no partition for it: make the one that the source has, as it "
+               "is there (CREATE TABLE .. PARTITION OF). Else: ";
+    if (strcmp(sqlstate, "22P02") == 0 || strcmp(sqlstate, "22P03") == 0)
+        return "The target's type may not know the value: an enum gets it with ALTER TYPE .. ADD "
+               "VALUE. Else: ";
+    return "";
+}
+
 static void take_answer(struct poison_job *p, const PGresult *r)
 {
     if (PQresultStatus(r) != PGRES_PIPELINE_SYNC)
@@ -215,6 +230,7 @@ static void take_answer(struct poison_job *p, const PGresult *r)
     if (job_result_failed(r) && !p->has_failed) {
         p->has_failed = true;
         conn_result_error(target_of(p), r, &p->said);
+        p->cause = likely_cause(r, p->said.sqlstate);
     }
 }
 
@@ -334,7 +350,7 @@ static void bind_row(struct job *j, struct params *p)
 
 static enum job_next take_statement(struct job *j, PGresult *r)
 {
-    poison_of(j)->text = arena_strdup(j->arena, PQgetvalue(r, 0, 0));
+    poison_of(j)->text = arena_strdup(j->arena, field_text(r, 0, "statement"));
     return JOB_NEXT;
 }
 
@@ -389,9 +405,9 @@ static void say_row(struct poison_job *p, const struct poison *row)
     if (has_key || !row->is_delete)
         error_hint(
             &e,
-            "Mend the row at the source, or what refuses it at the target: it is tried again by "
+            "%sMend the row at the source, or what refuses it at the target: it is tried again by "
             "itself (at once: rebeco retry %s). To leave this row out: rebeco skip -- %s%s",
-            p->table->label, p->table->label, shell_words(p->job.arena, row->key));
+            p->cause, p->table->label, p->table->label, shell_words(p->job.arena, row->key));
     else
         error_hint(&e,
                    "Mend what refuses that at the target: it is tried again by itself (at once: "
@@ -408,7 +424,7 @@ static void name_image(struct poison *row, const PGresult *r)
 
     buf_printf(&key, "[\"%.*s\"]", SKIP_SHORT_HASH, row->key_hash);
     row->key = mem_strdup(key.data);
-    row->image = PQgetisnull(r, 0, 2) ? NULL : mem_strdup(PQgetvalue(r, 0, 2));
+    row->image = mem_strdup(field_or_null(r, 0, "image"));
     buf_fini(&key);
 }
 
@@ -429,8 +445,8 @@ static enum job_next take_text(struct job *j, PGresult *r)
     if (p->table->records == TABLE_IMAGE)
         name_image(row, r);
     else
-        row->key = skip_clean_text(PQgetvalue(r, 0, 0), takes_utf8);
-    row->row = skip_clean_text(PQgetvalue(r, 0, 1), takes_utf8);
+        row->key = skip_clean_text(field_text(r, 0, "key"), takes_utf8);
+    row->row = skip_clean_text(field_text(r, 0, "row"), takes_utf8);
     row->error = skip_clean_text(p->said.what, takes_utf8);
     row->is_delete = PQgetisnull(p->found, 0, 0);
     snprintf(row->sqlstate, sizeof row->sqlstate, "%s", p->said.sqlstate);
@@ -467,10 +483,10 @@ static enum job_next take_unreadable(struct job *j, PGresult *r)
     struct error e = {0};
 
     p->table->wants_search = false;
-    if (PQgetisnull(r, 0, 0))
+    if (field_is_null(r, 0, "row"))
         return JOB_DONE;
     error_set(&e, "a row of %s cannot be read at the source: %s", p->table->label, p->said.what);
-    error_detail(&e, "the row: %s", PQgetvalue(r, 0, 0));
+    error_detail(&e, "the row: %s", field_text(r, 0, "row"));
     error_hint(
         &e,
         "Mend the row at the source: the table goes on by itself then (at once: rebeco retry "

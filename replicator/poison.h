@@ -27,6 +27,7 @@ struct poison_job {
     bool is_unreadable; /* or failed */
     PGresult *found;    /* the refused row */
     struct error said;  /* the target's words about the part that failed last */
+    const char *cause;  /* and what is likely to be missing there; "" where that is not known */
     bool has_failed;    /* that part failed */
     const char *text;   /* the statement that makes the row readable (arena) */
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "field.h"
 #include "log.h"
 #include "steady.h"
 #include "sync.h"
@@ -26,7 +27,7 @@ static void bind_name(struct job *j, struct params *p)
 /* The session of the daemon before us may be about to end. */
 static enum job_next take_lock(struct job *j, PGresult *r)
 {
-    return PQgetvalue(r, 0, 0)[0] == 't' ? JOB_NEXT : job_sleep(j, TAKEN_S, JOB_REPEAT);
+    return field_bool(r, 0, "is_ours") ? JOB_NEXT : job_sleep(j, TAKEN_S, JOB_REPEAT);
 }
 
 static void note_holder(struct sync *s, const char *who)
@@ -53,12 +54,12 @@ static enum job_next enter_held(struct job *j)
 static enum job_next take_held(struct job *j, PGresult *r)
 {
     struct sync *s = j->sync;
-    const char *who = PQntuples(r) ? PQgetvalue(r, 0, 0) : NULL;
+    const char *who = PQntuples(r) ? field_text(r, 0, "who") : NULL;
 
     if (who && (!s->batch_held_by || strcmp(who, s->batch_held_by) != 0))
         log_event(
             LOG_WARNING, "a batch waits for somebody's lock at the target", "sync", s->name,
-            "held_by", who, "table", PQgetisnull(r, 0, 1) ? NULL : PQgetvalue(r, 0, 1), "hint",
+            "held_by", who, "table", field_or_null(r, 0, "what"), "hint",
             "Changes wait until that transaction is over; nothing is lost. If it is nobody's, "
             "end it: SELECT pg_terminate_backend(the session's number).",
             NULL);

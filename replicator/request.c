@@ -15,6 +15,7 @@
 #include "config_pattern.h"
 #include "config_value.h"
 #include "direction.h"
+#include "field.h"
 
 #define REQUEST_LIMIT_S 30.
 #define REQUEST_LOOK_S 0.1
@@ -47,17 +48,17 @@ static void bind_sync(struct job *j, struct params *p)
 static enum job_next result_look(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
-    q->is_held = client_bool(r, 0, "is_held");
+    q->is_held = field_bool(r, 0, "is_held");
     return client_need_installed(j, r);
 }
 
 static enum job_next result_known(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
-    const char *names = client_text(r, 0, "names");
-    if (strcmp(q->verb, "kick") == 0 && q->x->wait && client_bool(r, 0, "is_paused"))
+    const char *names = field_or_null(r, 0, "names");
+    if (strcmp(q->verb, "kick") == 0 && q->x->wait && field_bool(r, 0, "is_paused"))
         fputs("rebeco: the sync is paused: this waits until `rebeco resume`\n", stderr);
-    if (client_bool(r, 0, "is_known"))
+    if (field_bool(r, 0, "is_known"))
         return q->x->operand_count > 0 && !q->is_of_sync ? JOB_NEXT : job_goto(j, "send");
     struct error e;
     error_clear(&e);
@@ -73,8 +74,8 @@ static int add_matching(struct request *q, const PGresult *r, const char *patter
 {
     int count = 0;
     for (int row = 0; row < PQntuples(r); row++) {
-        const char *schema = client_text(r, row, "source_schema");
-        const char *name = client_text(r, row, "source_name");
+        const char *schema = field_or_null(r, row, "source_schema");
+        const char *name = field_or_null(r, row, "source_name");
         if (!config_pattern_match(pattern, schema, name))
             continue;
         json_array_append_new(q->tables,
@@ -122,7 +123,7 @@ static void bind_send(struct job *j, struct params *p)
 static enum job_next result_send(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
-    q->ids = mem_strdup(client_text(r, 0, "ids"));
+    q->ids = mem_strdup(field_or_null(r, 0, "ids"));
     if (!q->is_held)
         fputs("rebeco: no daemon runs on this sync now; the request is left for the next one\n",
               stderr);
@@ -138,8 +139,8 @@ static void bind_answers(struct job *j, struct params *p)
 
 static void print_answer(struct request *q, const PGresult *r, int row)
 {
-    const char *label = client_text(r, row, "label"), *answer = client_text(r, row, "answer");
-    bool is_ok = client_bool(r, row, "ok");
+    const char *label = field_or_null(r, row, "label"), *answer = field_or_null(r, row, "answer");
+    bool is_ok = field_bool(r, row, "ok");
     FILE *to = is_ok ? stdout : stderr;
     fprintf(to, "%s%s%s\n", label != NULL ? label : q->x->sync->name, ": ",
             answer != NULL ? answer
@@ -152,8 +153,8 @@ static enum job_next result_answers(struct job *j, PGresult *r)
 {
     struct request *q = request_of(j);
     for (int row = 0; row < PQntuples(r); row++) {
-        q->is_held = client_bool(r, row, "is_held");
-        if (!client_bool(r, row, "is_done"))
+        q->is_held = field_bool(r, row, "is_held");
+        if (!field_bool(r, row, "is_done"))
             return JOB_NEXT;
     }
     for (int row = 0; row < PQntuples(r); row++)

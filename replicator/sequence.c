@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "field.h"
 #include "list.h"
 #include "log.h"
 #include "steady.h"
@@ -25,10 +26,10 @@ static struct sequence_job *of(struct job *j)
     return container_of(j, struct sequence_job, job);
 }
 
-static void set_text(struct buf *b, const PGresult *r)
+static void set_text(struct buf *b, const char *text)
 {
     buf_clear(b, 64 * 1024);
-    buf_text(b, PQgetvalue(r, 0, 0));
+    buf_text(b, text);
 }
 
 /* ------------------------------------------------------------------ steps */
@@ -61,7 +62,7 @@ static enum job_next take_glance(struct job *j, PGresult *r)
 {
     struct sequence_job *s = of(j);
 
-    snprintf(s->glance, sizeof s->glance, "%s", PQgetvalue(r, 0, 0));
+    snprintf(s->glance, sizeof s->glance, "%s", field_text(r, 0, "glance"));
     if (is_whole_due(s) || s->glance[0] == '\0' || strcmp(s->glance, s->known_glance) != 0)
         return JOB_NEXT;
     j->failures = 0;
@@ -76,7 +77,7 @@ static void bind_sync(struct job *j, struct params *p)
 
 static enum job_next take_tables(struct job *j, PGresult *r)
 {
-    set_text(&of(j)->tables, r);
+    set_text(&of(j)->tables, field_text(r, 0, "tables"));
     return JOB_NEXT;
 }
 
@@ -88,7 +89,7 @@ static void bind_read(struct job *j, struct params *p)
 
 static enum job_next take_sequences(struct job *j, PGresult *r)
 {
-    set_text(&of(j)->sequences, r);
+    set_text(&of(j)->sequences, field_text(r, 0, "sequences"));
     return JOB_NEXT;
 }
 
@@ -105,17 +106,17 @@ static void bind_set(struct job *j, struct params *p)
 static void log_new_trouble(const struct job *j, const PGresult *r, int row)
 {
     log_event(LOG_WARNING, "sequence not in step", "sync", j->sync->name, "object",
-              PQgetvalue(r, row, 3), "what", PQgetvalue(r, row, 4), "hint",
-              PQgetisnull(r, row, 5) ? NULL : PQgetvalue(r, row, 5), NULL);
+              field_text(r, row, "object"), "what", field_text(r, row, "message"), "hint",
+              field_or_null(r, row, "hint"), NULL);
 }
 
 static enum job_next take_set(struct job *j, PGresult *r)
 {
     struct sequence_job *s = of(j);
 
-    s->seen = atoi(PQgetvalue(r, 0, 0));
-    s->moved = atoi(PQgetvalue(r, 0, 1));
-    s->troubled = atoi(PQgetvalue(r, 0, 2));
+    s->seen = field_int(r, 0, "seen");
+    s->moved = field_int(r, 0, "moved");
+    s->troubled = field_int(r, 0, "troubled");
     s->synced_at = steady_now();
     memcpy(s->known_glance, s->glance, sizeof s->known_glance);
     s->rounds_done = s->rounds_begun;

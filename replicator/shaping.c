@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config_rules.h"
+#include "field.h"
 
 /* ------------------------------------------------------------------ columns */
 
@@ -181,13 +182,13 @@ void shaping_apply(struct catalog *source, const struct config_sync *c)
         note_collisions(source, c);
 }
 
-static bool means_any(const struct config_rule *rule, bool is_rename, const PGresult *r, int first)
+static bool means_any(const struct config_rule *rule, bool is_rename, const PGresult *r)
 {
     const char *pattern = rule->pattern;
     struct config_patterns one = {.count = 1, .texts = &pattern};
 
     for (int i = 0; i < PQntuples(r); i++) {
-        const char *schema = PQgetvalue(r, i, first), *table = PQgetvalue(r, i, first + 1);
+        const char *schema = field_text(r, i, "schema"), *table = field_text(r, i, "name");
 
         if (is_rename ? config_rename_means(rule, schema, table)
                       : config_patterns_match(&one, schema, table, NULL))
@@ -196,13 +197,13 @@ static bool means_any(const struct config_rule *rule, bool is_rename, const PGre
     return false;
 }
 
-const struct config_rule *shaping_unused(const struct config_sync *c, const PGresult *r, int first)
+const struct config_rule *shaping_unused(const struct config_sync *c, const PGresult *r)
 {
     const struct config_rules *all[] = {&c->rename, &c->columns, &c->where, &c->counters};
 
     for (int k = 0; k < 4; k++)
         for (int i = 0; i < all[k]->count; i++)
-            if (!means_any(&all[k]->rules[i], k == 0, r, first))
+            if (!means_any(&all[k]->rules[i], k == 0, r))
                 return &all[k]->rules[i];
     return NULL;
 }

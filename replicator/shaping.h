@@ -15,8 +15,7 @@ bool shaping_wants(const struct config_sync *c, const struct relation *r);
 /* A layout of the relation as it is known when its shaping is: without the columns that are left
  * out, and with what is taken. Lives in `a`. */
 const char *shaping_layout(struct arena *a, const struct relation *r, const char *layout);
-/* The first rule whose pattern means none of the tables in `r` (whose schema is field `first`, the
- * name the next), NULL when all do. */
-const struct config_rule *shaping_unused(const struct config_sync *c, const PGresult *r, int first);
+/* The first rule whose pattern means none of the tables in `r` (schema, name), NULL when all do. */
+const struct config_rule *shaping_unused(const struct config_sync *c, const PGresult *r);
 
 #endif

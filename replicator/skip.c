@@ -30,6 +30,7 @@
 
 #include "batch.h"
 #include "buf.h"
+#include "field.h"
 #include "mem.h"
 #include "sync.h"
 
@@ -272,17 +273,17 @@ static struct skip *add(struct table *t)
 void skip_take_list(struct sync *s, const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = sync_table_find(s, atoi(PQgetvalue(r, i, 0)));
+        struct table *t = sync_table_find(s, field_int(r, i, "table_id"));
         struct skip *k = t ? add(t) : NULL;
 
         if (k == NULL)
             continue;
-        k->key = mem_strdup(PQgetvalue(r, i, 1));
-        k->error = mem_strdup(PQgetvalue(r, i, 2));
-        snprintf(k->key_hash, sizeof k->key_hash, "%s", PQgetvalue(r, i, 3));
-        snprintf(k->row_hash, sizeof k->row_hash, "%s", PQgetvalue(r, i, 4));
-        k->at = mem_strdup(PQgetvalue(r, i, 5));
-        k->copies = strtoll(PQgetvalue(r, i, 7), NULL, 10);
+        k->key = mem_strdup(field_text(r, i, "key"));
+        k->error = mem_strdup(field_text(r, i, "error"));
+        snprintf(k->key_hash, sizeof k->key_hash, "%s", field_text(r, i, "key_hash"));
+        snprintf(k->row_hash, sizeof k->row_hash, "%s", field_text(r, i, "row_hash"));
+        k->at = mem_strdup(field_text(r, i, "skipped_at"));
+        k->copies = field_int64(r, i, "copies");
     }
 }
 
@@ -290,10 +291,10 @@ int skip_take_retried(struct table *t, const PGresult *r, int *refused)
 {
     *refused = 0;
     for (int i = 0; i < PQntuples(r); i++) {
-        struct skip *s = find(t, PQgetvalue(r, i, 0));
+        struct skip *s = find(t, field_text(r, i, "key_hash"));
 
-        *refused += !PQgetisnull(r, i, 1);
-        if (s && PQgetisnull(r, i, 1))
+        *refused += !field_is_null(r, i, "error");
+        if (s && field_is_null(r, i, "error"))
             s->is_void = true;
     }
     return PQntuples(r);

@@ -26,5 +26,7 @@ struct sql_schema {
 
 /* In rising order of version, ended by a row whose text is NULL. */
 extern const struct sql_schema sql_schema[];
+/* The version of the last of them. */
+extern const int sql_schema_newest;
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "field.h"
 #include "log.h"
 #include "sqlstate.h"
 #include "sync.h"
@@ -25,16 +26,16 @@ static void bind_sync(struct job *j, struct params *p)
 
 static void take_row(struct statistics_job *s, const PGresult *r, int row)
 {
-    const char *label = arena_strdup(s->job.arena, PQgetvalue(r, row, 0));
+    const char *label = arena_strdup(s->job.arena, field_text(r, row, "label"));
 
     if (s->example == NULL)
         s->example = label;
-    if (PQgetisnull(r, row, 1)) {
+    if (field_is_null(r, row, "statement")) {
         s->forbidden++;
         return;
     }
     s->rows[s->count++] = (struct statistics_row){
-        .label = label, .statement = arena_strdup(s->job.arena, PQgetvalue(r, row, 1))};
+        .label = label, .statement = arena_strdup(s->job.arena, field_text(r, row, "statement"))};
 }
 
 static enum job_next take_list(struct job *j, PGresult *r)

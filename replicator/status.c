@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "buf.h"
+#include "field.h"
 #include "lead.h"
 #include "log_watch.h"
 #include "skip.h"
@@ -311,10 +312,10 @@ void status_set_problems(struct sync *s, const PGresult *r)
     json_t *list = json_array();
 
     for (int i = 0; i < PQntuples(r); i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?}", "kind", PQgetvalue(r, i, 0),
-                                              "object", PQgetvalue(r, i, 1), "message",
-                                              PQgetvalue(r, i, 2), "hint",
-                                              PQgetisnull(r, i, 3) ? NULL : PQgetvalue(r, i, 3)));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:s?}", "kind", field_text(r, i, "kind"), "object",
+                            field_text(r, i, "object"), "message", field_text(r, i, "message"),
+                            "hint", field_or_null(r, i, "hint")));
     json_decref(s->problems);
     s->problems = list;
 }

@@ -106,8 +106,8 @@ struct table *sync_table_find_name(struct sync *s, const char *schema, const cha
 
 bool table_is_standing(const struct table *t)
 {
-    return t->pause == TABLE_USER ||
-           (t->pause != TABLE_RUNS && steady_now() - t->paused_at > STANDING_S);
+    return t->pause == TABLE_USER || (t->pause != TABLE_RUNS && !table_is_left_out(t) &&
+                                      steady_now() - t->paused_at > STANDING_S);
 }
 
 bool table_is_left_out(const struct table *t)
@@ -385,7 +385,7 @@ void sync_think(struct sync *s)
     if (!s->is_led)
         return;
     batch_start(s->batch);
-    if (s->table_count == 0)
+    if (sync_tables_taking_part(s) == 0)
         s->is_consistent = true; /* nothing can differ */
     if (!s->is_paused)
         sync_start_streams(s);

@@ -280,7 +280,8 @@ struct table *sync_table_find_oid(struct sync *s, Oid source_oid);
 struct table *sync_table_find_name(struct sync *s, const char *schema, const char *name);
 /* A batch with changes of this table has been committed. */
 void sync_table_changed(struct table *t);
-/* A person has paused it, or it is paused for longer than what mends itself in a moment. */
+/* A person has paused it, or it has a part in the sync and is paused for longer than what mends
+ * itself in a moment takes. */
 bool table_is_standing(const struct table *t);
 /* The table has no part in the sync yet and waits for a person: it has no key, or is missing at the
  * target. The others do not wait for it. */

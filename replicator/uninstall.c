@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "field.h"
 
 struct guard {
     struct client client;
@@ -32,8 +33,8 @@ void uninstall_take_position(struct uninstall_position *p, const PGresult *r)
 {
     free(p->all);
     free(p->own);
-    p->all = mem_strdup(client_text(r, 0, "position"));
-    p->own = mem_strdup(client_text(r, 0, "own"));
+    p->all = mem_strdup(field_or_null(r, 0, "position"));
+    p->own = mem_strdup(field_or_null(r, 0, "own"));
 }
 
 static void forget_position(struct uninstall_position *p)
@@ -52,7 +53,7 @@ static void bind_sync(struct job *j, struct params *p)
 static enum job_next result_lock(struct job *j, PGresult *r)
 {
     struct guard *g = guard_of(j);
-    g->is_held = !client_bool(r, 0, "is_ours");
+    g->is_held = !field_bool(r, 0, "is_ours");
     if (!g->is_held || g->x->force)
         return JOB_NEXT;
     struct error e;
@@ -64,7 +65,7 @@ static enum job_next result_lock(struct job *j, PGresult *r)
 
 static enum job_next result_look(struct job *j, PGresult *r)
 {
-    return client_bool(r, 0, "is_installed") ? JOB_NEXT : job_goto(j, "hold");
+    return field_bool(r, 0, "is_installed") ? JOB_NEXT : job_goto(j, "hold");
 }
 
 static enum job_next result_consumer(struct job *j, PGresult *r)
@@ -74,9 +75,9 @@ static enum job_next result_consumer(struct job *j, PGresult *r)
 
     if (PQntuples(r) == 0)
         return JOB_NEXT;
-    direction = client_text(r, 0, "direction");
-    g->consumer = mem_strdup(client_text(r, 0, "consumer"));
-    g->can_mark = client_bool(r, 0, "can_mark");
+    direction = field_or_null(r, 0, "direction");
+    g->consumer = mem_strdup(field_or_null(r, 0, "consumer"));
+    g->can_mark = field_bool(r, 0, "can_mark");
     uninstall_take_position(&g->at_target, r);
     g->keeps_source = direction && strcmp(direction, "target-to-source") == 0;
     g->keeps_target = direction && strcmp(direction, "source-to-target") == 0;

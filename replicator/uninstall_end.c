@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "field.h"
 #include "monitor.h"
 #include "sqlstate.h"
 #include "uninstall.h"
@@ -87,7 +88,7 @@ static void bind_holders(struct job *j, struct params *p)
 static enum job_next result_holders(struct job *j, PGresult *r)
 {
     struct end *d = end_of(j);
-    const char *holders = client_text(r, 0, "holders");
+    const char *holders = field_or_null(r, 0, "holders");
     if (holders == NULL || (d->holders != NULL && strcmp(d->holders, holders) == 0))
         return JOB_NEXT;
     fprintf(stderr, "rebeco: %s: %s is in use by %s; trying again and again\n", d->side, d->stuck,
@@ -100,12 +101,12 @@ static enum job_next result_holders(struct job *j, PGresult *r)
 static enum job_next result_survey(struct job *j, PGresult *r)
 {
     struct end *d = end_of(j);
-    const char *dependents = client_text(r, 0, "dependents");
-    d->has_schema = client_bool(r, 0, "has_schema");
-    d->is_ours = client_bool(r, 0, "is_ours");
-    d->has_apart = client_bool(r, 0, "has_apart");
+    const char *dependents = field_or_null(r, 0, "dependents");
+    d->has_schema = field_bool(r, 0, "has_schema");
+    d->is_ours = field_bool(r, 0, "is_ours");
+    d->has_apart = field_bool(r, 0, "has_apart");
     if (d->what == UNINSTALL_COUNTS)
-        return client_bool(r, 0, "has_state") ? job_goto(j, "way back") : JOB_DONE;
+        return field_bool(r, 0, "has_state") ? job_goto(j, "way back") : JOB_DONE;
     if (d->has_schema && d->is_ours && dependents != NULL && !d->wish->x->force) {
         struct error e;
         error_clear(&e);
@@ -114,11 +115,11 @@ static enum job_next result_survey(struct job *j, PGresult *r)
         error_hint(&e, "Drop or change them; --force drops them too.");
         return job_fail(j, &e);
     }
-    if (!client_bool(r, 0, "has_state"))
+    if (!field_bool(r, 0, "has_state"))
         return d->what == UNINSTALL_LOOKS ? JOB_DONE : job_goto(j, "apart");
     if (d->what == UNINSTALL_CLEANS)
         return job_goto(j, "others");
-    return client_bool(r, 0, "has_skips") && !d->has_told ? JOB_NEXT : job_goto(j, "way back");
+    return field_bool(r, 0, "has_skips") && !d->has_told ? JOB_NEXT : job_goto(j, "way back");
 }
 
 /* ---------------------------------------------------------------- what is only kept in our tables
@@ -139,9 +140,9 @@ static enum job_next result_left_out(struct job *j, PGresult *r)
 
     for (int i = 0; i < PQntuples(r); i++) {
         buf_printf(&b, "%s: rows were left out and are missing there, of ", d->side);
-        monitor_add_clean(&b, client_text(r, i, "label"));
-        buf_printf(&b, ": %s, with keys ", client_text(r, i, "rows"));
-        monitor_add_clean(&b, client_text(r, i, "keys"));
+        monitor_add_clean(&b, field_or_null(r, i, "label"));
+        buf_printf(&b, ": %s, with keys ", field_or_null(r, i, "rows"));
+        monitor_add_clean(&b, field_or_null(r, i, "keys"));
         buf_text(&b, "\n");
     }
     fputs(b.len > 0 ? b.data : "", stdout);
@@ -191,7 +192,7 @@ static void bind_kept(struct job *j, struct params *p)
 
 static enum job_next result_kept(struct job *j, PGresult *r)
 {
-    const char *statement = client_text(r, 0, "statement");
+    const char *statement = field_or_null(r, 0, "statement");
 
     end_of(j)->kept = arena_strdup(j->arena, statement ? statement : "");
     return statement ? JOB_NEXT : job_goto(j, "counted");
@@ -258,11 +259,11 @@ static void bind_others(struct job *j, struct params *p)
 static enum job_next result_others(struct job *j, PGresult *r)
 {
     struct end *d = end_of(j);
-    const char *names = client_text(r, 0, "names");
+    const char *names = field_or_null(r, 0, "names");
     bool is_named = d->wish->x->arguments.sync != NULL;
     struct error e;
     error_clear(&e);
-    if (!(d->wish->x->force && !is_named) && client_bool(r, 0, "is_in_doubt")) {
+    if (!(d->wish->x->force && !is_named) && field_bool(r, 0, "is_in_doubt")) {
         error_set(&e,
                   "%s: several syncs are called \"%s\" here, and without the target it cannot "
                   "be told which is meant",
@@ -274,7 +275,7 @@ static enum job_next result_others(struct job *j, PGresult *r)
         return job_fail(j, &e);
     }
     d->is_partial = names != NULL && (is_named || !d->wish->x->force);
-    d->others = d->is_partial ? arena_strdup(j->arena, client_text(r, 0, "list")) : NULL;
+    d->others = d->is_partial ? arena_strdup(j->arena, field_or_null(r, 0, "list")) : NULL;
     if (d->what == UNINSTALL_LOOKS && (is_named || !d->is_partial))
         return JOB_DONE;
     if (!d->is_partial)
@@ -325,7 +326,7 @@ static enum job_next drop_next(struct job *j, double timeout_s, enum job_next af
     struct end *d = end_of(j);
     if (d->at == PQntuples(d->list))
         return after;
-    conn_query(job_conn(j, JOB_TARGET), client_text(d->list, d->at, "statement"), NULL, CONN_TEXT,
+    conn_query(job_conn(j, JOB_TARGET), field_or_null(d->list, d->at, "statement"), NULL, CONN_TEXT,
                timeout_s);
     return JOB_WAIT;
 }
@@ -448,7 +449,7 @@ static bool failed(struct job *j, const struct error *e)
     free(d->stuck);
     d->stuck = NULL;
     if (d->list != NULL && d->at < PQntuples(d->list))
-        d->stuck = mem_strdup(client_text(d->list, d->at, "label"));
+        d->stuck = mem_strdup(field_or_null(d->list, d->at, "label"));
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "batch.h"
 #include "batch_read.h"
 #include "daemon.h"
+#include "field.h"
 #include "lead_steps.h"
 #include "log.h"
 #include "plan.h"
@@ -437,8 +438,8 @@ enum job_next upkeep_take_commands(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
 
     for (int i = 0; i < PQntuples(r); i++) {
-        int64_t id = strtoll(PQgetvalue(r, i, 0), NULL, 10);
-        const char *verb = PQgetvalue(r, i, 1);
+        int64_t id = field_int64(r, i, "id");
+        const char *verb = field_text(r, i, "verb");
         enum job_next next;
         struct table *t;
 
@@ -447,13 +448,14 @@ enum job_next upkeep_take_commands(struct job *j, PGresult *r)
             continue;
         l->commands_due = 0;
         if (strcmp(verb, "direction") == 0) {
-            next = direction_take(j, id, PQgetvalue(r, i, 4));
-        } else if (PQgetisnull(r, i, 3)) {
+            next = direction_take(j, id, field_text(r, i, "key"));
+        } else if (field_is_null(r, i, "table_name")) {
             next = do_sync(j, id, verb);
         } else {
-            t = sync_table_find_name(j->sync, PQgetvalue(r, i, 2), PQgetvalue(r, i, 3));
+            t = sync_table_find_name(j->sync, field_text(r, i, "table_schema"),
+                                     field_text(r, i, "table_name"));
             if (t && strcmp(verb, "skip") == 0)
-                next = do_skip(j, id, t, PQgetisnull(r, i, 4) ? NULL : PQgetvalue(r, i, 4));
+                next = do_skip(j, id, t, field_or_null(r, i, "key"));
             else
                 next = t ? do_table(j, id, verb, t)
                          : upkeep_answer(j, id, false, "there is no such table in this sync");
@@ -519,7 +521,7 @@ enum job_next upkeep_take_phase(struct job *j, PGresult *r)
 static bool any_of_schema(const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++)
-        if (strcmp(PQgetvalue(r, i, 0), "schema") == 0)
+        if (strcmp(field_text(r, i, "kind"), "schema") == 0)
             return true;
     return false;
 }

@@ -5,6 +5,7 @@
 
 #include "batch.h"
 #include "batch_read.h"
+#include "field.h"
 #include "lead_steps.h"
 #include "upkeep.h"
 
@@ -12,14 +13,14 @@
  * not be seen otherwise. */
 static bool has_changed(struct lead_job *l, enum job_side side, const PGresult *r)
 {
-    const char *now = PQgetvalue(r, 0, 1);
+    const char *now = field_text(r, 0, "stamp");
     bool changed;
 
-    if (PQgetisnull(r, 0, 1))
+    if (field_is_null(r, 0, "stamp"))
         return false;
     changed = strncmp(l->stamps[side], now, sizeof l->stamps[side] - 1) != 0;
     snprintf(l->stamps[side], sizeof l->stamps[side], "%s", now);
-    snprintf(l->moments[side], sizeof l->moments[side], "%s", PQgetvalue(r, 0, 0));
+    snprintf(l->moments[side], sizeof l->moments[side], "%s", field_text(r, 0, "moment"));
     return changed;
 }
 
@@ -38,14 +39,14 @@ enum job_next upkeep_take_source_stamp(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
 
     j->sync->wants_catalog |= has_changed(l, JOB_SOURCE, r);
-    return PQgetisnull(r, 0, 1) && l->captures[0] ? job_goto(j, "target stamp") : JOB_NEXT;
+    return field_is_null(r, 0, "stamp") && l->captures[0] ? job_goto(j, "target stamp") : JOB_NEXT;
 }
 
 /* A table whose triggers are gone logs nothing, so no batch would ever look at its capture. */
 enum job_next upkeep_take_captures(struct job *j, PGresult *r)
 {
     struct lead_job *l = lead_of(j);
-    const char *now = PQgetvalue(r, 0, 0);
+    const char *now = field_text(r, 0, "stamp");
 
     if (strncmp(l->captures, now, sizeof l->captures - 1) == 0)
         return job_goto(j, "target stamp");
@@ -86,12 +87,12 @@ static enum job_next begin_anew(struct job *j, const struct table *t, const char
 enum job_next upkeep_take_lost_captures(struct job *j, PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++) {
-        struct table *t = sync_table_find(j->sync, atoi(PQgetvalue(r, i, 0)));
+        struct table *t = sync_table_find(j->sync, field_int(r, i, "id"));
 
-        if (t && PQgetvalue(r, i, 3)[0] == 't')
-            return begin_anew(j, t, PQgetvalue(r, i, 1));
+        if (t && field_bool(r, i, "is_left"))
+            return begin_anew(j, t, field_text(r, i, "problem"));
         if (t && t->source && t->pause == TABLE_RUNS)
-            batch_pause_broken(t, PQgetvalue(r, i, 1), PQgetvalue(r, i, 2)[0] == 't');
+            batch_pause_broken(t, field_text(r, i, "problem"), field_bool(r, i, "is_lossy"));
         else if (t && t->pause != TABLE_RUNS)
             lead_of(j)->captures[0] = '\0'; /* look again when it runs */
     }

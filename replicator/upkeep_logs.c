@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "field.h"
 #include "lead_steps.h"
 #include "log.h"
 #include "steady.h"
@@ -24,7 +25,7 @@ void upkeep_bind_rotate(struct job *j, struct params *p)
 static bool is_left(const PGresult *r)
 {
     for (int i = 0; i < PQntuples(r); i++)
-        if (!PQgetisnull(r, i, 1) && strcmp(PQgetvalue(r, i, 1), "emptied") != 0)
+        if (!field_is_null(r, i, "answer") && strcmp(field_text(r, i, "answer"), "emptied") != 0)
             return true;
     return false;
 }

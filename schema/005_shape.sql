@@ -18,10 +18,28 @@ BEGIN
 END
 $$;
 
--- The columns of the index that identifies a row, in the index's order: the primary key, else the
--- narrowest unique index over columns that are never null, without predicate or expression. An INSERT can name it in
--- ON CONFLICT unless it is deferrable, or an exclusion constraint (WITHOUT OVERLAPS, PostgreSQL 18). A column whose NOT NULL is
--- NOT VALID (PostgreSQL 18) is attnotnull, and may have been NULL in rows from before: of those a change log of keys would know nothing.
+-- Whether an index tells the rows of its table apart: unique, over columns that are never null, without predicate or
+-- expression. A column whose NOT NULL is NOT VALID (PostgreSQL 18) is attnotnull, and may have been NULL in rows from
+-- before: of those a change log of keys would know nothing. check asks the same where nothing of ours is installed:
+-- sql/check_keys.sql, check_relations.sql and check_two_way.sql. For functions that have set the search path: to set it
+-- anew for each index would cost more than all the rest.
+CREATE FUNCTION rebeco.index_is_key(key_index oid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+               AND NOT EXISTS (SELECT 1 FROM pg_attribute n
+                                WHERE n.attrelid = i.indrelid AND (NOT n.attnotnull OR n.attgenerated <> '')
+                                  AND n.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+               AND NOT EXISTS (SELECT 1 FROM pg_constraint v
+                                WHERE v.conrelid = i.indrelid AND v.contype = 'n' AND NOT v.convalidated
+                                  AND v.conkey[1] = ANY (i.indkey[0:i.indnkeyatts - 1]))
+              FROM pg_index i WHERE i.indexrelid = key_index);
+END
+$$;
+
+-- The columns of the index that identifies a row, in the index's order: the primary key, else the narrowest that will do.
+-- An INSERT can name it in ON CONFLICT unless it is deferrable, or an exclusion constraint (WITHOUT OVERLAPS, PostgreSQL 18).
 CREATE FUNCTION rebeco.table_key(relation oid)
     RETURNS TABLE (index_oid oid, is_immediate boolean, ordinal int, column_name name)
     LANGUAGE plpgsql STABLE
@@ -32,14 +50,7 @@ BEGIN
     RETURN QUERY SELECT i.indexrelid, i.can_arbitrate, k.ordinal::int, a.attname
       FROM (SELECT x.indexrelid, x.indrelid, x.indkey, x.indnkeyatts, x.indimmediate AND NOT x.indisexclusion AS can_arbitrate
               FROM pg_index x
-             WHERE x.indrelid = relation AND x.indisunique AND x.indisvalid
-               AND x.indpred IS NULL AND x.indexprs IS NULL
-               AND NOT EXISTS (SELECT 1 FROM pg_attribute n
-                                WHERE n.attrelid = relation AND (NOT n.attnotnull OR n.attgenerated <> '')
-                                  AND n.attnum = ANY (x.indkey[0:x.indnkeyatts - 1]))
-               AND NOT EXISTS (SELECT 1 FROM pg_constraint v
-                                WHERE v.conrelid = relation AND v.contype = 'n' AND NOT v.convalidated
-                                  AND v.conkey[1] = ANY (x.indkey[0:x.indnkeyatts - 1]))
+             WHERE x.indrelid = relation AND x.indisunique AND rebeco.index_is_key(x.indexrelid)
              ORDER BY x.indisprimary DESC, x.indimmediate AND NOT x.indisexclusion DESC, x.indnkeyatts, x.indexrelid
              LIMIT 1) i
      CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k (attnum, ordinal)
@@ -149,16 +160,20 @@ $$;
 
 -- The type below a domain, or a domain over a domain; any other type itself.
 CREATE FUNCTION rebeco.base_type(type oid) RETURNS oid
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE down AS (
-        SELECT t.oid, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid = type
-        UNION ALL
-        SELECT t.oid, t.typtype, t.typbasetype
-          FROM down d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd'
-    )
-    SELECT oid FROM down WHERE typtype <> 'd'
+DECLARE
+    found_type record;
+BEGIN
+    LOOP
+        SELECT t.oid, t.typtype, t.typbasetype INTO found_type FROM pg_type t WHERE t.oid = type;
+        IF found_type.typtype IS DISTINCT FROM 'd' THEN
+            RETURN found_type.oid;
+        END IF;
+        type := found_type.typbasetype;
+    END LOOP;
+END
 $$;
 
 -- What reads a value of a base type from its text. A cast does, as the type itself would, but to regclass: that one knows

@@ -302,20 +302,31 @@ END
 $$;
 
 -- The key in the text of a trigger's function: the log's columns, the values of transition tables' rows (r), of OLD
--- and of NEW, and the condition that the last two are the same.
+-- and of NEW, and the condition that the last two are the same. It names nothing that somebody may rename or move to another schema
+-- (ALTER EXTENSION citext SET SCHEMA; ALTER TYPE .. RENAME), since every UPDATE would fail then: such keys are compared as bytes, and
+-- one that is only written in another way is logged twice.
 CREATE FUNCTION rebeco.capture_keys(c rebeco.capture, OUT columns text, OUT of_rows text, OUT of_old text, OUT of_new text, OUT same text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
+#variable_conflict use_column
+BEGIN
     SELECT string_agg('k' || k.ordinal, ', ' ORDER BY k.ordinal),
            string_agg(format('r.%I', k.name), ', ' ORDER BY k.ordinal),
            string_agg(format('OLD.%I', k.name), ', ' ORDER BY k.ordinal),
            string_agg(format('NEW.%I', k.name), ', ' ORDER BY k.ordinal),
-           string_agg(format('OLD.%1$I%3$s %2$s NEW.%1$I%3$s', k.name, c.key_equals[k.ordinal], d.cast), ' AND ' ORDER BY k.ordinal)
+           string_agg(CASE WHEN c.key_equals[k.ordinal] = 'OPERATOR(pg_catalog.=)' AND d.is_fixed IS NOT FALSE
+                           THEN format('OLD.%1$I%2$s OPERATOR(pg_catalog.=) NEW.%1$I%2$s', k.name, d.cast)
+                           ELSE format('ROW(OLD.%1$I)::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(NEW.%1$I)::pg_catalog.record', k.name) END,
+                      ' AND ' ORDER BY k.ordinal)
+      INTO columns, of_rows, of_old, of_new, same
       FROM unnest(c.key_columns) WITH ORDINALITY k (name, ordinal)
       -- The server finds no operator for a domain over an enum, an array or a range.
-      LEFT JOIN LATERAL (SELECT '::' || c.key_types[k.ordinal] AS cast FROM pg_type t
-                          WHERE t.oid = c.key_typids[k.ordinal] AND t.typtype = 'd') d ON true
+      LEFT JOIN LATERAL (SELECT '::' || c.key_types[k.ordinal] AS cast,
+                                rebeco.base_type(t.oid) < 16384 AND strpos(c.key_types[k.ordinal], ' COLLATE ') = 0 AS is_fixed FROM pg_type t
+                          WHERE t.oid = c.key_typids[k.ordinal] AND t.typtype = 'd') d ON true;
+END
 $$;
 
 -- Whether a capture's function has to SET search_path: the head of this file says why, and why not.
@@ -327,13 +338,14 @@ BEGIN
     RETURN c.records <> 'key' OR c.is_partitioned OR c.passes_on
         OR EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = c.id)
         OR EXISTS (SELECT 1 FROM unnest(c.key_typids, c.key_equals) k (typid, equals)
-                     LEFT JOIN pg_type t ON t.oid = k.typid
+                     LEFT JOIN LATERAL (SELECT y.oid, y.typtype, y.typelem FROM pg_type y WHERE y.oid = k.typid OFFSET 0) t ON true
                      LEFT JOIN pg_type e ON e.oid = t.typelem
                     WHERE k.equals <> 'OPERATOR(pg_catalog.=)'
                        OR (t.typtype = 'e' OR t.oid < 16384 AND t.typtype IN ('b', 'r', 'm') AND coalesce(e.typtype, 'b') = 'b') IS NOT TRUE)
-        OR EXISTS (SELECT 1 FROM pg_proc p
-                    WHERE p.proconfig IS NOT NULL AND EXISTS (SELECT 1 FROM unnest(p.proconfig) s (setting) WHERE s.setting LIKE 'search!_path=%' ESCAPE '!')
-                      AND p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'rebeco'::regnamespace)
+        OR EXISTS (SELECT 1 FROM pg_proc p -- its later columns only of the functions that count: of thousands that costs most
+                    WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'rebeco'::regnamespace)
+                      AND EXISTS (SELECT 1 FROM unnest((SELECT f.proconfig FROM pg_proc f WHERE f.oid = p.oid)) s (setting)
+                                   WHERE s.setting LIKE 'search!_path=%' ESCAPE '!')
                       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
         OR EXISTS (WITH theirs AS MATERIALIZED (SELECT n.oid FROM pg_namespace n
                                                  WHERE left(n.nspname, 3) <> 'pg_' AND n.nspname NOT IN ('information_schema', 'rebeco'))
@@ -520,10 +532,12 @@ END
 $$;
 
 -- Our triggers on a table and its partitions: table, name, state, and the transaction that made or
--- last altered them, so that a trigger that was disabled for a while is noticed.
+-- last altered them, so that a trigger that was disabled for a while is noticed. The plan is made when the database has few
+-- triggers as a rule, and kept while thousands of ours are made: never by reading all of them.
 CREATE FUNCTION rebeco.capture_triggers(capture_id int, relation oid) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
 AS $$
 BEGIN
     RETURN (
@@ -583,6 +597,8 @@ BEGIN
         IF c.key_columns = wanted.key_columns AND c.form = wanted.form AND c.records = wanted.records AND c.is_two_way = two_way AND rebeco.capture_is_intact(c.id) IS NULL THEN
             RETURN c.id;
         END IF;
+        -- The table is copied again; a partition that has left is not a part of it any more, and its next table has to know.
+        PERFORM rebeco.capture_hand_over(c.id, p.oid) FROM rebeco.capture_departed(c) p WHERE c.is_partitioned;
         PERFORM rebeco.capture_drop_triggers(c.id);
         PERFORM rebeco.capture_drop_log(c.id);
         UPDATE rebeco.capture u
@@ -660,21 +676,17 @@ $$;
 --   equals   the operator with which the index finds equal values; spans of a key WITHOUT OVERLAPS it finds by &&, which is no such one
 CREATE FUNCTION rebeco.capture_key(relation oid, key_index oid)
     RETURNS TABLE (ordinal int, name text, type text, attnum smallint, typid oid, equals text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
-    SELECT k.n, a.attname::text,
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT k.n, a.attname::text,
            format_type(b.oid, -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''),
            a.attnum, a.atttypid, e.equals
       FROM (SELECT i.*, generate_series(1, i.indnkeyatts) AS n FROM pg_index i
-             WHERE i.indexrelid = key_index AND i.indrelid = relation
-               AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-               AND NOT EXISTS (SELECT 1 FROM pg_attribute x
-                                WHERE x.attrelid = i.indrelid AND NOT x.attnotnull
-                                  AND x.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
-               AND NOT EXISTS (SELECT 1 FROM pg_constraint v
-                                WHERE v.conrelid = i.indrelid AND v.contype = 'n' AND NOT v.convalidated
-                                  AND v.conkey[1] = ANY (i.indkey[0:i.indnkeyatts - 1]))) k
+             WHERE i.indexrelid = key_index AND i.indrelid = relation AND rebeco.index_is_key(i.indexrelid)) k
       JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.indkey[k.n - 1]
       JOIN pg_type b ON b.oid = rebeco.base_type(a.atttypid)
      CROSS JOIN LATERAL (SELECT format('OPERATOR(%I.%s)', s.nspname, o.oprname)
@@ -686,7 +698,8 @@ AS $$
                           WHERE c.oid = k.indclass[k.n - 1] AND NOT k.indisexclusion
                          UNION ALL
                          SELECT rebeco.type_equals(b.oid) WHERE k.indisexclusion) e (equals)
-     WHERE e.equals IS NOT NULL
+     WHERE e.equals IS NOT NULL;
+END
 $$;
 
 -- The form that a capture has: row where statement triggers were asked for and would miss changes.
@@ -825,7 +838,7 @@ BEGIN
         PERFORM rebeco.capture_create_trigger(capture_id, relation, t.name, t.event, t.level);
     END LOOP;
     PERFORM rebeco.capture_create_trigger(capture_id, relation, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
-    PERFORM rebeco.capture_partition_trigger(capture_id, r.oid) FROM rebeco.capture c, rebeco.capture_guarded(c) r (oid) WHERE c.id = capture_id;
+    PERFORM rebeco.capture_partition_trigger(capture_id, r.oid) FROM rebeco.capture c, rebeco.capture_guarded(c) r (oid) WHERE c.id = capture_id AND c.is_partitioned;
     UPDATE rebeco.capture c SET triggers = rebeco.capture_triggers(c.id, relation) WHERE c.id = capture_id;
 END
 $$;
@@ -886,6 +899,16 @@ CREATE FUNCTION rebeco.capture_guarded(c rebeco.capture) RETURNS SETOF oid
 AS $$
     SELECT r.oid FROM rebeco.tree(c.relid) tree (oid) JOIN pg_class r ON r.oid = tree.oid
      WHERE (r.relkind = 'r' OR r.relkind = 'p' AND c.records = 'key') AND r.oid <> c.relid ORDER BY r.oid
+$$;
+
+-- Partitions that have left their table, and the trigger of ours that is still on each.
+CREATE FUNCTION rebeco.capture_departed(c rebeco.capture) RETURNS TABLE (oid oid, name name)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT t.tgrelid, t.tgname FROM pg_trigger t
+     WHERE t.tgfoid = to_regprocedure(format('rebeco.capture_%s()', c.id)) AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!'
+       AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_guarded(c))
 $$;
 
 -- Drops our triggers of a capture, on the table and wherever else they are: on a partition that was
@@ -977,6 +1000,12 @@ BEGIN
               FROM generate_series(1, cardinality(c.key_attnums)) k (n)
               JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n]
                                  AND NOT a.attisdropped AND a.atttypid <> c.key_typids[k.n]
+            UNION ALL
+            SELECT 2, format('%scolumn %I was of collation %s and is now of collation %s', CASE c.records WHEN 'key' THEN 'key ' END, c.key_columns[k.n],
+                             l.attcollation::regcollation, a.attcollation::regcollation), true
+              FROM generate_series(1, cardinality(c.key_attnums)) k (n)
+              JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n] AND NOT a.attisdropped
+              JOIN pg_attribute l ON l.attrelid = to_regclass(format('rebeco.log_%s_0', c.id)) AND l.attname = 'k' || k.n AND l.attcollation <> a.attcollation
             UNION ALL
             SELECT 2, format('column %I was added', a.attname), true
               FROM pg_attribute a
@@ -1152,10 +1181,7 @@ BEGIN
         done := done || 'tells what a foreign key does from what comes from the other end'::text;
     END IF;
 
-    FOR partition IN SELECT t.tgrelid AS oid, t.tgname AS name FROM pg_trigger t
-                      WHERE t.tgfoid = ours AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!'
-                        AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_guarded(c))
-    LOOP
+    FOR partition IN SELECT p.oid, p.name FROM rebeco.capture_departed(c) p LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', partition.name, partition.oid::regclass);
         IF NOT rebeco.capture_is_logged(capture_id, partition.oid) THEN
             PERFORM rebeco.capture_all(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);

@@ -26,7 +26,9 @@ CREATE TABLE rebeco.schema_object (
 );
 
 -- Whether this database has the object. Looking one up locks it; the exception gives the lock back,
--- so that thousands can be looked up in one statement.
+-- so that thousands can be looked up in one statement. What is in a schema that our role may not use is not
+-- there for us: the object is named with what the server says when it is made, and everything else is made
+-- nevertheless; the error as such would end the look at all objects, and no table of any schema would be copied.
 CREATE FUNCTION rebeco.schema_has_address(kind text, names text[], args text[]) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -37,7 +39,7 @@ EXCEPTION
         RETURN true;
     WHEN undefined_table OR undefined_object OR undefined_function OR undefined_column
          OR invalid_schema_name OR wrong_object_type OR invalid_parameter_value
-         OR syntax_error OR invalid_name THEN
+         OR syntax_error OR invalid_name OR insufficient_privilege THEN
         RETURN false;
 END
 $$;

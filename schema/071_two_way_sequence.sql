@@ -3,12 +3,22 @@
 -- of steps and the target those with an odd one: each end's step is twice as long. Or, `how` being offset, all
 -- up to some place, and the target all beyond (087_sequence_offset.sql).
 
--- What a sequence's step was before, at this end.
+-- What a sequence's step was before, at this end, and where it starts. ALTER SEQUENCE .. START, which moves nothing
+-- by itself, would make the source's values the other end's, were its steps counted from there: it would be set to
+-- the next even step from the new start, where the target has given all such values already. So the start is the one
+-- that the sequence had when it was set apart; the source tells it to the target.
 CREATE TABLE rebeco.two_way_sequence (
     seq oid PRIMARY KEY,
     sync text NOT NULL,
     increment bigint NOT NULL,
-    apart_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    apart_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    how text NOT NULL DEFAULT 'interleave', -- or offset
+    first_step bigint,                  -- offset, at the target: where it began, in steps from the start
+    room bigint,                        -- and how many steps were before that for the source
+    start bigint,                       -- from where its steps are counted: its start when it was set apart
+    -- Where no column draws from it: how far the other end has gone, in steps, as it was last seen. `uninstall` goes
+    -- on from there (sql/uninstall_sequences.sql).
+    other_steps bigint
 );
 
 -- The next value after `base` that this end may give, by its number of steps from the start.
@@ -66,7 +76,7 @@ BEGIN
             USING ERRCODE = 'feature_not_supported';
     END IF;
     step := CASE WHEN is_fresh THEN s.seqincrement ELSE known.increment END;
-    origin := CASE WHEN is_source THEN s.seqstart ELSE (there ->> 'start')::bigint END;
+    origin := there ->> 'start';
     IF known.how <> sequence_apart.how THEN
         RAISE EXCEPTION 'sequences.two_way was % when it was set apart; another way needs `rebeco uninstall` first', known.how
             USING ERRCODE = 'feature_not_supported';
@@ -76,7 +86,7 @@ BEGIN
     ELSIF NOT is_fresh AND s.seqincrement <> (CASE how WHEN 'interleave' THEN 2 * step ELSE step END) THEN
         RAISE EXCEPTION 'its step was altered after it was set apart, to %', s.seqincrement
             USING ERRCODE = 'feature_not_supported';
-    ELSIF how = 'offset' AND s.seqstart <> origin THEN
+    ELSIF how = 'offset' AND NOT is_source AND s.seqstart <> origin THEN
         RAISE EXCEPTION 'it starts at % at the target, and at % at the source', s.seqstart, origin
             USING ERRCODE = 'feature_not_supported';
     END IF;
@@ -89,7 +99,7 @@ BEGIN
         IF how = 'interleave' THEN
             EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', p_seq::regclass, 2 * step);
         END IF;
-        INSERT INTO rebeco.two_way_sequence (seq, sync, increment, how) VALUES (p_seq, sync_name, step, sequence_apart.how)
+        INSERT INTO rebeco.two_way_sequence (seq, sync, increment, how, start) VALUES (p_seq, sync_name, step, sequence_apart.how, origin)
         ON CONFLICT (seq) DO NOTHING;
         SELECT * INTO STRICT v FROM rebeco.sequence_value(p_seq);
     END IF;
@@ -125,9 +135,11 @@ DECLARE
     troubled text[] := '{}';
 BEGIN
     FOR one IN
-        SELECT j.doc, CASE WHEN is_source THEN (j.doc ->> 'seq')::oid ELSE m.seq END AS seq
+        SELECT CASE WHEN is_source AND k.start IS NOT NULL THEN j.doc || jsonb_build_object('start', k.start) ELSE j.doc END AS doc,
+               CASE WHEN is_source THEN (j.doc ->> 'seq')::oid ELSE m.seq END AS seq
           FROM jsonb_array_elements(sequences) WITH ORDINALITY j (doc, number)
           LEFT JOIN rebeco.sequence_match(sequences) m ON m.number = j.number AND NOT is_source
+          LEFT JOIN rebeco.two_way_sequence k ON k.seq = (j.doc ->> 'seq')::oid AND is_source
          ORDER BY j.number
     LOOP
         EXIT WHEN fresh >= 50;
@@ -159,39 +171,5 @@ BEGIN
         DELETE FROM rebeco.problem p WHERE p.sync = sync_name AND p.kind = 'sequence' AND p.object <> ALL (troubled);
     END IF;
     RETURN to_jsonb(answer);
-END
-$$;
-
--- Gives sequences at this end their own step again, beyond all values that are in their column: all of
--- them, or those of syncs that are not known any more.
-CREATE FUNCTION rebeco.sequences_together(p_all boolean) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    one record;
-    used bigint;
-BEGIN
-    FOR one IN SELECT t.seq, t.increment, t.how, l.owner, l.owner_column, l.start, v.last_value, v.is_called,
-                      NOT v.is_called AND v.last_value = l.start + t.increment * t.first_step AS is_untouched
-                 FROM rebeco.two_way_sequence t JOIN rebeco.sequence_list() l ON l.seq = t.seq
-                CROSS JOIN LATERAL rebeco.sequence_value(t.seq) v
-                WHERE p_all OR t.sync NOT IN (SELECT name FROM rebeco.sync UNION ALL SELECT sync FROM rebeco.consumer)
-    LOOP
-        IF one.how = 'interleave' THEN
-            EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s', one.seq::regclass, one.increment);
-        END IF;
-        used := NULL;
-        IF one.owner IS NOT NULL THEN
-            EXECUTE format('SELECT %s(%I)::bigint FROM %s', CASE WHEN one.increment > 0 THEN 'max' ELSE 'min' END,
-                           one.owner_column, one.owner::regclass) INTO used;
-        END IF;
-        IF one.is_untouched THEN -- nothing was drawn from the place far on
-            PERFORM setval(one.seq::regclass, coalesce(used, one.start), used IS NOT NULL);
-        ELSIF used IS NOT NULL AND (used - one.last_value) * sign(one.increment) > 0 THEN
-            PERFORM setval(one.seq::regclass, used, true);
-        END IF;
-        DELETE FROM rebeco.two_way_sequence t WHERE t.seq = one.seq;
-    END LOOP;
 END
 $$;

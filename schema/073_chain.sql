@@ -128,7 +128,8 @@ AS $$
     PERFORM set_config('rebeco.logged_origin', coalesce(CASE WHEN TG_NARGS = 1 OR TG_OP = 'TRUNCATE' AND pg_trigger_depth() = 1 THEN current_setting('rebeco.origin', true) END, ''), true);$f$
 $$;
 
--- A capture for one direction becomes one for both, with the log and the readers that it has.
+-- A capture for one direction becomes one for both, with the log and the readers that it has. Nothing may be written anew: a reader
+-- with an older snapshot would find an empty log, and take that for no changes. A default of now() is kept once for all rows.
 CREATE FUNCTION rebeco.chain_widen(capture_id int) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -141,8 +142,9 @@ BEGIN
     PERFORM rebeco.capture_drop_triggers(c.id);
     EXECUTE format('DROP VIEW rebeco.log_%s', c.id);
     FOR segment IN 0..1 LOOP
-        EXECUTE format('ALTER TABLE rebeco.log_%s_%s ADD COLUMN at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), '
+        EXECUTE format('ALTER TABLE rebeco.log_%s_%s ADD COLUMN at timestamptz NOT NULL DEFAULT pg_catalog.now(), '
                        'ADD COLUMN is_new boolean, ADD COLUMN again boolean, ADD COLUMN origin text', c.id, segment);
+        EXECUTE format('ALTER TABLE rebeco.log_%s_%s ALTER COLUMN at SET DEFAULT pg_catalog.clock_timestamp()', c.id, segment);
     END LOOP;
     PERFORM rebeco.capture_create_view(c.id);
     PERFORM rebeco.capture_create(c.id, c.segment);

@@ -1,11 +1,6 @@
 -- Sequences of a two-way sync that are kept apart by an offset: the source goes on where it is, and the target
 -- begins far beyond. No step is altered.
 
-ALTER TABLE rebeco.two_way_sequence
-    ADD COLUMN how text NOT NULL DEFAULT 'interleave', -- or offset
-    ADD COLUMN first_step bigint,       -- offset, at the target: where it began, in steps from the start
-    ADD COLUMN room bigint;             -- and how many steps were before that for the source
-
 -- At the target: goes beyond what both ends have used (`steps` here, `beyond` there), by a billion steps, or by half
 -- of what is left where that is less. Afterwards it is an error when the source has used up most of that, or somebody has
 -- set the target's back.

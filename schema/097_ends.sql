@@ -3,14 +3,7 @@
 ALTER TABLE rebeco.sync
     ADD COLUMN is_leaving boolean NOT NULL DEFAULT false; -- `uninstall` has begun at both ends: no daemon leads it any more
 
--- For sequences that no column draws from: how far the other end has gone, in steps, as it was last seen. `uninstall`
--- goes on from there (sql/uninstall_sequences.sql).
-ALTER TABLE rebeco.two_way_sequence
-    ADD COLUMN other_steps bigint;
-
-DROP FUNCTION rebeco.sequences_together(boolean);
-
--- Notes that, from what rebeco.sequences_apart() has answered at the other end.
+-- Notes how far the other end has gone with its sequences, from what rebeco.sequences_apart() has answered there.
 CREATE FUNCTION rebeco.sequences_seen(is_source boolean, sequences jsonb) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp

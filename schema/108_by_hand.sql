@@ -42,6 +42,7 @@ $$;
 CREATE FUNCTION rebeco.log_protect(capture_id int, segment regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off -- as rebeco.capture_triggers()
 AS $$
 DECLARE
     t record;
@@ -53,8 +54,8 @@ BEGIN
                                    ('delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows')) v (name, event, rows) LOOP
         EXECUTE format('CREATE TRIGGER %I %s ON %s %s FOR EACH STATEMENT WHEN (pg_catalog.current_setting(''rebeco.emptying'', true) IS DISTINCT FROM ''on'') '
                        'EXECUTE FUNCTION rebeco.log_guard(%s)', t.name, t.event, segment, t.rows, capture_id);
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', segment, t.name);
     END LOOP;
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER before_truncate, ENABLE ALWAYS TRIGGER truncate, ENABLE ALWAYS TRIGGER delete', segment);
 END
 $$;
 
@@ -63,6 +64,7 @@ $$;
 CREATE FUNCTION rebeco.capture_drop_strangers(relation oid) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off -- as rebeco.capture_triggers()
 AS $$
 DECLARE
     stranger int;
@@ -71,8 +73,8 @@ BEGIN
         SELECT DISTINCT substr(p.proname, 9)::int
           FROM rebeco.tree(relation) r (oid)
           JOIN pg_trigger t ON t.tgrelid = r.oid
-          JOIN pg_proc p ON p.oid = t.tgfoid
-          LEFT JOIN rebeco.capture c ON p.proname = 'capture_' || c.id
+         CROSS JOIN LATERAL (SELECT f.pronamespace, f.proname FROM pg_proc f WHERE f.oid = t.tgfoid OFFSET 0) p -- not all of ours, one by one
+          LEFT JOIN rebeco.capture c ON c.id = CASE WHEN p.proname ~ '^capture_[0-9]{1,9}$' THEN substr(p.proname, 9)::int END
          WHERE p.pronamespace = 'rebeco'::regnamespace AND p.proname ~ '^capture_[0-9]{1,9}$'
            AND (c.id IS NULL OR c.relid <> r.oid AND c.relid NOT IN (SELECT * FROM pg_partition_ancestors(r.oid))
                                 AND strpos(', ' || c.triggers, format(', %s ', r.oid)) = 0)

@@ -102,5 +102,6 @@ END {
     printf "%s%s", note, externs > header
     printf "%s#include \"sql.h\"\n\n%s", note, statements > source
     printf "const struct sql *const sql_all[] = {\n%s    0,\n};\n\n", all_rows > source
-    printf "const struct sql_schema sql_schema[] = {\n%s    {0, 0, 0},\n};\n", schema_rows > source
+    printf "const struct sql_schema sql_schema[] = {\n%s    {0, 0, 0},\n};\n\n", schema_rows > source
+    printf "const int sql_schema_newest = %d;\n", last_version > source
 }

@@ -115,8 +115,10 @@ def test_changes_go_on_while_the_logs_cannot_be_emptied(source, target, running)
 
 
 def restore(dump, server):
+    """A newer pg_restore than the server sets what that does not know yet; nothing else may go wrong."""
     r = subprocess.run(["pg_restore", "-d", server.url("postgres"), dump], capture_output=True, text=True)
-    assert r.returncode == 0, r.stderr
+    wrong = [line for line in r.stderr.splitlines() if "error:" in line and '"transaction_timeout"' not in line]
+    assert r.returncode in (0, 1) and wrong == [], r.stderr
 
 
 def test_a_source_that_was_made_from_a_dump(source, target, running, tmp_path):

@@ -30,13 +30,41 @@ def test_a_copy_gives_way(source, target, rebecos, key):
     source.run(f"CREATE TABLE big (id int {key}, body text)")
     source.run("INSERT INTO big SELECT i, repeat(md5(i::text), 7) FROM generate_series(1, 120000) i")
     r = rebecos(source, target, rig.config(copy={"max_rate": HOUR, "streams": 1})).start()
-    r.wait("rows move", lambda: target.value("SELECT count(*) FROM pg_stat_progress_copy WHERE tuples_processed > 0"))
+    r.wait("rows move", lambda: target.value("SELECT pg_relation_size('big') > 0"))
     for _ in range(2):
         locks_at_once(source, "big")
     assert r.log_lines("gives way"), r.log_tail()
     at_full_rate(r)
     r.wait_in_sync(60)
     rig.check_equal(source, target)
+
+
+CONCURRENTLY = [
+    "CREATE INDEX CONCURRENTLY ON other (id)",
+    "CREATE INDEX CONCURRENTLY ON big (body)",
+    "REINDEX TABLE CONCURRENTLY other",
+    "DROP INDEX CONCURRENTLY big_id",
+]
+
+
+@pytest.mark.parametrize("statement", CONCURRENTLY)
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+def test_a_copy_gives_way_to_work_on_an_index(source, target, rebecos, key, statement):
+    """It waits for each older transaction of the database, whatever that reads: also for the snapshot that a large table's chunks
+    share. With a lock_timeout, as migrations have, it would fail and leave an index behind that is not valid."""
+    rig.need_parts(source)
+    source.psql(f"CREATE TABLE big (id int {key}, body text); CREATE INDEX big_id ON big (id, body); CREATE TABLE other (id int PRIMARY KEY);"
+                "INSERT INTO big SELECT i, repeat(md5(i::text), 7) FROM generate_series(1, 60000) i")
+    r = rebecos(source, target, rig.config(copy={"max_rate": HOUR, "streams": 2, "split_size": "4MB"})).start()
+    r.wait("rows move", lambda: target.value("SELECT count(*) FROM pg_stat_progress_copy WHERE tuples_processed > 0"))
+    with source.connect() as migration:
+        migration.run("SET lock_timeout = '30s'")
+        migration.run(statement)
+    assert r.log_lines("gives way"), r.log_tail()
+    at_full_rate(r, split_size="4MB")
+    r.wait_in_sync(60)
+    rig.check_equal(source, target)
+    assert source.value("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
 
 
 def test_a_copier_gives_way(source, target, rebecos):

@@ -564,6 +564,26 @@ def test_a_captured_table_becomes_a_partition(source, target, rebecos):
     rig.check_equal(source, target)
 
 
+def test_a_partition_goes_over_while_its_table_must_be_copied_again(source, target, rebecos):
+    """The copy does not have it any more, and the log that is made anew took along what was removed from it."""
+    source.psql("""CREATE SCHEMA p; CREATE TABLE p.t (k int, id int, v text, PRIMARY KEY (k, id)) PARTITION BY LIST (k);
+        CREATE TABLE p.t1 PARTITION OF p.t FOR VALUES IN (1); CREATE TABLE p.t2 PARTITION OF p.t FOR VALUES IN (2);
+        CREATE TABLE p.archive (k int, id int, v text, PRIMARY KEY (k, id)) PARTITION BY LIST (k); CREATE TABLE p.archive0 PARTITION OF p.archive FOR VALUES IN (0);
+        INSERT INTO p.t SELECT 1 + i % 2, i, 'v' FROM generate_series(1, 100) i; INSERT INTO p.archive SELECT 0, i, 'v' FROM generate_series(1, 100) i""")
+    rebeco = rebecos(source, target)
+    rebeco.start()
+    rebeco.wait_in_sync()
+    move = "BEGIN; ALTER TABLE p.t DETACH PARTITION p.t1; ALTER TABLE p.archive ATTACH PARTITION p.t1 FOR VALUES IN (1); COMMIT;"
+    rebeco.ok("pause")
+    number = source.value("SELECT id FROM rebeco.capture WHERE relid = 'p.t'::regclass")
+    source.psql(f"DELETE FROM p.t WHERE id IN (7, 8); INSERT INTO rebeco.log_{number}_0 (xid, op) VALUES (txid_current(), 'B'); {move}")
+    target.psql(move)
+    rebeco.ok("resume")
+    rig.wait_converged(source, target, 60)
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 def test_partitions_that_are_foreign_tables(source, target, servers, rebecos):
     """Their rows are at a third server: those were read as the source's, written there a second time by way of the target's
     own such partition, and removed there when the table was emptied for a copy."""

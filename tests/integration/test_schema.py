@@ -225,7 +225,9 @@ def test_killed_when_all_tables_are_there(source, target, rebecos):
         r.wait("a partition is about to be attached", waits)
         r.kill9()
         rig.eventually("pg_restore has gone, too", lambda: not waits())
-    assert target.value("SELECT count(*) FROM pg_class WHERE relname IN ('event', 'event_1', 'event_2', 'a')") == 4
+    # pg_dump 13 makes a partition and attaches it in one statement: then the partitions are missing as well, and the second start sees it.
+    at_once = max(source.major, target.major) < 14
+    assert target.value("SELECT count(*) FROM pg_class WHERE relname IN ('event', 'event_1', 'event_2', 'a')") == (2 if at_once else 4)
     assert target.value("SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent WHERE c.relname = 'event'") == 0
     r.start()
     r.wait_in_sync(60)
@@ -460,7 +462,9 @@ def test_a_schema_just_read_is_not_read_again(servers, target, rebecos):
     r = rebecos(source, target).start()
     r.wait_in_sync(60)
     same_schema(before, target)
-    assert dumps() == 1
+    # Where it writes what only the source knows, the source's own program is asked as well.
+    once = 2 if r.log_lines("this pg_dump is older than the source") else 1
+    assert dumps() == once
     r.terminate()
     r.drop()
     target.psql("DROP SCHEMA rebeco CASCADE; DROP TABLE b; DROP TABLE a")
@@ -472,7 +476,7 @@ def test_a_schema_just_read_is_not_read_again(servers, target, rebecos):
     r.start()
     r.wait_in_sync(60)
     same_schema(before, target)
-    assert dumps() == 3
+    assert dumps() == 3 * once
     r.terminate()
 
 

@@ -352,7 +352,8 @@ def test_a_crash_empties_an_unlogged_table(source, target, rebecos, end):
     {"source": source, "target": target}[end].restart("immediate")
     rebeco.start()
     rebeco.wait("it is said", lambda: '`rebeco resync public."Odd one"`' in str(target.value("SELECT string_agg(paused_hint, ' ') FROM rebeco.sync_table")))
-    assert rebeco.log_lines(f"the {end} has crashed") and not rebeco.log_lines(f"the {'source' if end == 'target' else 'target'} has crashed")
+    rebeco.wait("the other direction, too, says which end", lambda: rebeco.log_lines(f"the {end} has crashed"))
+    assert not rebeco.log_lines(f"the {'source' if end == 'target' else 'target'} has crashed")
     if end == "source":
         source.run(rows)
     rebeco.ok("resync", 'public."Odd one"')

@@ -302,6 +302,8 @@ def test_a_composite_gets_other_attributes(source, target, rebeco):
 @pytest.mark.limit(240)
 def test_values_of_every_type(source, target, rebeco):
     """Initial copy, in binary and as text; then insert, update and delete of each value."""
+    if target.major < 14 <= source.major:
+        pytest.skip("from 14 on a range type is dumped with its multirange, which 13 does not know")
     source.psql(USER_TYPES)
     with source.admin() as c:
         c.run('SET search_path = "t y.p\\e""s", public')

@@ -75,3 +75,13 @@ INSERT INTO t VALUES (10, 'here');
 SELECT origin, at < '2199-01-01' AS by_its_own_clock FROM rebeco.log_1 WHERE k1 = 10;
 SELECT rebeco.consumer_leave('one', :id);
 SELECT count(*) FROM rebeco.capture;
+\echo who is in the midst of reading a log while it is made fit for both directions finds all of it
+CREATE TABLE public.widened (id int PRIMARY KEY);
+SELECT rebeco.capture_install('public.widened'::regclass, 'public.widened_pkey'::regclass, 'auto') AS widened \gset
+INSERT INTO public.widened VALUES (1);
+SELECT pg_relation_filenode('rebeco.log_' || :widened || '_0') AS file \gset
+SELECT rebeco.chain_widen(:widened);
+SELECT pg_relation_filenode('rebeco.log_' || :widened || '_0') = :file AS same_file;
+INSERT INTO public.widened VALUES (2);
+SELECT pg_sleep(0.001); INSERT INTO public.widened VALUES (3);
+SELECT count(*), count(at), count(DISTINCT at) FROM rebeco.log_:widened;
