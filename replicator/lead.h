@@ -74,7 +74,7 @@ struct lead_job {
     char stamps[JOB_SIDES][160];
     char moments[JOB_SIDES][40]; /* when they were made: the snapshot, hashed */
     uint64_t looks;              /* at them, so far */
-    char captures[160];          /* what capture_glance said last */
+    char captures[240];          /* what capture_glance said last */
     enum sync_phase recorded_phase;
     enum sync_phase sent_phase; /* on its way to be recorded */
     bool sent_finished;

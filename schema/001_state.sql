@@ -120,7 +120,8 @@ CREATE TABLE rebeco.capture (
     key_types text[] NOT NULL,          -- of the log's columns k1, k2, ...
     key_attnums smallint[] NOT NULL,    -- the columns' numbers and own types, to notice ALTER TABLE
     key_typids oid[] NOT NULL,
-    key_equals text[] NOT NULL,         -- the operators by which the index tells keys apart
+    key_operators oid[] NOT NULL,       -- by which the index tells keys apart
+    key_equals text[] NOT NULL,         -- their names, and above those of the types, as they were: rebeco.capture_names()
     is_partitioned boolean NOT NULL,
     is_two_way boolean NOT NULL DEFAULT false, -- changes that we apply are not logged, others with their time
     asks_depth boolean NOT NULL DEFAULT false, -- of these: by WHEN, and not in the function (010_capture.sql)

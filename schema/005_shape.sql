@@ -199,13 +199,24 @@ AS $$
     SELECT bool_or(typtype = 'd' AND typnotnull) FROM down
 $$;
 
--- The operator by which a btree index over the type finds equal values. Its schema is in no
--- search_path of ours: without it citext would be compared as text, case and all.
-CREATE FUNCTION rebeco.type_equals(type oid) RETURNS text
+-- An operator as a statement names it. Its schema is in no search_path of ours: without it citext would be compared as text,
+-- case and all.
+CREATE FUNCTION rebeco.operator_name(operator oid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+              FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid = operator);
+END
+$$;
+
+-- The operator by which a btree index over the type finds equal values.
+CREATE FUNCTION rebeco.type_operator(type oid) RETURNS oid
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+    SELECT m.amopopr
       FROM pg_type t
      CROSS JOIN LATERAL (SELECT CASE WHEN t.typcategory = 'A' THEN 'anyarray' WHEN t.typtype = 'e' THEN 'anyenum'
                                      WHEN t.typtype = 'r' THEN 'anyrange' WHEN t.typtype = 'm' THEN 'anymultirange'
@@ -216,11 +227,16 @@ AS $$
                           AND k.castmethod = 'b' AND k.castcontext = 'i'))
       JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3 AND m.amoppurpose = 's'
                     AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
-      JOIN pg_operator o ON o.oid = m.amopopr
-      JOIN pg_namespace n ON n.oid = o.oprnamespace
      WHERE t.oid = type
      ORDER BY c.opcintype = t.oid DESC
      LIMIT 1
+$$;
+
+CREATE FUNCTION rebeco.type_equals(type oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT rebeco.operator_name(rebeco.type_operator(type))
 $$;
 
 -- What the enums and composites of users are made of, in which the values of a table's columns are, or are parts: labels by their

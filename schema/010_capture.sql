@@ -214,6 +214,23 @@ BEGIN
 END
 $$;
 
+-- What the types of a log's columns, and the operators of its key, are called now. Somebody may rename them, or move them to another
+-- schema (ALTER EXTENSION citext SET SCHEMA, ALTER TYPE .. RENAME): the log and the triggers do not mind, but statements are made of the names.
+CREATE FUNCTION rebeco.capture_names(c rebeco.capture, OUT types text[], OUT equals text[])
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    types := ARRAY(SELECT coalesce(format_type(a.atttypid, -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''), k.type)
+                     FROM unnest(c.key_types) WITH ORDINALITY k (type, n)
+                     LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(format('rebeco.log_%s_0', c.id)) AND a.attname = 'k' || k.n
+                    ORDER BY k.n);
+    equals := ARRAY(SELECT coalesce(rebeco.operator_name(k.operator), k.equals)
+                      FROM unnest(c.key_operators, c.key_equals) WITH ORDINALITY k (operator, equals, n) ORDER BY k.n);
+END
+$$;
+
 -- The key's columns in one log, and the same in another one (l) from which it is to be filled; NULL where that has not all of them.
 CREATE FUNCTION rebeco.capture_same_keys(giver rebeco.capture, taker rebeco.capture, OUT columns text, OUT keys text)
     LANGUAGE sql STABLE
@@ -221,8 +238,8 @@ CREATE FUNCTION rebeco.capture_same_keys(giver rebeco.capture, taker rebeco.capt
 AS $$
     SELECT string_agg('k' || t.ordinal, ', ' ORDER BY t.ordinal),
            CASE WHEN giver.records = 'key' AND bool_and(g.ordinal IS NOT NULL) THEN string_agg('l.k' || g.ordinal, ', ' ORDER BY t.ordinal) END
-      FROM unnest(taker.key_columns, taker.key_types) WITH ORDINALITY t (name, type, ordinal)
-      LEFT JOIN unnest(giver.key_columns, giver.key_types) WITH ORDINALITY g (name, type, ordinal) ON g.name = t.name AND g.type = t.type
+      FROM unnest(taker.key_columns, (rebeco.capture_names(taker)).types) WITH ORDINALITY t (name, type, ordinal)
+      LEFT JOIN unnest(giver.key_columns, (rebeco.capture_names(giver)).types) WITH ORDINALITY g (name, type, ordinal) ON g.name = t.name AND g.type = t.type
 $$;
 
 -- The captures of partitioned tables above a partition.
@@ -573,9 +590,9 @@ BEGIN
     is_there := FOUND;
     IF NOT is_there THEN
         INSERT INTO rebeco.capture (relid, table_schema, table_name, form, key_columns, key_index, key_types,
-                                    key_attnums, key_typids, key_equals, records, is_partitioned, is_two_way, function_md5, triggers)
+                                    key_attnums, key_typids, key_operators, key_equals, records, is_partitioned, is_two_way, function_md5, triggers)
         VALUES (relation, wanted.table_schema, wanted.table_name, wanted.form, wanted.key_columns, wanted.key_index, wanted.key_types,
-                wanted.key_attnums, wanted.key_typids, wanted.key_equals, wanted.records, wanted.is_partitioned, two_way, '', '')
+                wanted.key_attnums, wanted.key_typids, wanted.key_operators, wanted.key_equals, wanted.records, wanted.is_partitioned, two_way, '', '')
         ON CONFLICT (relid) DO NOTHING
         RETURNING * INTO c;
         IF NOT FOUND THEN -- two syncs begin with the same table at the same moment
@@ -604,7 +621,7 @@ BEGIN
         UPDATE rebeco.capture u
            SET table_schema = wanted.table_schema, table_name = wanted.table_name, form = wanted.form,
                key_columns = wanted.key_columns, key_index = wanted.key_index, key_types = wanted.key_types,
-               key_attnums = wanted.key_attnums, key_typids = wanted.key_typids, key_equals = wanted.key_equals,
+               key_attnums = wanted.key_attnums, key_typids = wanted.key_typids, key_operators = wanted.key_operators, key_equals = wanted.key_equals,
                records = wanted.records, is_partitioned = wanted.is_partitioned, is_two_way = two_way, installed_at = now()
          WHERE u.id = c.id RETURNING u.* INTO c;
     END IF;
@@ -647,9 +664,9 @@ BEGIN
                         ELSE 'mixed' END;
     wanted.records := records;
     IF records <> 'key' THEN
-        SELECT '', '{}', coalesce(array_agg(k.name ORDER BY k.ordinal), '{}'), coalesce(array_agg(k.type ORDER BY k.ordinal), '{}'),
+        SELECT '', '{}', '{}', coalesce(array_agg(k.name ORDER BY k.ordinal), '{}'), coalesce(array_agg(k.type ORDER BY k.ordinal), '{}'),
                coalesce(array_agg(k.attnum ORDER BY k.ordinal), '{}'), coalesce(array_agg(k.typid ORDER BY k.ordinal), '{}')
-          INTO wanted.key_index, wanted.key_equals, wanted.key_columns, wanted.key_types, wanted.key_attnums, wanted.key_typids
+          INTO wanted.key_index, wanted.key_operators, wanted.key_equals, wanted.key_columns, wanted.key_types, wanted.key_attnums, wanted.key_typids
           FROM rebeco.image_columns(relation) k
          WHERE records = 'image';
         RETURN wanted;
@@ -657,8 +674,8 @@ BEGIN
 
     SELECT i.relname, array_agg(k.name ORDER BY k.ordinal), array_agg(k.type ORDER BY k.ordinal),
            array_agg(k.attnum ORDER BY k.ordinal), array_agg(k.typid ORDER BY k.ordinal),
-           array_agg(k.equals ORDER BY k.ordinal)
-      INTO wanted.key_index, wanted.key_columns, wanted.key_types, wanted.key_attnums, wanted.key_typids, wanted.key_equals
+           array_agg(k.operator ORDER BY k.ordinal), array_agg(rebeco.operator_name(k.operator) ORDER BY k.ordinal)
+      INTO wanted.key_index, wanted.key_columns, wanted.key_types, wanted.key_attnums, wanted.key_typids, wanted.key_operators, wanted.key_equals
       FROM pg_class i, rebeco.capture_key(relation, key_index) k
      WHERE i.oid = key_index
      GROUP BY i.relname;
@@ -673,9 +690,9 @@ $$;
 
 -- The key columns of an index, in its order; none when it cannot be the key of the table.
 --   type     what the log's column gets: below domains, without length, with the column's collation
---   equals   the operator with which the index finds equal values; spans of a key WITHOUT OVERLAPS it finds by &&, which is no such one
+--   operator the one with which the index finds equal values; spans of a key WITHOUT OVERLAPS it finds by &&, which is no such one
 CREATE FUNCTION rebeco.capture_key(relation oid, key_index oid)
-    RETURNS TABLE (ordinal int, name text, type text, attnum smallint, typid oid, equals text)
+    RETURNS TABLE (ordinal int, name text, type text, attnum smallint, typid oid, operator oid)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan
@@ -684,21 +701,19 @@ AS $$
 BEGIN
     RETURN QUERY SELECT k.n, a.attname::text,
            format_type(b.oid, -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''),
-           a.attnum, a.atttypid, e.equals
+           a.attnum, a.atttypid, e.operator
       FROM (SELECT i.*, generate_series(1, i.indnkeyatts) AS n FROM pg_index i
              WHERE i.indexrelid = key_index AND i.indrelid = relation AND rebeco.index_is_key(i.indexrelid)) k
       JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.indkey[k.n - 1]
       JOIN pg_type b ON b.oid = rebeco.base_type(a.atttypid)
-     CROSS JOIN LATERAL (SELECT format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+     CROSS JOIN LATERAL (SELECT m.amopopr
                            FROM pg_opclass c
                            JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3 AND m.amoppurpose = 's'
                                          AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
-                           JOIN pg_operator o ON o.oid = m.amopopr
-                           JOIN pg_namespace s ON s.oid = o.oprnamespace
                           WHERE c.oid = k.indclass[k.n - 1] AND NOT k.indisexclusion
                          UNION ALL
-                         SELECT rebeco.type_equals(b.oid) WHERE k.indisexclusion) e (equals)
-     WHERE e.equals IS NOT NULL;
+                         SELECT rebeco.type_operator(b.oid) WHERE k.indisexclusion) e (operator)
+     WHERE e.operator IS NOT NULL;
 END
 $$;
 
@@ -1020,6 +1035,9 @@ BEGIN
               JOIN pg_attribute a ON a.attrelid = c.relid AND a.attnum = c.key_attnums[k.n]
                                  AND NOT a.attisdropped AND a.attname::text <> c.key_columns[k.n]
             UNION ALL
+            SELECT 4, format('types of its %s, or what compares them, have other names now', CASE c.records WHEN 'key' THEN 'key' ELSE 'columns' END), false
+              FROM rebeco.capture_names(c) n WHERE n.types <> c.key_types OR n.equals <> c.key_equals
+            UNION ALL
             SELECT 5, format('there is no unique index on (%s) any more',
                              (SELECT string_agg(quote_ident(n), ', ') FROM unnest(c.key_columns) n)), false
              WHERE c.records = 'key'
@@ -1169,6 +1187,12 @@ BEGIN
         UPDATE rebeco.capture SET key_columns = names WHERE id = capture_id;
         PERFORM rebeco.capture_function(capture_id, c.segment);
         done := done || format('follows the new names of the key columns (%s)', array_to_string(names, ', '));
+    END IF;
+
+    UPDATE rebeco.capture k SET key_types = n.types, key_equals = n.equals
+      FROM rebeco.capture_names(c) n WHERE k.id = capture_id AND (n.types <> k.key_types OR n.equals <> k.key_equals);
+    IF FOUND THEN
+        done := done || 'follows the new names of types and operators'::text;
     END IF;
 
     IF rebeco.merge_is_behind(c) THEN

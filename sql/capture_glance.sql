@@ -1,5 +1,6 @@
 -- Changes when a trigger or function of ours was made, dropped, disabled or altered, when a foreign key with an action has come,
--- or when the server has crashed. Cheap, however many tables there are: what it means is asked afterwards.
+-- when a type, a collation or a schema has another name (rebeco.capture_names()), or when the server has crashed. Cheap, however many
+-- tables there are: what it means is asked afterwards.
 -- Result: stamp text. Lowest server version: 10.
 SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
@@ -13,4 +14,11 @@ SELECT pg_catalog.concat_ws(' ',
        FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'rebeco'::regnamespace),
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.max(k.oid)) FROM pg_catalog.pg_constraint k
       WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))),
+    (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', t.oid, t.typname, t.typnamespace))::bigint)
+       FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND t.typcategory <> 'A'
+        AND (t.typrelid = 0 OR (SELECT r.relkind FROM pg_catalog.pg_class r WHERE r.oid = t.typrelid) = 'c')),
+    (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', o.oid, o.collname, o.collnamespace))::bigint)
+       FROM pg_catalog.pg_collation o WHERE o.oid >= 16384),
+    (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', n.oid, n.nspname))::bigint)
+       FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_(toast_)?temp_'),
     (SELECT pg_catalog.count(*) FROM rebeco.capture)) AS stamp

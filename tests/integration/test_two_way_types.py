@@ -115,3 +115,35 @@ def test_a_storm(source, target, rebecos, policy, merge):
     twice = "SELECT table_name, key::text FROM rebeco.conflict GROUP BY table_name, key::text, source_at, target_at HAVING count(*) > 1"
     assert source.run(twice) == target.run(twice) == []
     rebeco.terminate()
+
+
+NAMED = {"t_ci": "ext.citext", "t_list": "ext.citext[]", "t_dom": "ci", "t_mood": "mood", "t_md": "md"}
+
+
+@pytest.mark.limit(200)
+@pytest.mark.parametrize("change, ends", [
+    ("ALTER EXTENSION citext SET SCHEMA other", ["source"]),
+    ("ALTER EXTENSION citext SET SCHEMA other", ["target"]),
+    ("ALTER SCHEMA ext RENAME TO other", ["target", "source"]),
+    ("ALTER TYPE mood RENAME TO temper; ALTER DOMAIN md RENAME TO tempers; ALTER DOMAIN ci SET SCHEMA other", ["source", "target"])])
+def test_what_a_key_is_made_of_gets_another_name(source, target, rebecos, change, ends):
+    """Its type, or the operator that compares it: the log holds the same, and the sync mends itself."""
+    made = "CREATE SCHEMA ext; CREATE SCHEMA other; CREATE EXTENSION citext SCHEMA ext; CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN ci AS ext.citext; CREATE DOMAIN md AS mood;"
+    if "RENAME TO other" in change:
+        made = made.replace("CREATE SCHEMA other;", "")
+    source.psql(made + "".join(f"CREATE TABLE {t} (id {type} PRIMARY KEY, v text); INSERT INTO {t} VALUES ('{a}'), ('{b}');"
+                               for t, type in NAMED.items() for a, b in [("{a}", "{b}") if t == "t_list" else ("a", "b")]))
+    rebeco = rebecos(source, target, config=config(conflict={"default": "target"}))
+    rebeco.start()
+    wait_both(rebeco)
+    for end in ends:
+        {"source": source, "target": target}[end].psql(change, user="postgres")
+    write = "".join(f"UPDATE {t} SET v = '%(v)s' WHERE lower(id::text) LIKE '%%a%%'; DELETE FROM {t} WHERE lower(id::text) LIKE '%%b%%'%(more)s;" for t in NAMED)
+    meet(rebeco, source, target, write % {"v": "source", "more": " AND false"}, write % {"v": "target", "more": ""})
+    rebeco.wait("all tables go on", lambda: not any(t["paused"] for t in rebeco.status()["tables"]), 20)
+    wait_both(rebeco)
+    check_equal(source, target)
+    for t in NAMED:
+        assert source.run(f"SELECT v FROM {t}") == [("target",)], t
+        assert source.value(f"SELECT count(*) FROM rebeco.conflict WHERE table_name = '{t}'") == 1, t
+    rebeco.terminate()

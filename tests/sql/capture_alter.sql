@@ -97,3 +97,17 @@ ALTER TABLE t ALTER key TYPE text; ALTER TABLE r ALTER key TYPE text;
 SELECT dblink_exec('writer', $$INSERT INTO t (key) VALUES ('x'); INSERT INTO r (key) VALUES ('x')$$); SELECT dblink_exec('writer', 'COMMIT'); SELECT test.log('t'), test.log('r');
 ALTER TABLE t DROP key; ALTER TABLE r DROP key;
 SELECT dblink_exec('writer', 'INSERT INTO t (v) VALUES (5); INSERT INTO r (v) VALUES (5); DELETE FROM t; DELETE FROM r'); SELECT test.log('t'), test.log('r');
+
+\echo -- types and collations of a key that get other names
+CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN moods AS mood; CREATE COLLATION coll FROM "C";
+CREATE TABLE named (a mood, b moods, c mood[], d text COLLATE coll, e int, PRIMARY KEY (a, b, c, d, e));
+SELECT test.capture('named');
+SELECT key_types FROM rebeco.capture WHERE relid = 'named'::regclass;
+ALTER TYPE mood RENAME TO "Temper"; CREATE SCHEMA other; ALTER COLLATION coll SET SCHEMA other; ALTER DOMAIN moods SET SCHEMA other;
+INSERT INTO named VALUES ('a', 'b', '{a}', 'd', 1); UPDATE named SET e = 2;
+SELECT test.log('named');
+SELECT test.state('named');
+SELECT test.repair('named'), test.state('named');
+SELECT key_types FROM rebeco.capture WHERE relid = 'named'::regclass;
+ALTER TYPE "Temper" RENAME TO mood;
+SELECT test.state('named');
