@@ -166,8 +166,10 @@ enum job_next lead_enter_empty(struct job *j)
         l->chunks = "[]";
         return job_goto(j, "add");
     }
-    if (!l->table->wants_copy)
+    if (!l->table->wants_copy) {
+        l->emptied = two_way_captured_since(l->table);
         return JOB_NEXT;
+    }
     params_clear(&j->params);
     params_text(&j->params, l->table->target->schema);
     params_text(&j->params, l->table->target->name);
@@ -262,8 +264,7 @@ enum job_next lead_enter_added(struct job *j)
     struct table *t = l->table;
 
     copy_release_snapshot(t); /* it is older than the new position */
-    if (two_way_other(t) && !j->sync->is_back)
-        two_way_look_back(two_way_other(t));
+    two_way_was_added(t);
     skip_clear(t);
     t->retries = t->searches = 0;
     t->wants_search = false;

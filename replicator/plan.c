@@ -462,7 +462,8 @@ struct table *plan_next_copy(struct sync *s, double now)
 
     for (struct list *l = s->tables.next; l != &s->tables; l = l->next) {
         struct table *t = container_of(l, struct table, in_sync);
-        bool ready = t->state == TABLE_NEW ? t->pause == TABLE_RUNS : may_copy_again(t);
+        bool ready = t->state == TABLE_NEW ? t->pause == TABLE_RUNS && two_way_is_captured(t)
+                                           : may_copy_again(t);
 
         if (ready && t->source && t->target && now >= t->next_try &&
             (!s->is_back || two_way_may_take_in(s, t->source_oid)) &&

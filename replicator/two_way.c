@@ -70,7 +70,12 @@
  * the target with the beginning of the copy (rebeco.sync_table.back_since). The way back's own
  * position, at the source, says whether it has begun from there: one that is before it goes no step
  * further, whatever was killed between the two. Where the target's capture is to be made anew, that
- * comes first, for with it the change log is made anew. */
+ * comes first, for with it the change log is made anew.
+ *
+ * A table that comes while both directions run is captured at the target before anybody looks
+ * whether it is empty there, and copies it: the application may write to it as soon as it exists.
+ * What it had written before is there by then, and for a person to decide about; what comes later
+ * is in the log, and the way back reads it from its capture on: back_since is that position. */
 #include "two_way.h"
 
 #include <string.h>
@@ -336,13 +341,56 @@ bool two_way_gate(struct sync *s)
     return go;
 }
 
+/* A new table of a pair that runs. */
+static bool waits_for_capture(const struct table *t)
+{
+    return two_way_is_coupled(t->sync) && t->state == TABLE_NEW && t->pause == TABLE_RUNS &&
+           t->fits;
+}
+
+bool two_way_is_captured(struct table *t)
+{
+    struct sync *back = t->sync->is_back ? NULL : t->sync->other;
+    const struct table *o;
+
+    if (back == NULL || !two_way_is_coupled(t->sync))
+        return true;
+    o = two_way_other(t);
+    if (o && o->id != 0)
+        return true;
+    if (back->is_led && !back->wants_catalog) {
+        back->wants_catalog = true;
+        lead_wake(back->lead);
+    }
+    return false;
+}
+
+void two_way_was_added(struct table *t)
+{
+    struct table *o = two_way_other(t);
+
+    if (o && !t->sync->is_back)
+        two_way_look_back(o);
+    if (o && t->sync->is_back && waits_for_capture(o)) {
+        o->sync->wants_catalog = true;
+        lead_wake(o->sync->lead);
+    }
+}
+
+const char *two_way_captured_since(struct table *t)
+{
+    const struct table *o = t->sync->is_back ? NULL : two_way_other(t);
+
+    return o && o->id != 0 ? position_of(o) : NULL;
+}
+
 bool two_way_may_take_in(struct sync *s, Oid source_oid)
 {
     for (struct list *l = s->other->tables.next; l != &s->other->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
 
         if (t->target && t->target->oid == source_oid)
-            return t->state == TABLE_FOLLOW;
+            return t->state == TABLE_FOLLOW || waits_for_capture(t);
     }
     return false;
 }

@@ -33,8 +33,17 @@ bool two_way_is_ready(struct table *t);
 /* Takes tables out of step that the other direction does not follow. False: wait a moment, it is
  * about to. */
 bool two_way_gate(struct sync *s);
-/* For the way back: the table of that oid at its source is followed in the other direction. */
+/* For the way back: the table of that oid at its source is followed in the other direction, or
+ * waits to be captured here. */
 bool two_way_may_take_in(struct sync *s, Oid source_oid);
+/* A new table may be looked at and copied: what the target writes from here on is known. False: the
+ * way back has been asked to capture it. */
+bool two_way_is_captured(struct table *t);
+/* From where the way back reads a new table, NULL: it does not yet, or there is none. */
+const char *two_way_captured_since(struct table *t);
+/* The table's copy has been recorded: the other direction may have to begin anew, or have waited.
+ */
+void two_way_was_added(struct table *t);
 /* A table of the way back whose position is from before its rows were copied again stands still
  * until it is taken in anew. */
 void two_way_look_back(struct table *t);

@@ -283,6 +283,22 @@ def test_the_target_is_written_to_while_a_table_is_copied_again(source, target, 
         assert len(rebeco.log_lines(f'event="{event}" sync=default table=public.t')) == 2, rebeco.log_tail()
 
 
+def test_a_new_table_is_written_to_at_the_target_while_it_is_copied(source, target, rebecos):
+    """It was empty there when the copy began, and an application that knows it already does not ask whether it is in sync."""
+    rig.need_parts(source)
+    rebeco = start(source, rebecos, target, "CREATE TABLE u (id int PRIMARY KEY)", copy={"max_rate": "2MB/s", "split_size": "1MB"})
+    for server in target, source:
+        server.run("CREATE TABLE t (id int PRIMARY KEY, v text)" + "; INSERT INTO t SELECT i, repeat('v', 300) FROM generate_series(1, 20000) i" * (server is source))
+    rebeco.wait("some rows are there", lambda: target.value("SELECT count(*) BETWEEN 1 AND 19999 FROM t"))
+    target.run("INSERT INTO t VALUES (100000, 'target')")
+    rebeco.wait("all are there", lambda: target.value("SELECT count(*) FROM t") == 20001, 40)
+    target.run("INSERT INTO t VALUES (100001, 'target')")
+    rebeco.wait("both directions run", lambda: source.value("SELECT count(*) FROM t WHERE id = 100001") == 1, 40)
+    wait_both(rebeco)
+    check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_keys_whose_columns_have_another_order(source, target, rebecos):
     """What the ends say of a key to one another would be read the wrong way round: row (1, 2) for (2, 1). The table waits for a person."""
     source.psql("CREATE TABLE t (a int, b int, v text, PRIMARY KEY (a, b)); CREATE TABLE calm (id int PRIMARY KEY)")
