@@ -31,6 +31,7 @@ static void read_column(struct arena *a, const json_t *doc, struct column *c)
     c->name = take_text(a, doc, "name");
     c->type = take_text(a, doc, "type");
     c->full_type = take_text(a, doc, "full_type");
+    c->definition = take_text(a, doc, "definition");
     c->cast = take_text(a, doc, "cast");
     c->output = take_text(a, doc, "output");
     c->input = take_text(a, doc, "input");

@@ -16,6 +16,7 @@ struct column {
     const char *name;
     const char *type;       /* with modifier; the same text at both ends when it is the same type */
     const char *full_type;  /* the same, as it can be cast to at this end */
+    const char *definition; /* with what ADD COLUMN says of it; "..." for an expression */
     const char *cast;       /* what it is read as: NULL for itself */
     const char *output;     /* the function that makes text of it, NULL: a cast will do */
     const char *input;      /* the function that makes it of text, NULL: a cast will do */

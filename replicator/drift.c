@@ -39,21 +39,47 @@ static bool shaping_unfit(const struct relation *s, const struct relation *t, st
     return true;
 }
 
-/* A column of the source that the target does not have: added here, or renamed, or dropped there.
- */
+/* A column of the target that may be that of the source under another name. NULL: there is none. */
+static const struct column *namesake(const struct relation *s, const struct relation *t,
+                                     const struct column *c)
+{
+    for (int i = 0; i < t->all_count; i++)
+        if (!relation_column(s, t->columns[i].name) &&
+            !relation_leaves_out(s, t->columns[i].name) && strcmp(t->columns[i].type, c->type) == 0)
+            return &t->columns[i];
+    return NULL;
+}
+
+/* What rows from before have is said as a value, because they must have the same at both ends. */
+static const char *about_default(const struct column *c)
+{
+    if (strstr(c->definition, "..."))
+        return ", with the expression that it has at the source";
+    if (strstr(c->definition, " DEFAULT "))
+        return ", which is what rows from before have; then give it the DEFAULT of the source, if "
+               "that is another one";
+    return "";
+}
+
+/* A column of the source that the target does not have: added here, or dropped there. */
 static bool column_missing(const struct relation *s, const struct relation *t, struct drift *d)
 {
     for (int i = 0; i < s->all_count; i++) {
-        const struct column *c = &s->columns[i];
+        const struct column *c = &s->columns[i], *other;
+        int len;
 
         if (relation_column(t, c->name))
             continue;
+        other = namesake(s, t, c);
         snprintf(d->what, sizeof d->what, "column \"%s\" of %s is missing at the target", c->name,
                  s->label);
-        snprintf(d->remedy, sizeof d->remedy,
-                 "at the target: ALTER TABLE %s ADD COLUMN \"%s\" %s (or, if a column was renamed "
-                 "at the source, rename it at the target too)",
-                 t->label, c->name, c->type);
+        len = snprintf(d->remedy, sizeof d->remedy,
+                       "at the target: ALTER TABLE %s ADD COLUMN \"%s\" %s%s", t->label, c->name,
+                       c->definition, about_default(c));
+        if (other && len < (int)sizeof d->remedy)
+            snprintf(d->remedy + len, sizeof d->remedy - (size_t)len,
+                     " (or, if \"%s\" there is the same column: RENAME COLUMN \"%s\" TO \"%s\")",
+                     other->name, other->name, c->name);
         return true;
     }
     return false;
@@ -240,6 +266,46 @@ bool drift_dropped(const struct relation *source, const struct relation *target,
                  "at the target: ALTER TABLE %s DROP COLUMN \"%s\" (or, to keep it there with what "
                  "it holds, rename it)",
                  target->label, c->name);
+        return true;
+    }
+    return false;
+}
+
+/* By their numbers, which outlive a new name. */
+bool drift_renamed(const struct relation *source, const struct relation *target, const char *layout,
+                   const char *target_layout, struct drift *d)
+{
+    char was[LAYOUT_NAME_SIZE];
+
+    if (source == NULL || target == NULL || source->trouble || source->foreign_part)
+        return false;
+    for (int i = 0; i < source->all_count; i++) {
+        const char *name = source->columns[i].name;
+
+        if (relation_column(target, name) ||
+            !layout_was_called(layout, source->layout, name, was) || !relation_column(target, was))
+            continue;
+        snprintf(d->what, sizeof d->what, "column \"%s\" of %s is called \"%s\" at the source now",
+                 was, source->label, name);
+        snprintf(d->remedy, sizeof d->remedy,
+                 "at the target: ALTER TABLE %s RENAME COLUMN \"%s\" TO \"%s\"", target->label, was,
+                 name);
+        return true;
+    }
+    for (int i = 0; i < target->all_count; i++) {
+        const char *name = target->columns[i].name;
+
+        if (relation_column(source, name) || relation_leaves_out(source, name) ||
+            !layout_was_called(target_layout, target->layout, name, was) ||
+            !relation_column(source, was) || relation_column(target, was))
+            continue;
+        snprintf(d->what, sizeof d->what, "column \"%s\" of %s is called \"%s\" at the target now",
+                 was, target->label, name);
+        snprintf(
+            d->remedy, sizeof d->remedy,
+            "at the source: ALTER TABLE %s RENAME COLUMN \"%s\" TO \"%s\" (or give it its name "
+            "back at the target)",
+            source->label, was, name);
         return true;
     }
     return false;

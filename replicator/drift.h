@@ -26,6 +26,12 @@ bool drift_keys_in_line(const struct relation *source, const struct relation *ta
 bool drift_dropped(const struct relation *source, const struct relation *target, const char *layout,
                    struct drift *d);
 
+/* Has a column got another name at one end, which the other does not know? The layouts are those of
+ * when the table was last known to fit, or NULL. True when so: drift_compare() would take it for
+ * one that is missing. Either relation may be NULL. */
+bool drift_renamed(const struct relation *source, const struct relation *target, const char *layout,
+                   const char *target_layout, struct drift *d);
+
 /* Has a label of an enum got another name at one end, which the other does not know? The layouts
  * are those of when the table was last known to fit. True when so, as above. */
 bool drift_relabelled(const struct relation *source, const struct relation *target,

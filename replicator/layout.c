@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "layout_types.h"
@@ -157,6 +158,21 @@ bool layout_is_same_table(const char *old, const char *now)
     json_decref(o);
     json_decref(n);
     return same;
+}
+
+bool layout_was_called(const char *old, const char *now, const char *name,
+                       char was[LAYOUT_NAME_SIZE])
+{
+    json_t *o = parse(old), *n = parse(now);
+    const json_t *number = json_array_get(json_object_get(columns_of(n), name), 0);
+    const char *before = layout_is_same_table(old, now) ? name_of(columns_of(o), number) : NULL;
+    bool renamed = before && strcmp(before, name) != 0;
+
+    if (renamed)
+        snprintf(was, LAYOUT_NAME_SIZE, "%s", before);
+    json_decref(o);
+    json_decref(n);
+    return renamed;
 }
 
 bool layout_has_column(const char *layout, const char *name)

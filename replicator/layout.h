@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+enum { LAYOUT_NAME_SIZE = 64 }; /* NAMEDATALEN of every server that is not built otherwise */
+
 /* True when what was copied from a table as it was, `old`, is still right for it as it is `now`.
  * False when names were exchanged, a column was made again, the table was rewritten by a change
  * of a column, or a type was altered at one end alone. `target` is the other end's layout, which
@@ -19,6 +21,9 @@ bool layout_keeps_names(const char *old, const char *now, const char *source);
 /* Is it the same table still? False for another one that has its name now. True when either is not
  * known. */
 bool layout_is_same_table(const char *old, const char *now);
+/* Was the column of this name called otherwise before? True when so, and `was` is that name. */
+bool layout_was_called(const char *old, const char *now, const char *name,
+                       char was[LAYOUT_NAME_SIZE]);
 /* Does the text name the column? False when it is NULL. */
 bool layout_has_column(const char *layout, const char *name);
 

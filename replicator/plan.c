@@ -233,7 +233,8 @@ static bool keeps_values(struct table *t, const struct relation *source,
 static bool ends_fit(const struct table *t, const struct relation *source,
                      const struct relation *target, struct drift *d)
 {
-    return drift_compare(source, target, d) &&
+    return !drift_renamed(source, target, t->layout, t->target_layout, d) &&
+           drift_compare(source, target, d) &&
            (t->sync->other == NULL || drift_keys_in_line(source, target, d));
 }
 

@@ -76,9 +76,16 @@ static void test_added_column(void **state)
     struct end s, t;
     end_init(&s);
     end_init(&t);
-    s.columns[3] = (struct column){.name = "extra", .type = "text"};
+    s.columns[3] =
+        (struct column){.name = "extra", .type = "text", .definition = "text DEFAULT 'a' NOT NULL"};
     s.r.all_count = 4;
-    expect(&s, &t, "\"extra\"", "ADD COLUMN \"extra\" text");
+    expect(&s, &t, "\"extra\"", "ADD COLUMN \"extra\" text DEFAULT 'a' NOT NULL, which is what");
+    s.columns[3].definition = "text DEFAULT ... NOT NULL";
+    expect(&s, &t, "\"extra\"", "DEFAULT ... NOT NULL, with the expression");
+    s.columns[3].definition = "text";
+    struct drift d;
+    assert_false(drift_compare(&s.r, &t.r, &d));
+    assert_string_equal(d.remedy, "at the target: ALTER TABLE shop.item ADD COLUMN \"extra\" text");
 }
 
 static void test_dropped_column(void **state)
@@ -99,7 +106,30 @@ static void test_renamed_column(void **state)
     end_init(&s);
     end_init(&t);
     s.columns[1].name = "title";
-    expect(&s, &t, "\"title\"", "rename");
+    s.columns[1].definition = s.columns[1].type;
+    expect(&s, &t, "\"title\"", "RENAME COLUMN \"name\" TO \"title\"");
+
+    const char *before = "{\"oid\": 1, \"columns\": {\"id\": [1], \"name\": [3]}}";
+    const char *now = "{\"oid\": 1, \"columns\": {\"id\": [1], \"title\": [3]}}";
+    struct drift d;
+    s.r.layout = now;
+    t.r.layout = before;
+    assert_true(drift_renamed(&s.r, &t.r, before, before, &d));
+    assert_string_equal(d.what,
+                        "column \"name\" of shop.item is called \"title\" at the source now");
+    assert_string_equal(d.remedy,
+                        "at the target: ALTER TABLE shop.item RENAME COLUMN \"name\" TO \"title\"");
+    assert_true(drift_renamed(&t.r, &s.r, before, before, &d));
+    assert_non_null(strstr(d.what, "\"title\" at the target now"));
+    assert_non_null(
+        strstr(d.remedy, "at the source: ALTER TABLE shop.item RENAME COLUMN \"name\""));
+
+    assert_false(drift_renamed(&s.r, &t.r, NULL, NULL, &d)); /* not known */
+    assert_false(drift_renamed(&s.r, NULL, before, before, &d));
+    s.r.layout = "{\"oid\": 1, \"columns\": {\"id\": [1], \"title\": [4]}}"; /* a new one */
+    assert_false(drift_renamed(&s.r, &t.r, before, before, &d));
+    s.r.layout = "{\"oid\": 2, \"columns\": {\"id\": [1], \"title\": [3]}}"; /* another table */
+    assert_false(drift_renamed(&s.r, &t.r, before, before, &d));
 }
 
 static void test_retyped_column(void **state)
