@@ -144,8 +144,14 @@ static enum job_next dumped(struct schema_copy *s)
         return has_private_options(s->archive) ? dump_again(s) : JOB_NEXT;
     error_clear(&e);
     child_error(&s->child, &e, "pg_dump could not read the schema of the source");
+    if (s->child.errors.len > 0 && strstr(s->child.errors.data, "permission denied")) {
+        error_hint(&e,
+                   "At the source: GRANT USAGE ON SCHEMA and SELECT ON TABLE to our role, or leave "
+                   "the table out under tables.exclude. `rebeco check` names all such tables.");
+        return schema_fail_for_person(s, &e);
+    }
     error_hint(&e, "It is tried again. If it waits for a lock, look for what holds a table with "
-                   "ACCESS EXCLUSIVE; if it lacks a privilege, grant it or exclude the table.");
+                   "ACCESS EXCLUSIVE.");
     return job_fail(&s->prepare, &e);
 }
 

@@ -543,3 +543,20 @@ def test_functions_that_need_a_search_path(source, target, rebecos):
     r.wait_in_sync(60)
     rig.check_equal(source, target)
     r.terminate()
+
+
+def test_what_pg_dump_may_not_read_is_for_a_person(source, target, rebecos):
+    """A Job ends and says what to do, instead of asking for the same again for ever; left out, it goes without."""
+    source.run("CREATE TABLE a (i int PRIMARY KEY); INSERT INTO a VALUES (1)")
+    with source.admin() as c:
+        c.run("CREATE SCHEMA hidden; CREATE TABLE hidden.theirs (i int PRIMARY KEY)")
+    r = rebecos(source, target, config=rig.config())
+    r.start("--until", "in-sync")
+    assert r.wait_exit(60) == 4
+    line = r.log_lines("cannot go on without a person")[-1]
+    assert "permission denied for schema hidden" in line and "GRANT USAGE ON SCHEMA" in line and "tables.exclude" in line
+    assert len(r.log_lines("pg_dump could not read")) == 2, r.log_tail()
+    r.configure(rig.config(tables={"exclude": ["hidden.*"]}))
+    r.start("--until", "in-sync")
+    assert r.wait_exit(60) == 0
+    assert target.value("SELECT i FROM a") == 1
