@@ -404,7 +404,7 @@ struct schema_copy *schema_copy_new(struct ev_loop *loop, struct sync *sync, sch
     s->owner = owner;
     s->archive = s->use_list = s->earlier.archive = -1;
     ev_init(&s->earlier.forget, on_forget);
-    s->child_name = "";
+    s->child_name = s->target_options = "";
     child_init(&s->child, loop, on_child_ended, s);
     login_init(&s->login, loop, schema_login_ended, s);
     schema_list_init(&s->list);

@@ -21,6 +21,8 @@ static enum job_next take(struct schema_copy *s)
                                 arena_printf(j->arena, "rebeco %s schema", s->sync->name),
                                 s->sync->config->network_timeout_s, &e);
     login_clear(&s->login);
+    if (is_good && s->login_side == JOB_TARGET && s->target_options[0])
+        schema_login_add_options(to, s->target_options);
     return is_good ? JOB_NEXT : schema_fail_for_person(s, &e);
 }
 

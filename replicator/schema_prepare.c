@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "config.h"
+#include "field.h"
 #include "log.h"
 #include "steady.h"
 #include "sync.h"
@@ -57,6 +58,14 @@ static enum job_next begun(struct job *j, PGresult *r)
 {
     (void)r;
     of_prepare(j)->is_ours = true;
+    return JOB_NEXT;
+}
+
+static enum job_next take_settings(struct job *j, PGresult *r)
+{
+    struct schema_copy *s = of_prepare(j);
+
+    s->target_options = arena_strdup(s->arena, field_text(r, 0, "options"));
     return JOB_NEXT;
 }
 
@@ -530,6 +539,7 @@ static const struct job_step prepare_steps[] = {
     {"present", &sql_schema_copy_present, JOB_TARGET, schema_decide_bind, schema_decide, NULL, NULL,
      0},
     {"begin", &sql_schema_copy_begin, JOB_TARGET, bind_stage, begun, NULL, NULL, 0},
+    {"settings", &sql_schema_copy_settings, JOB_TARGET, NULL, take_settings, NULL, NULL, 0},
     {"source login", NULL, JOB_SOURCE, NULL, NULL, schema_enter_source_login, NULL, 0},
     {"programs", NULL, JOB_SOURCE, NULL, NULL, ask_tool, NULL, 0},
     {"dump", NULL, JOB_SOURCE, NULL, NULL, dump, NULL, 0},

@@ -259,6 +259,27 @@ bool schema_login_init(struct schema_login *l, const char *url, const char *pass
     return good;
 }
 
+/* Of two parameters of one name the last is taken, and PGOPTIONS only where there is none. */
+void schema_login_add_options(struct schema_login *l, const char *options)
+{
+    PQconninfoOption *all = PQconninfoParse(l->conninfo, NULL);
+    const char *before = getenv("PGOPTIONS");
+    struct buf both, conninfo;
+
+    for (const PQconninfoOption *o = all; o && o->keyword; o++)
+        if (strcmp(o->keyword, "options") == 0 && o->val)
+            before = o->val;
+    buf_init(&both);
+    buf_printf(&both, "%s%s%s", before ? before : "", before ? " " : "", options);
+    buf_init(&conninfo);
+    buf_text(&conninfo, l->conninfo);
+    add_parameter(&conninfo, "options", both.data);
+    PQconninfoFree(all);
+    buf_fini(&both);
+    free(l->conninfo);
+    l->conninfo = conninfo.data;
+}
+
 void schema_login_fini(struct schema_login *l)
 {
     if (l->passfile)

@@ -44,6 +44,8 @@ const struct schema_tool *schema_tool_of(const struct schema_tools *t, int major
  * when the URL cannot be read, or holds a secret that libpq takes from nowhere but the URL. */
 bool schema_login_init(struct schema_login *l, const char *url, const char *password,
                        const char *application, double network_timeout_s, struct error *e);
+/* Gives the sessions these options too ("-c name=value ..."), over the URL's and PGOPTIONS. */
+void schema_login_add_options(struct schema_login *l, const char *options);
 void schema_login_fini(struct schema_login *l);
 
 #endif

@@ -45,7 +45,8 @@ struct schema_copy {
     struct login login;     /* of the program that is about to run */
     enum job_side login_side;
     struct schema_login logins[JOB_SIDES];
-    struct arena *arena; /* of a stage */
+    struct arena *arena;        /* of a stage */
+    const char *target_options; /* of pg_restore's sessions, over the URL's; "": none */
     struct schema_tools tools;
     const struct schema_tool *tool;
     int tool_asked; /* how many of the tools said their version */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -153,6 +154,31 @@ static void test_a_password_of_its_own_replaces_the_urls(void **state)
     schema_login_fini(&l);
 }
 
+static void test_options_come_after_those_that_are_given(void **state)
+{
+    struct schema_login l;
+    struct error e;
+
+    (void)state;
+    error_clear(&e);
+    unsetenv("PGOPTIONS");
+    assert_true(schema_login_init(&l, "host=h", NULL, "a", 15, &e));
+    schema_login_add_options(&l, "-c c=d");
+    assert_string_equal(parameter(l.conninfo, "options"), "-c c=d");
+    schema_login_fini(&l);
+    setenv("PGOPTIONS", "-c e=f", 1);
+    assert_true(schema_login_init(&l, "host=h", NULL, "a", 15, &e));
+    schema_login_add_options(&l, "-c c=d");
+    assert_string_equal(parameter(l.conninfo, "options"), "-c e=f -c c=d");
+    schema_login_fini(&l);
+    assert_true(schema_login_init(&l, "host=h options='-c a=b\\\\ \\'x'", NULL, "a", 15, &e));
+    schema_login_add_options(&l, "-c c=d");
+    assert_string_equal(parameter(l.conninfo, "options"), "-c a=b\\ 'x -c c=d");
+    assert_string_equal(parameter(l.conninfo, "host"), "h");
+    schema_login_fini(&l);
+    unsetenv("PGOPTIONS");
+}
+
 static void test_other_secrets_are_refused(void **state)
 {
     struct schema_login l;
@@ -191,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_what_to_install_is_said),
         cmocka_unit_test(test_every_parameter_but_the_password_is_kept),
         cmocka_unit_test(test_a_password_of_its_own_replaces_the_urls),
+        cmocka_unit_test(test_options_come_after_those_that_are_given),
         cmocka_unit_test(test_other_secrets_are_refused),
         cmocka_unit_test(test_installed_programs_are_found),
     };
