@@ -14,6 +14,7 @@
 #include "http.h"
 #include "lead.h"
 #include "log.h"
+#include "log_write.h"
 #include "steady.h"
 #include "sync.h"
 #include "two_way.h"
@@ -293,6 +294,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments,
                        .exit_code = EXIT_FAILED};
 
     return_large_memory();
+    log_write_waits(false);
     signal(SIGPIPE, SIG_IGN);
     d.loop = job_loop();
     list_init(&d.syncs);
@@ -320,6 +322,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments,
     ev_signal_stop(d.loop, &d.hangup);
     ev_loop_destroy(d.loop);
     log_forget();
+    log_write_waits(true);
     config_free(d.reloaded);
     return d.exit_code;
 }

@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "buf.h"
+#include "log_write.h"
 #include "mem.h"
 
 enum { LOG_REMEMBERED = 64, LOG_MINUTE_S = 60, LOG_SAME_MAX = 3, LOG_NUMBERS = 8 };
@@ -36,6 +37,7 @@ static struct {
     enum log_format format;
     enum log_level level;
     struct log_seen seen[LOG_REMEMBERED];
+    unsigned long lost; /* lines that could not be written, since one could */
 } settings = {.format = LOG_TEXT, .level = LOG_INFO};
 
 static const char *const level_names[] = {
@@ -157,9 +159,17 @@ static void append_time(struct buf *b)
     buf_printf(b, "%s.%03ldZ", text, t.tv_nsec / 1000000);
 }
 
-/* One line in one call, so that lines of several processes do not mix. */
-static void write_line(const char *body, unsigned long repeated)
+static void start_body(struct buf *b, enum log_level level, const char *event)
 {
+    buf_init(b);
+    append_pair(b, "level", level_names[level]);
+    append_pair(b, "event", event);
+}
+
+/* One line in one call, so that lines of several processes do not mix. */
+static bool write_one(const char *body, unsigned long repeated)
+{
+    bool is_there;
     bool is_json = settings.format == LOG_JSON;
     struct buf line;
     buf_init(&line);
@@ -170,9 +180,28 @@ static void write_line(const char *body, unsigned long repeated)
     if (repeated > 0)
         buf_printf(&line, is_json ? ",\"repeated\":%lu" : " repeated=%lu", repeated);
     buf_text(&line, is_json ? "}\n" : "\n");
-    fwrite(line.data, 1, line.len, stderr);
-    fflush(stderr);
+    is_there = log_write(line.data, line.len);
     buf_fini(&line);
+    return is_there;
+}
+
+/* Who reads a log must know where it has a gap. */
+static void write_lost(void)
+{
+    struct buf body;
+    start_body(&body, LOG_WARNING, "lines of this log are missing: nobody took them");
+    append_pair(&body, "lines", log_int((int64_t)settings.lost));
+    if (write_one(body.data, 0))
+        settings.lost = 0;
+    buf_fini(&body);
+}
+
+static void write_line(const char *body, unsigned long repeated)
+{
+    if (settings.lost > 0)
+        write_lost();
+    if (settings.lost > 0 || !write_one(body, repeated))
+        settings.lost++;
 }
 
 /* Forgets a body; says how often it came again, if it did. */
@@ -237,13 +266,6 @@ static void put(const char *body)
     write_line(body, 0);
 }
 
-static void start_body(struct buf *b, enum log_level level, const char *event)
-{
-    buf_init(b);
-    append_pair(b, "level", level_names[level]);
-    append_pair(b, "event", event);
-}
-
 void log_setup(enum log_format format, enum log_level level)
 {
     log_forget();
@@ -254,6 +276,7 @@ void log_setup(enum log_format format, enum log_level level)
 void log_settle(void)
 {
     time_t now = monotonic_s();
+    log_write_again();
     for (int i = 0; i < LOG_REMEMBERED; i++) {
         struct log_seen *s = &settings.seen[i];
         if (s->body != NULL && now - s->since >= LOG_MINUTE_S)

@@ -16,8 +16,8 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* Sets format and lowest level written; before the first call: text, info. */
 void log_setup(enum log_format format, enum log_level level);
-/* Writes the counts whose minute has passed. Every event does, too; to be called now and then, so
- * that they come when nothing else happens. */
+/* Writes what nobody took before, and the counts whose minute has passed. Every event does, too; to
+ * be called now and then, so that they come when nothing else happens. */
 void log_settle(void);
 /* Writes all counts and remembers nothing: the program ends. */
 void log_forget(void);

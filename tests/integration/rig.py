@@ -743,14 +743,14 @@ class Rebeco:
 
     # ---- the daemon
 
-    def start(self, *args):
-        """Starts `rebeco run args`; its output goes to a file."""
+    def start(self, *args, errors=None):
+        """Starts `rebeco run args`; its output goes to a file, or its log to the descriptor `errors`."""
         assert self.process is None, "the daemon runs already"
         with open(self.log_path, "ab") as log:
             log.write(f"--- start {args}\n".encode())
             log.flush()
             self.process = subprocess.Popen([self.binary, *self.args, "run", *args], env=self.env,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log if errors is None else errors,
                                             preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
         self.exit_code = None
         self.started_at = time.monotonic()

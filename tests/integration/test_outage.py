@@ -1,5 +1,8 @@
 """The promise: whatever breaks and comes back, Rebeco goes on by itself, and nothing is lost."""
 
+import contextlib
+import fcntl
+import os
 import time
 
 import pytest
@@ -175,6 +178,40 @@ def test_the_servers_are_not_there_at_the_start(source, target, rebeco):
     rebeco.check_alive()
     target.start()
     rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
+def full_pipe():
+    """Both ends of a pipe that takes nothing more."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 1024)
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+def test_nobody_reads_the_log(source, target, rebeco):
+    """A log driver that hangs: the daemon does its work, says later what it has to say, and ends when it is told to."""
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    reader, writer = full_pipe()
+    rebeco.start(errors=writer)
+    os.close(writer)
+    rebeco.wait_in_sync()
+    source.run("INSERT INTO t VALUES (1)")
+    rebeco.wait_in_sync()
+    said = b""
+    os.set_blocking(reader, False)
+    while b"phase=follow" not in said:
+        with contextlib.suppress(BlockingIOError):
+            said += os.read(reader, 65536)
+        time.sleep(0.05)
+        rebeco.check_alive()
+    assert b"lines of this log are missing" not in said
+    rebeco.terminate()
+    os.close(reader)
     rig.check_equal(source, target)
 
 

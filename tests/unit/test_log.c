@@ -1,11 +1,13 @@
 /* The log: one line per event whatever the values hold, and no line a thousand times. */
 #include "log.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include <jansson.h>
 
@@ -66,6 +68,29 @@ static void test_levels(void **state)
     assert_null(strstr(text, "event=b"));
     assert_non_null(strstr(text, "level=warning event=c\n"));
     assert_non_null(strstr(text, "level=error event=d\n"));
+}
+
+/* What could not be written is counted, and said where the gap is. */
+static void test_a_gap(void **state)
+{
+    int full = open("/dev/full", O_WRONLY), before = dup(STDERR_FILENO);
+
+    (void)state;
+    now_s = 1000000000;
+    dup2(full, STDERR_FILENO);
+    log_event(LOG_INFO, "a", NULL);
+    log_event(LOG_INFO, "b", NULL);
+    dup2(before, STDERR_FILENO);
+    close(full);
+    close(before);
+    log_event(LOG_INFO, "c", NULL);
+    log_event(LOG_INFO, "d", NULL);
+    assert_string_equal(
+        capture_end(&captured),
+        "time=2001-09-09T01:46:40.007Z level=warning event=\"lines of this log are missing: "
+        "nobody took them\" lines=2\n"
+        "time=2001-09-09T01:46:40.007Z level=info event=c\n"
+        "time=2001-09-09T01:46:40.007Z level=info event=d\n");
 }
 
 /* Whatever bytes a value holds, a line is one line and, as JSON, can be read back. */
@@ -247,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_levels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hostile_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_error_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_happens_again_is_said_again, setup, teardown),
