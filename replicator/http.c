@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "batch.h"
@@ -16,7 +17,13 @@
 #include "status.h"
 #include "steady.h"
 
-enum { CLIENTS_MAX = 128, ACCEPTS_MAX = 4, MEMORY_MAX = 16 * 1024, BACKLOG = 512 };
+enum {
+    CLIENTS_MAX = 128,
+    CLIENTS_LEAST = 4,
+    ACCEPTS_MAX = 4,
+    MEMORY_MAX = 16 * 1024,
+    BACKLOG = 512
+};
 
 #define REST_TIMES 19. /* what a turn took */
 #define REST_LEAST_S 0.0005
@@ -106,6 +113,16 @@ static void drop_late_clients(struct http *h)
     }
 }
 
+/* Of the descriptors that the process may have, most are for connections to the databases: a sync
+ * must be able to connect again whoever holds connections here. */
+static int clients_max(void)
+{
+    struct rlimit l;
+    rlim_t n = getrlimit(RLIMIT_NOFILE, &l) == 0 ? l.rlim_cur / 4 : CLIENTS_LEAST;
+
+    return n > CLIENTS_MAX ? CLIENTS_MAX : n < CLIENTS_LEAST ? CLIENTS_LEAST : (int)n;
+}
+
 /* Takes in a few; answers whether the descriptors are used up. */
 static bool accept_some(struct http *h)
 {
@@ -118,7 +135,7 @@ static bool accept_some(struct http *h)
             return errno == EMFILE || errno == ENFILE;
         if (MHD_add_connection(h->mhd, fd, (struct sockaddr *)&from, len) != MHD_YES)
             continue; /* it is closed */
-        if (h->client_count > CLIENTS_MAX)
+        if (h->client_count > h->clients_max)
             drop_longest_waiting(h);
     }
     return false;
@@ -362,6 +379,7 @@ void http_configure(struct http *h)
         return;
     }
     h->address = now;
+    h->clients_max = clients_max();
     start(h);
 }
 

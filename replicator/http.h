@@ -47,6 +47,7 @@ struct http {
     bool has_complained; /* that it cannot listen */
     struct list clients; /* struct http_client */
     int client_count;
+    int clients_max;
     int64_t dropped;       /* clients that took too long or were too many */
     struct list histories; /* struct history, one for each sync */
     struct http_kept kept[HTTP_ROUTES_MAX];

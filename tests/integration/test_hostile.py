@@ -136,6 +136,36 @@ def test_a_thousand_half_open_connections(servers, rebecos, prepared):
     rig.check_equal(source, target)
 
 
+LIMITED = """#!/bin/sh
+ulimit -n 64
+exec %s "$@"
+"""
+
+
+def test_connections_do_not_take_what_the_sync_needs(source, target, rebecos, tmp_path):
+    """A process that may open few files: it connects to the databases again while clients hold all that they get."""
+    (tmp_path / "limited").write_text(LIMITED % rig.RELEASE)
+    (tmp_path / "limited").chmod(0o755)
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    text, port = conf()
+    rebeco = started(rebecos(source, target, text, binary=str(tmp_path / "limited")), port)
+    rebeco.wait_in_sync()
+    with Hostile() as hostile:
+        hostile.say("attack", port, 300)
+        hostile.answer()
+        for n in range(3):
+            source.terminate_backends("rebeco")
+            target.terminate_backends("rebeco")
+            source.run("INSERT INTO t VALUES (%s)", n)
+            rebeco.wait("it arrives", lambda n=n: target.value("SELECT count(*) FROM t") == n + 1, 10)
+            assert is_up(port)
+        hostile.say("rest")
+        hostile.answer()
+    assert "Too many open files" not in rebeco.log()
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
 STORM = 10000 if rig.LONG else 2000
 
 
