@@ -6,6 +6,7 @@
  * one plan only. */
 #include "batch_read.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,18 +176,21 @@ bool batch_find_positions(struct batch_job *b)
 }
 
 /* The server's clock stood at `server_s` between the question and now. The best of many
- * measurements counts, and ages, since clocks drift. */
+ * measurements counts, and ages, since clocks drift. Where two of them cannot both be right, the
+ * clock was set, or this is another server: what was known before is of no use. */
 static void measure_clock(struct batch_job *b, double server_s)
 {
     double now = steady_now();
     double error_s = (now - b->taken_s) / 2;
+    double ahead_s = server_s - (b->taken_s + error_s);
+    bool agrees = fabs(ahead_s - b->clock_ahead_s) <= error_s + b->clock_error_s;
 
-    if (b->clock_error_s > 0 && error_s > b->clock_error_s) {
+    if (b->clock_error_s > 0 && error_s > b->clock_error_s && agrees) {
         b->clock_error_s *= CLOCK_AGES;
         return;
     }
     b->clock_error_s = error_s;
-    b->clock_ahead_s = server_s - (b->taken_s + error_s);
+    b->clock_ahead_s = ahead_s;
 }
 
 static void take_snapshot(struct batch_job *b, const PGresult *r)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import rig
-from two_way import check_equal, config, conflicts, meet, wait_both
+from two_way import check_equal, config, conflicts, end_of, meet, wait_both
 
 
 def start(source, rebecos, target, tables, **sync):
@@ -421,4 +421,31 @@ def test_a_parent_whose_key_is_written_in_two_ways(source, target, rebecos, poli
     assert source.run("SELECT id::text FROM p ORDER BY id") == [(i,) for i in ("1.00", "2.0", "3.0", "4.0")]
     for server in source, target:
         assert [(c[1], c[2]) for c in conflicts(server) if c[2].startswith("parent")] == ([("1.0", "parent_kept")] if policy != end else []) + [("3.0", "parent_kept")]
+    rebeco.terminate()
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+def test_a_clock_that_is_set(source, target, rebecos, end):
+    """By hours, or its server becomes another one: the difference is measured anew before it decides anything."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old')")
+    rebeco = rebecos(source, target, config=config())
+    rebeco.start()
+    wait_both(rebeco)
+    server = {"source": source, "target": target}[end]
+    for by in "+3h", "-2h":
+        for i in range(30):  # the best of many measurements counts
+            source.run("UPDATE t SET v = %s", str(i))
+        wait_both(rebeco)
+        if not server.shift_clock(by):
+            pytest.skip("no library to shift a clock")
+        wait_both(rebeco)
+        for first, last in (source, target), (target, source):
+            rebeco.ok("pause")
+            first.run("UPDATE t SET v = 'first'")
+            time.sleep(0.3)
+            last.run("UPDATE t SET v = %s", f"last at {end_of(last)}, {by}")
+            rebeco.ok("resume")
+            wait_both(rebeco)
+            check_equal(source, target)
+            assert source.value("SELECT v FROM t") == f"last at {end_of(last)}, {by}"
     rebeco.terminate()
