@@ -98,7 +98,9 @@ const struct config_option config_options[] = {
          "sent, and the row differs until somebody writes it again; abort: the table is paused; "
          "or a function at the target, as schema.name: it takes the table (text), the key, the "
          "source's row, the target's row (json; NULL: deleted) and the times of both changes "
-         "(timestamptz), and answers source, target or skip."},
+         "(timestamptz), and answers source, target or skip. It may be asked "
+         "more than once about a conflict; what it writes at the target is a change of that end, "
+         "and travels."},
     {.path = "syncs[].conflict.tables",
      .type = OPTION_POLICIES,
      .offset = offsetof(struct config_sync, conflict_tables),

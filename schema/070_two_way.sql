@@ -328,6 +328,7 @@ DECLARE
     clash_target_at timestamptz;
     merged_at_source jsonb;
     merged_at_target jsonb;
+    ours text[] := ARRAY[current_setting('rebeco.applying', true), current_setting('rebeco.applying_depth', true), current_setting('rebeco.origin', true)];
     to_merge json[] := '{}';
     back_to_merge json[] := '{}';
 BEGIN
@@ -341,6 +342,9 @@ BEGIN
     SELECT p.details, p.done INTO theirs, decided
       FROM rebeco.two_way_page(capture_id, since, until, (SELECT json_agg(g.doc -> 'k' ORDER BY g.n) FROM json_array_elements(source) WITH ORDINALITY g (doc, n)),
                                slices, half_of, 'target', max_bytes) p;
+    IF resolver IS NOT NULL THEN -- what the function writes is nothing that the other end has: it is a change of this one
+        PERFORM set_config('rebeco.applying', '', true), set_config('rebeco.applying_depth', '', true), set_config('rebeco.origin', '', true);
+    END IF;
     FOR pair IN
         SELECT s.k AS source_key, t.k AS target_key, s.row AS source_row, t.row AS target_row, s.at AS source_at, t.at AS target_at,
                coalesce(s.new AND t.new, false) AS both_new, s.chain OR t.chain AS in_chain,
@@ -418,6 +422,10 @@ BEGIN
         records := records || json_build_object('key', pair.source_key, 'source_row', rebeco.json_bare(pair.source_row), 'target_row', rebeco.json_bare(pair.target_row),
             'source_at', pair.source_at, 'target_at', pair.target_at, 'both_new', pair.both_new, 'decision', winner);
     END LOOP;
+    IF resolver IS NOT NULL THEN
+        PERFORM set_config('rebeco.applying', coalesce(ours[1], ''), true), set_config('rebeco.applying_depth', coalesce(ours[2], ''), true),
+                set_config('rebeco.origin', coalesce(ours[3], ''), true);
+    END IF;
     RETURN json_build_object('read', to_json(to_target), 'keep', to_json(kept_at_target), 'back_read', to_json(to_source),
                              'back_keep', to_json(kept_at_source), 'records', to_json(records), 'abort', aborted,
                              'merge', to_json(to_merge), 'back_merge', to_json(back_to_merge), 'pairs', to_json(pairs), 'again', is_unsure,

@@ -120,6 +120,29 @@ def test_who_wins(source, target, rebecos, capsys):
     rebeco.terminate()
 
 
+def test_what_a_function_writes_that_decides(source, target, rebecos):
+    """It is a change of the target, and travels, although a session of ours has asked the function. A row that the round brings,
+    and the function changes as well, holds nothing up for good."""
+    source.psql("""
+        CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old'), (2, 'old'); CREATE TABLE audit (id serial PRIMARY KEY, key json);
+        CREATE TABLE sum (id int PRIMARY KEY, n int); INSERT INTO sum VALUES (1, 0), (2, 0); CREATE TABLE emptied (id int PRIMARY KEY); INSERT INTO emptied VALUES (1);
+        CREATE SCHEMA rules; CREATE FUNCTION rules.resolve(name text, key json, s json, t json, timestamptz, timestamptz) RETURNS text LANGUAGE plpgsql AS $$
+            BEGIN INSERT INTO public.audit (key) VALUES (key); UPDATE public.sum SET n = n + 1; TRUNCATE public.emptied; RETURN 'source'; END$$""")
+    rebeco = rebecos(source, target, config=config(conflict={"default": "latest", "tables": {"public.t": "rules.resolve"}}))
+    rebeco.start()
+    wait_both(rebeco)
+    meet(rebeco, source, target, "UPDATE t SET v = 'source'", "UPDATE t SET v = 'target'")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT DISTINCT v FROM t") == [("source",)] and source.value("SELECT count(*) FROM emptied") == 0
+    assert source.value("SELECT count(*) FROM audit") >= 2 and source.value("SELECT min(n) FROM sum") >= 2
+    meet(rebeco, source, target, "UPDATE t SET v = 'again'; UPDATE sum SET n = 100 WHERE id = 1", "UPDATE t SET v = 'target'")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT DISTINCT v FROM t") == [("again",)] and source.value("SELECT min(n) FROM sum") > 2
+    rebeco.terminate()
+
+
 def test_abort_pauses_the_table(source, target, rebecos):
     source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old'); "
                 "CREATE TABLE u (id int PRIMARY KEY, v text)")
