@@ -172,7 +172,8 @@ const struct check_code check_codes[] = {
      "ALTER TABLE ... ADD COLUMN, or DROP TABLE, or exclude the tables."},
     {"no-key", CHECK_WARNING,
      "The rows of these tables cannot be told apart: there is no primary key and no plain unique "
-     "index over columns that are NOT NULL. They are followed all the same, and arrive exactly, "
+     "index over columns that are NOT NULL and not generated. They are followed all the same, and "
+     "arrive exactly, "
      "but it costs more: each changed row is written whole into a change log, each batch with "
      "updates or deletes scans the table at the target, and the initial copy of such a table is "
      "one piece that begins anew when it is broken off.",
@@ -183,7 +184,7 @@ const struct check_code check_codes[] = {
      "These tables cannot be in a two-way sync: which row was changed at which end, and so what is "
      "a conflict, is told by a key. `run` leaves them out.",
      "ALTER TABLE ... ADD PRIMARY KEY, or make the columns of a unique index NOT NULL, and take "
-     "them out of tables.whole; or exclude them."},
+     "them out of tables.whole; or exclude them. A generated column makes no key."},
     {"two-way-trigger", CHECK_BLOCKER,
      "In a two-way sync these triggers would do their work a second time, for rows that arrive "
      "from the other end, whatever our role may switch off. `run` leaves the tables out.",
@@ -195,6 +196,12 @@ const struct check_code check_codes[] = {
      "for rows that arrive. What they write travels to the other end like any change.",
      "Nothing, if what they write is in tables of the sync too, or is meant to be at one end "
      "only."},
+    {"two-way-rule", CHECK_BLOCKER,
+     "In a two-way sync these rewrite rules would act a second time, for rows that arrive from the "
+     "other end, or refuse them. `run` leaves the tables out.",
+     "Replace each at both ends by a trigger with WHEN (current_setting('rebeco.applying', true) "
+     "IS "
+     "DISTINCT FROM 'on'). Or ALTER TABLE ... DISABLE RULE, or exclude the table."},
     {"two-way-sequence-cycle", CHECK_BLOCKER,
      "These sequences begin again at their end (CYCLE): then each end would give the values of the "
      "other one, whatever keeps them apart now.",

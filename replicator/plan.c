@@ -135,8 +135,8 @@ static void pause_as_keyless(struct table *t, const struct relation *source)
     error_set(&e, "%s has no key, or is read as a whole: it cannot be in a two-way sync",
               source->label);
     error_hint(&e,
-               "At both ends: ALTER TABLE %s ADD PRIMARY KEY (...), or leave it out under "
-               "tables.exclude. The others are not held up.",
+               "At both ends: ALTER TABLE %s ADD PRIMARY KEY (...) without a generated column, or "
+               "leave it out under tables.exclude. The others are not held up.",
                source->label);
     table_pause(t, TABLE_DRIFT, &e);
 }

@@ -68,8 +68,9 @@ AS $$
                 ELSE 'update_origin_differs' END
 $$;
 
--- No trigger of a two-way sync's table may do again, for rows that arrive, what it did at the other end. Where
--- another sync reads the table, what we apply must be logged for it.
+-- No trigger of a two-way sync's table may do again, for rows that arrive, what it did at the other end, and no rule: what a rule
+-- adds is a statement of ours, which nothing captures, and the server takes none in our INSERT (data-modifying statements in WITH),
+-- whatever its condition is. Where another sync reads the table, what we apply must be logged for it.
 CREATE FUNCTION rebeco.two_way_may_capture(capture_id int, consumer text, two_way boolean) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -86,6 +87,14 @@ BEGIN
         RAISE EXCEPTION 'its triggers would fire here for rows that arrive from the other end: %', unsafe
             USING ERRCODE = 'feature_not_supported',
                   HINT = 'Make each anew at both ends with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), or disable it, or leave the table out of the sync.';
+    END IF;
+    SELECT string_agg(quote_ident(r.rulename), ', ' ORDER BY r.rulename) INTO unsafe
+      FROM rebeco.capture c JOIN pg_rewrite r ON r.ev_class = c.relid
+     WHERE c.id = two_way_may_capture.capture_id AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A');
+    IF two_way AND unsafe IS NOT NULL THEN
+        RAISE EXCEPTION 'its rules would act here for rows that arrive from the other end: %', unsafe
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Replace each at both ends by a trigger with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), or disable it, or leave the table out of the sync.';
     END IF;
     PERFORM rebeco.chain_join(capture_id, consumer);
     RETURN true;

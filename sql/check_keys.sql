@@ -20,7 +20,11 @@ WITH tables AS MATERIALIZED (
                                     WHERE a.attrelid = i.indrelid AND a.attnum > 0
                                       AND (NOT a.attnotnull OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint v
                                                WHERE v.conrelid = a.attrelid AND v.contype = 'n' AND NOT v.convalidated AND v.conkey[1] = a.attnum))
-                                      AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))) AS why_not
+                                      AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])),
+               'generated: ' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                                   FROM pg_catalog.pg_attribute a
+                                  WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND a.attgenerated <> ''
+                                    AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))) AS why_not
       FROM tables t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisunique
       JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 )

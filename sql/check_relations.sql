@@ -39,7 +39,7 @@ WITH tables AS MATERIALIZED (
       JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
        AND i.indpred IS NULL AND i.indexprs IS NULL
      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute n
-                        WHERE n.attrelid = i.indrelid AND NOT n.attnotnull
+                        WHERE n.attrelid = i.indrelid AND (NOT n.attnotnull OR n.attgenerated <> '')
                           AND n.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint v
                         WHERE v.conrelid = i.indrelid AND v.contype = 'n' AND NOT v.convalidated AND v.conkey[1] = ANY (i.indkey[0:i.indnkeyatts - 1]))

@@ -1,6 +1,6 @@
 -- Which of the sync's tables the target lacks, and what stands in the way of writing the others.
 -- $1 json: {source_relations (see check_relations.sql), mode: auto|expect|copy, creates (tables are
---   made by us), replica_role (triggers and foreign keys can be switched off), known (the sync has run)}
+--   made by us), replica_role (triggers and foreign keys can be switched off), known (the sync has run), two_way}
 -- Result: code text, object text, detail text. Lowest server version: 12.
 WITH x AS (
     SELECT $1::jsonb ->> 'mode' AS mode, ($1::jsonb ->> 'creates')::boolean AS creates,
@@ -96,7 +96,8 @@ SELECT 'target-foreign-key-acts', t.object, string_agg(quote_ident(f.conname), '
 UNION ALL
 SELECT 'target-rule', r.object, 'rule ' || string_agg(quote_ident(r.name), ', ' ORDER BY r.name)
   FROM x, rules r
- WHERE coalesce(r.fires, false) OR r.enabled IN ('A', 'R') OR r.enabled = 'O' AND NOT x.replica_role GROUP BY r.object
+ WHERE NOT coalesce(($1::jsonb ->> 'two_way')::boolean, false) -- check_two_way.sql has those
+   AND (coalesce(r.fires, false) OR r.enabled IN ('A', 'R') OR r.enabled = 'O' AND NOT x.replica_role) GROUP BY r.object
 UNION ALL
 SELECT 'row-security', t.object, format('row security applies to role %I', current_user)
   FROM tables t WHERE t.is_table AND row_security_active(t.oid)

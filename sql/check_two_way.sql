@@ -1,4 +1,4 @@
--- What concerns a two-way sync only, at either end: triggers that would do their work again for rows that
+-- What concerns a two-way sync only, at either end: triggers and rules that would do their work again for rows that
 -- arrive, sequences that both ends cannot draw from, keys that both ends may make up.
 -- $1 json: {two_way, side, oids [tables]}
 -- Result: code text, object text, detail text. Lowest server version: 12.
@@ -44,7 +44,7 @@ WITH x AS (
       JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
        AND i.indpred IS NULL AND i.indexprs IS NULL
      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute n
-                        WHERE n.attrelid = i.indrelid AND NOT n.attnotnull AND n.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+                        WHERE n.attrelid = i.indrelid AND (NOT n.attnotnull OR n.attgenerated <> '') AND n.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint v
                         WHERE v.conrelid = i.indrelid AND v.contype = 'n' AND NOT v.convalidated AND v.conkey[1] = ANY (i.indkey[0:i.indnkeyatts - 1]))
      ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
@@ -54,6 +54,9 @@ SELECT 'two-way-trigger' AS code, t.object, 'trigger ' || string_agg(quote_ident
 UNION ALL
 SELECT 'two-way-trigger-aware', t.object, 'trigger ' || string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
   FROM triggers t WHERE t.is_aware GROUP BY t.object
+UNION ALL
+SELECT 'two-way-rule', t.object, 'rule ' || string_agg(quote_ident(r.rulename), ', ' ORDER BY r.rulename)
+  FROM tables t JOIN pg_catalog.pg_rewrite r ON r.ev_class = t.oid AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A') GROUP BY t.object
 UNION ALL
 SELECT 'two-way-sequence-cycle', s.name, format('column %I of %s draws from it', s.attname, s.object)
   FROM x, sequences s WHERE x.is_source AND s.seqcycle

@@ -301,7 +301,9 @@ def test_sequences_never_meet(source, target, rebecos):
 def test_what_is_not_taken(source, target, rebecos):
     """A table without a key, and one with a trigger that would fire again; the reason is said."""
     source.psql("""
-        CREATE TABLE k (v text); CREATE TABLE good (id int PRIMARY KEY); CREATE TABLE x (id int PRIMARY KEY); CREATE TABLE y (id int PRIMARY KEY, v text);
+        CREATE TABLE k (v text); CREATE TABLE g (id int, half int GENERATED ALWAYS AS (id / 2) STORED, PRIMARY KEY (id, half));
+        CREATE TABLE r (id int PRIMARY KEY); CREATE RULE gone AS ON DELETE TO r DO ALSO INSERT INTO k VALUES ('gone');
+        CREATE TABLE good (id int PRIMARY KEY); CREATE TABLE x (id int PRIMARY KEY); CREATE TABLE y (id int PRIMARY KEY, v text);
         CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.v := coalesce(new.v, '') || '!'; RETURN new; END$$;
         CREATE TRIGGER again BEFORE INSERT ON x FOR EACH ROW EXECUTE FUNCTION stamp();
         CREATE TRIGGER once BEFORE INSERT OR UPDATE ON y FOR EACH ROW WHEN (current_setting('rebeco.applying', true) IS DISTINCT FROM 'on')
@@ -311,7 +313,8 @@ def test_what_is_not_taken(source, target, rebecos):
     rebeco.wait("the others run", lambda: target.value("SELECT to_regclass('rebeco.capture')") and
                 target.run("SELECT table_name FROM rebeco.capture ORDER BY 1") == [("good",), ("y",)], 60)
     why = {t["name"]: (t["paused"], t["what"], t["hint"]) for t in rebeco.status()["tables"] if t["paused"]}
-    assert set(why) == {"k", "x"}
+    assert set(why) == {"k", "x", "g", "r"}
+    assert "generated" in why["g"][2] and "rules" in why["r"][1] and "trigger" in why["r"][2]
     assert "again" in why["x"][1] and "rebeco.applying" in why["x"][2]
     target.run("INSERT INTO y VALUES (1, 'a')")
     rebeco.wait("the row comes", lambda: source.value("SELECT v FROM y") == "a!")
