@@ -145,8 +145,10 @@ enum job_next job_fail(struct job *j, const struct error *e)
 
     j->error = *e;
     j->failures++;
-    log_error(LOG_WARNING, "job failed", e, "sync", j->sync ? j->sync->name : NULL, "job", j->name,
-              "step", step, NULL);
+    /* The server has rolled back one of two that met, and the first repetition will do: no news. */
+    log_error(sqlstate_is_of_chance(e->sqlstate) && j->failures == 1 ? LOG_INFO : LOG_WARNING,
+              "job failed", e, "sync", j->sync ? j->sync->name : NULL, "job", j->name, "step", step,
+              NULL);
     end_run(j);
     again = j->type->failed == NULL || j->type->failed(j, &j->error);
     if (again && !j->is_stopping)

@@ -105,6 +105,11 @@ bool sqlstate_is_of_lock(const char *sqlstate)
     return strcmp(sqlstate, SQLSTATE_LOCKED) == 0 || strcmp(sqlstate, SQLSTATE_DEADLOCK) == 0;
 }
 
+bool sqlstate_is_of_chance(const char *sqlstate)
+{
+    return strncmp(sqlstate, "40", 2) == 0;
+}
+
 bool sqlstate_is_internal(const char *sqlstate)
 {
     return strncmp(sqlstate, "XX", 2) == 0 && sqlstate_action(sqlstate) == SQLSTATE_RECONNECT;

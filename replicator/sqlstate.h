@@ -34,6 +34,9 @@ bool sqlstate_is_of_name(const char *sqlstate);
 bool sqlstate_is_foreign_key(const char *sqlstate);
 /* Others held a lock: the same may succeed later. */
 bool sqlstate_is_of_lock(const char *sqlstate);
+/* Two transactions met, and the server, or a function of ours, has had this one rolled back: the
+ * same again succeeds as a rule. */
+bool sqlstate_is_of_chance(const char *sqlstate);
 /* The server has no better word for it (class XX), though what it is about may be one row:
  * extensions say so of values that they refuse. */
 bool sqlstate_is_internal(const char *sqlstate);

@@ -61,6 +61,10 @@ static void test_names(void **state)
 static void test_rows(void **state)
 {
     (void)state;
+    assert_true(sqlstate_is_of_chance("40001"));
+    assert_true(sqlstate_is_of_chance("40P01"));
+    assert_false(sqlstate_is_of_chance("55P03"));
+    assert_false(sqlstate_is_of_chance(""));
     assert_true(sqlstate_is_of_row("23514"));
     assert_true(sqlstate_is_of_row("22021"));
     assert_true(sqlstate_is_of_row("P0001"));
