@@ -57,8 +57,11 @@ enum job_next lead_take_rows_there(struct job *j, PGresult *r)
     if (PQntuples(r) == 0 || (l->table->wants_copy && may_replace) || l->adopts)
         return JOB_NEXT;
     error_set(&e, "%s holds rows at the target already", l->table->target->label);
-    error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced.",
-               l->table->label);
+    error_hint(&e, "Empty it, or run `rebeco resync %s` to have its rows replaced%s.",
+               l->table->label,
+               j->sync->other ? " by those of the source. Either way what only the target has is "
+                                "lost: bring it to the source before"
+                              : "");
     table_pause(l->table, TABLE_DRIFT, &e);
     l->table->next_try = steady_now() + 10;
     return job_goto(j, "next copy");

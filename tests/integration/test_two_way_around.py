@@ -299,6 +299,25 @@ def test_a_new_table_is_written_to_at_the_target_while_it_is_copied(source, targ
     rebeco.terminate()
 
 
+def test_a_new_table_that_holds_rows_at_the_target(source, target, rebecos):
+    """Whose they are only a person knows; he is told that they go. What has been emptied is copied, and followed both ways."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE u (id int PRIMARY KEY)")
+    target.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'target'), (2, 'target')")
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (2, 'source'), (3, 'source')")
+    rebeco.wait("it is said", lambda: "what only the target has is lost" in rebeco.ok("status", "--json"), 30)
+    for server, i in (source, 4), (target, 5):
+        server.run("INSERT INTO t VALUES (%s, 'later')", i)
+    assert target.run("SELECT id FROM t ORDER BY id") == [(1,), (2,), (5,)]
+    target.run("DELETE FROM t")
+    rebeco.wait("it is copied", lambda: target.value("SELECT count(*) FROM t") == 3, 40)
+    target.run("UPDATE t SET v = 'both' WHERE id = 3")
+    rebeco.wait("it is followed", lambda: source.value("SELECT v FROM t WHERE id = 3") == "both", 40)
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.value("SELECT count(*) FROM t") == 3 and conflicts(source) == []
+    rebeco.terminate()
+
+
 def test_keys_whose_columns_have_another_order(source, target, rebecos):
     """What the ends say of a key to one another would be read the wrong way round: row (1, 2) for (2, 1). The table waits for a person."""
     source.psql("CREATE TABLE t (a int, b int, v text, PRIMARY KEY (a, b)); CREATE TABLE calm (id int PRIMARY KEY)")
