@@ -65,8 +65,10 @@ enum job_next lead_enter_check_servers(struct job *j)
                     "Point --source at the primary; a follower may serve the copy as "
                     "copy.follower.");
     if (t->is_standby)
-        return stop(j, "the target is a standby: nothing can be written there",
-                    "Point --target at the primary.");
+        return stop(
+            j, "the target is a standby: nothing can be written there",
+            "Point --target at the primary. After a failover it goes on by itself as soon as "
+            "the address leads to the new one.");
     if (s->version < OLDEST_VERSION || t->version < OLDEST_VERSION)
         return stop(j, "a server is older than PostgreSQL 12", "Upgrade it first.");
     if (strcmp(s->system, t->system) == 0 && strcmp(s->database, t->database) == 0)
