@@ -276,6 +276,16 @@ static void watch_signal(struct daemon *d, struct ev_signal *w, int signal_numbe
     ev_signal_start(d->loop, w);
 }
 
+/* What has come since the start of the program (command.c) comes now. */
+static void let_hangup_through(void)
+{
+    sigset_t hangup;
+
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    sigprocmask(SIG_UNBLOCK, &hangup, NULL);
+}
+
 /* A large row's memory goes back to the system when it is freed, and not into a heap that stays. */
 static void return_large_memory(void)
 {
@@ -302,6 +312,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments,
     watch_signal(&d, &d.term, SIGTERM, on_signal);
     watch_signal(&d, &d.interrupt, SIGINT, on_signal);
     watch_signal(&d, &d.hangup, SIGHUP, on_hangup);
+    let_hangup_through();
     hooks_init(&d.hooks, &d);
     notify_init(&d.notify, &d);
     start_syncs(&d);

@@ -181,6 +181,48 @@ def test_the_servers_are_not_there_at_the_start(source, target, rebeco):
     rig.check_equal(source, target)
 
 
+def test_the_target_is_a_standby_for_a_while(source, target, rebeco):
+    """An address that still leads to the old one after a failover: that is said, each time it is looked, and then it goes on."""
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    target.stop("fast")
+    with open(target.data + "/standby.signal", "w"):
+        pass
+    target.version.own(target.data + "/standby.signal")
+    target.start()
+    source.run("INSERT INTO t VALUES (1)")
+    rebeco.wait("it is said again", lambda: len(rebeco.log_lines("the target is a standby")) > 1)
+    assert "the address leads to the new one" in rebeco.log() and "read-only transaction" not in rebeco.log(), rebeco.log_tail()
+    target.run("SELECT pg_promote()", user="postgres")
+    rebeco.wait_in_sync()
+    rig.check_equal(source, target)
+
+
+def test_a_reload_right_after_the_start(source, target, rebecos):
+    """While it still reads its configuration, from a pipe here: it reads it once more, and does not end."""
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    rebeco = rebecos(source, target, rig.config())
+    with open(rebeco.config_path) as f:
+        text = f.read()
+    os.unlink(rebeco.config_path)
+    os.mkfifo(rebeco.config_path)
+    rebeco.start()
+    with open(rebeco.config_path, "w") as f:
+        rebeco.hup()
+        time.sleep(0.3)
+        rebeco.check_alive()
+        f.write(text)
+    rebeco.wait("it listens", lambda: rebeco.log_lines("http: "))
+    with open(rebeco.config_path, "w") as f:
+        f.write(text)
+    os.unlink(rebeco.config_path)
+    rebeco.configure(text)
+    rebeco.wait_in_sync()
+    assert rebeco.log_lines("configuration read again")
+    rig.check_equal(source, target)
+
+
 def full_pipe():
     """Both ends of a pipe that takes nothing more."""
     reader, writer = os.pipe()
