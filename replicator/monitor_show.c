@@ -158,8 +158,10 @@ static void show_daemon(struct buf *b, const json_t *s)
 {
     const json_t *d = json_object_get(s, "daemon");
     if (json_is_false(json_object_get(s, "running"))) {
-        buf_text(b, json_is_object(json_object_get(s, "trouble")) ? "daemon: none leads now"
-                                                                  : "daemon: none runs now");
+        buf_text(b, json_is_object(json_object_get(s, "trouble"))
+                        ? "daemon: none leads now"
+                        : "daemon: none runs now, or it does not reach both "
+                          "servers (its log says more)");
         if (has_number(s, "age_s")) {
             buf_text(b, "; what follows was said ");
             add_duration(b, number_of(s, "age_s"));
