@@ -138,7 +138,8 @@ def test_uninstall_after_a_killed_installation(source, target, rebeco, before, s
     rebeco.start()
     time.sleep(seconds)
     rebeco.kill9()
-    rebeco.ok("uninstall")
+    # What the server was doing for it holds the daemon's lock until it is done, and then the server hears of the end.
+    rebeco.wait("uninstalled", lambda: rebeco.command("uninstall").code == 0, 20)
     check_as_before(source, before)
     assert target.value("SELECT to_regnamespace('rebeco')") is None
 
