@@ -1,7 +1,10 @@
 /* Connecting: finds out the URL and the password, hands them to libpq, and once more when the
  * server refuses them and they may have changed meanwhile. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conn_inside.h"
 #include "mem.h"
@@ -51,6 +54,17 @@ static const char *refusal_hint(const char *sqlstate)
     return rows[i].hint;
 }
 
+/* libpq's words for it are in whatever language. */
+static bool lacks_descriptors(void)
+{
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    bool lacks = fd < 0 && errno == EMFILE;
+
+    if (fd >= 0)
+        close(fd);
+    return lacks;
+}
+
 /* A server that asks for a password that we do not have refuses us as well: libpq says so itself,
  * without a SQLSTATE. */
 static void lose_refused(struct conn *c)
@@ -62,7 +76,10 @@ static void lose_refused(struct conn *c)
     conn_lose(c, "cannot connect");
     if (lacks_password && c->error.sqlstate[0] == '\0')
         memcpy(c->error.sqlstate, "28P01", SQLSTATE_LEN + 1);
-    error_hint(&c->error, "%s", refusal_hint(c->error.sqlstate));
+    error_hint(&c->error, "%s",
+               lacks_descriptors() ? "This process may open no more files: raise its limit "
+                                     "(ulimit -n, LimitNOFILE= of a unit)."
+                                   : refusal_hint(c->error.sqlstate));
 }
 
 /* What is needed is known: libpq connects. */

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import resource
 import time
 
 import pytest
@@ -220,6 +221,20 @@ def test_a_reload_right_after_the_start(source, target, rebecos):
     rebeco.configure(text)
     rebeco.wait_in_sync()
     assert rebeco.log_lines("configuration read again")
+    rig.check_equal(source, target)
+
+
+def test_no_more_files_may_be_opened(source, target, rebeco):
+    """It is not the server's fault then, nor the URL's."""
+    source.run("CREATE TABLE t (a int PRIMARY KEY)")
+    rebeco.start()
+    rebeco.wait_in_sync()
+    before = resource.prlimit(rebeco.process.pid, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    source.terminate_backends("rebeco")
+    rebeco.wait("it is said", lambda: rebeco.log_lines("LimitNOFILE"))
+    resource.prlimit(rebeco.process.pid, resource.RLIMIT_NOFILE, before)
+    source.run("INSERT INTO t VALUES (1)")
+    rebeco.wait_in_sync()
     rig.check_equal(source, target)
 
 
