@@ -393,7 +393,7 @@ static void reconcile_table(struct table *t)
         return;
     }
     if (t->state == TABLE_NEW && t->pause == TABLE_DRIFT &&
-        (t->wants_copy || steady_now() >= t->next_try)) {
+        (t->wants_copy || steady_now() >= t->next_try) && two_way_is_captured(t)) {
         t->pause = TABLE_RUNS;
         t->is_tried_again = true;
     }

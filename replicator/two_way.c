@@ -200,10 +200,25 @@ void two_way_say_ends(const struct sync *s, char *text)
             memcpy(p, source, sizeof source - 1);
 }
 
+/* It waits to be captured at the target, where that is refused: it is asked for again together. */
+static void pause_new(struct table *t, const struct table *back)
+{
+    struct error e = back->why;
+
+    table_pause(t, TABLE_DRIFT, &e);
+    t->next_try = back->next_try;
+}
+
 void two_way_paused(struct table *t)
 {
     struct table *o = two_way_other(t);
 
+    if (o && o->state == TABLE_NEW && !o->sync->is_back) {
+        if (o->fits && (o->pause == TABLE_RUNS || o->pause == TABLE_DRIFT) &&
+            t->pause != TABLE_OTHER)
+            pause_new(o, t);
+        return;
+    }
     if (o && (o->pause == TABLE_RUNS || o->pause == TABLE_OTHER) && t->pause != TABLE_OTHER)
         pause_with(o, t->why.what, t->why.hint);
 }
@@ -344,8 +359,9 @@ bool two_way_gate(struct sync *s)
 /* A new table of a pair that runs. */
 static bool waits_for_capture(const struct table *t)
 {
-    return two_way_is_coupled(t->sync) && t->state == TABLE_NEW && t->pause == TABLE_RUNS &&
-           t->fits;
+    return two_way_is_coupled(t->sync) && t->state == TABLE_NEW && t->fits &&
+           (t->pause == TABLE_RUNS ||
+            (t->pause == TABLE_DRIFT && (t->wants_copy || steady_now() >= t->next_try)));
 }
 
 bool two_way_is_captured(struct table *t)

@@ -318,6 +318,21 @@ def test_a_new_table_that_holds_rows_at_the_target(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_a_new_table_that_the_target_does_not_let_be_captured(source, target, rebecos):
+    """It is said of the table, and over as soon as its reason is."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE u (id int PRIMARY KEY); CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN new; END$$")
+    target.psql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TRIGGER up BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION up()")
+    source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'source')")
+    rebeco.wait("it is said", lambda: "would fire here for rows that arrive from the other end: up" in rebeco.ok("status", "--json"), 30)
+    target.run("DROP TRIGGER up ON t")
+    rebeco.wait("it is copied", lambda: target.value("SELECT count(*) FROM t") == 1, 60)
+    target.run("INSERT INTO t VALUES (2, 'target')")
+    rebeco.wait("it is followed", lambda: source.value("SELECT count(*) FROM t") == 2, 40)
+    wait_both(rebeco)
+    check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_keys_whose_columns_have_another_order(source, target, rebecos):
     """What the ends say of a key to one another would be read the wrong way round: row (1, 2) for (2, 1). The table waits for a person."""
     source.psql("CREATE TABLE t (a int, b int, v text, PRIMARY KEY (a, b)); CREATE TABLE calm (id int PRIMARY KEY)")
