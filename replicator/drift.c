@@ -85,6 +85,14 @@ static bool column_missing(const struct relation *s, const struct relation *t, s
     return false;
 }
 
+static void say_types(const struct relation *s, const struct column *c, const struct column *other,
+                      struct drift *d)
+{
+    snprintf(d->what, sizeof d->what,
+             "column \"%s\" of %s is %s at the source and %s at the target", c->name, s->label,
+             c->type, other->type);
+}
+
 static bool type_differs(const struct relation *s, const struct relation *t, struct drift *d)
 {
     for (int i = 0; i < s->all_count; i++) {
@@ -93,10 +101,7 @@ static bool type_differs(const struct relation *s, const struct relation *t, str
 
         if (other == NULL || strcmp(c->type, other->type) == 0)
             continue;
-        snprintf(d->what, sizeof d->what,
-                 "column \"%s\" of %s is %s at the source and %s at the "
-                 "target",
-                 c->name, s->label, c->type, other->type);
+        say_types(s, c, other, d);
         snprintf(d->remedy, sizeof d->remedy,
                  "at the target: ALTER TABLE %s ALTER COLUMN \"%s\" TYPE %s", t->label, c->name,
                  c->type);
@@ -306,6 +311,40 @@ bool drift_renamed(const struct relation *source, const struct relation *target,
             "at the source: ALTER TABLE %s RENAME COLUMN \"%s\" TO \"%s\" (or give it its name "
             "back at the target)",
             source->label, was, name);
+        return true;
+    }
+    return false;
+}
+
+bool drift_altered_there(const struct relation *source, const struct relation *target,
+                         const char *layout, const char *target_layout, struct drift *d)
+{
+    if (source == NULL || target == NULL || source->trouble || source->foreign_part)
+        return false;
+    for (int i = 0; i < source->all_count; i++) {
+        const struct column *c = &source->columns[i], *other = relation_column(target, c->name);
+
+        if (other == NULL && layout_has_column(layout, c->name) &&
+            layout_has_column(target_layout, c->name)) {
+            snprintf(d->what, sizeof d->what, "column \"%s\" of %s is not at the target any more",
+                     c->name, source->label);
+            snprintf(
+                d->remedy, sizeof d->remedy,
+                "at the source: ALTER TABLE %s DROP COLUMN \"%s\"; or, to keep it, at the target: "
+                "ALTER TABLE %s ADD COLUMN \"%s\" %s",
+                source->label, c->name, target->label, c->name, c->definition);
+            return true;
+        }
+        if (other == NULL || strcmp(c->type, other->type) == 0 ||
+            layout_is_touched(layout, source->layout, c->name) ||
+            !layout_is_touched(target_layout, target->layout, c->name))
+            continue;
+        say_types(source, c, other, d);
+        snprintf(
+            d->remedy, sizeof d->remedy,
+            "at the source: ALTER TABLE %s ALTER COLUMN \"%s\" TYPE %s (or, to go back, at the "
+            "target: ... TYPE %s)",
+            source->label, c->name, other->type, c->type);
         return true;
     }
     return false;

@@ -32,6 +32,11 @@ bool drift_dropped(const struct relation *source, const struct relation *target,
 bool drift_renamed(const struct relation *source, const struct relation *target, const char *layout,
                    const char *target_layout, struct drift *d);
 
+/* Has a column been dropped or retyped at the target alone? Then it is for the source to follow, or
+ * for the target to go back. Arguments and answer as above. */
+bool drift_altered_there(const struct relation *source, const struct relation *target,
+                         const char *layout, const char *target_layout, struct drift *d);
+
 /* Has a label of an enum got another name at one end, which the other does not know? The layouts
  * are those of when the table was last known to fit. True when so, as above. */
 bool drift_relabelled(const struct relation *source, const struct relation *target,

@@ -175,6 +175,18 @@ bool layout_was_called(const char *old, const char *now, const char *name,
     return renamed;
 }
 
+bool layout_is_touched(const char *old, const char *now, const char *name)
+{
+    json_t *o = parse(old), *n = parse(now);
+    const json_t *was = json_object_get(columns_of(o), name);
+    const json_t *is = json_object_get(columns_of(n), name);
+    bool touched = was && is && !json_equal(was, is);
+
+    json_decref(o);
+    json_decref(n);
+    return touched;
+}
+
 bool layout_has_column(const char *layout, const char *name)
 {
     json_t *l = parse(layout);

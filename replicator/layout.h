@@ -24,6 +24,8 @@ bool layout_is_same_table(const char *old, const char *now);
 /* Was the column of this name called otherwise before? True when so, and `was` is that name. */
 bool layout_was_called(const char *old, const char *now, const char *name,
                        char was[LAYOUT_NAME_SIZE]);
+/* Has the definition of this column been touched? False when either text does not name it. */
+bool layout_is_touched(const char *old, const char *now, const char *name);
 /* Does the text name the column? False when it is NULL. */
 bool layout_has_column(const char *layout, const char *name);
 

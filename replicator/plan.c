@@ -234,6 +234,7 @@ static bool ends_fit(const struct table *t, const struct relation *source,
                      const struct relation *target, struct drift *d)
 {
     return !drift_renamed(source, target, t->layout, t->target_layout, d) &&
+           !drift_altered_there(source, target, t->layout, t->target_layout, d) &&
            drift_compare(source, target, d) &&
            (t->sync->other == NULL || drift_keys_in_line(source, target, d));
 }

@@ -1,5 +1,6 @@
 """What is around a two-way sync: sequences kept apart by an offset, drift at either end, partitions, materialized views."""
 
+import json
 import time
 
 import pytest
@@ -115,6 +116,24 @@ def test_drift_at_either_end_pauses_both_directions(source, target, rebecos, alt
     wait_both(rebeco)
     check_equal(source, target)
     assert conflicts(source) == []
+    rebeco.terminate()
+
+
+def test_what_is_said_when_the_target_is_altered_first(source, target, rebecos):
+    """It is the source that is to follow: what would undo the change comes second."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY, v text, n int); INSERT INTO t VALUES (1, 'a', 1)")
+    for change in 'ALTER TABLE public.t ALTER COLUMN "n" TYPE bigint', 'ALTER TABLE public.t DROP COLUMN "v"':
+        target.run(change)
+        target.run("UPDATE t SET n = n + 1")
+        rebeco.wait("it is said", lambda: json.dumps(f"at the source: {change}")[1:-1] in rebeco.ok("status", "--json"), 20)
+        source.run(change)
+        rebeco.wait("both ends fit", lambda: "at the source: ALTER" not in rebeco.ok("status", "--json"), 20)
+        if "TYPE" in change:
+            rebeco.wait("it is for a person", lambda: "rebeco resume public.t" in rebeco.ok("status", "--json"), 20)
+            rebeco.ok("resume", "public.t")
+        wait_both(rebeco)
+        check_equal(source, target)
+    assert source.run("SELECT * FROM t") == [(1, 3)]
     rebeco.terminate()
 
 
