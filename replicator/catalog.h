@@ -42,8 +42,9 @@ struct relation {
     char kind;         /* as pg_class.relkind: 'r' or 'p' */
     bool only;         /* read without its children */
     bool has_rules;
-    bool is_referenced; /* foreign keys point to it */
-    bool has_actions;   /* and some do more than refuse the end of a row, or refuse it at once */
+    const char *acting_triggers; /* of the user, for rows from the other end of two; NULL: none */
+    bool is_referenced;          /* foreign keys point to it */
+    bool has_actions; /* and some do more than refuse the end of a row, or refuse it at once */
     int reference_count;
     Oid *references; /* tables that its foreign keys point to */
     int master_count;

@@ -383,6 +383,8 @@ static void reconcile_table(struct table *t)
         pause_as_keyless(t, source);
         return;
     }
+    if (two_way_is_acted_on(t, target))
+        return;
     if (!ends_fit(t, source, target, &d) ||
         (!t->wants_copy && (drift_dropped(source, target, t->layout, &d) ||
                             drift_relabelled(source, target, t->layout, t->target_layout, &d)))) {

@@ -270,6 +270,17 @@ BEGIN
 END
 $$;
 
+-- The triggers of a user that would fire for what comes from the other end of a two-way sync; NULL: none.
+CREATE FUNCTION rebeco.acting_triggers(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
+      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+     WHERE t.tgrelid = relation AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+       AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0
+$$;
+
 -- Which table it is and where it keeps its values: its file, for each column its number, the transaction that last
 -- touched its definition, and what rows from before it was added have; and the types of users. From two of them it can be told
 -- whether the values under the names may have changed without a row being written.

@@ -78,11 +78,7 @@ AS $$
 DECLARE
     unsafe text;
 BEGIN
-    SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname) INTO unsafe
-      FROM rebeco.capture c JOIN pg_trigger t ON t.tgrelid = c.relid
-      JOIN pg_proc p ON p.oid = t.tgfoid
-     WHERE c.id = two_way_may_capture.capture_id AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-       AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0;
+    SELECT rebeco.acting_triggers(c.relid) INTO unsafe FROM rebeco.capture c WHERE c.id = two_way_may_capture.capture_id;
     IF two_way AND unsafe IS NOT NULL THEN
         RAISE EXCEPTION 'its triggers would fire here for rows that arrive from the other end: %', unsafe
             USING ERRCODE = 'feature_not_supported',
@@ -544,6 +540,9 @@ DECLARE
 BEGIN
     FOREACH id IN ARRAY capture_ids LOOP
         SELECT * INTO STRICT t FROM rebeco.two_way_texts(id);
+        IF t.relation ~ '^(ONLY )?\d+$' THEN -- a number is no name
+            RAISE EXCEPTION 'a table was dropped while the round was under way' USING ERRCODE = 'serialization_failure';
+        END IF;
         EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(DISTINCT jsonb_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
                        'FROM %s l WHERE again IS NOT TRUE AND xid <> txid_current()%s HAVING count(*) > 0', t.key_texts, t.log,
                        CASE WHEN merged -> id::text IS NOT NULL THEN ' AND NOT ' || rebeco.merge_is_beside(id, t.given, t.log_match) END)
@@ -563,6 +562,7 @@ $$;
 
 -- Before the commit of what was written to these tables, at the end where that is: has a foreign key acted on a table whose
 -- capture took that for ours (the head of schema/010_capture.sql)? One that came before our first lock is seen by now, others wait for it.
+-- The same of triggers: what one has made of a row here is not what the row is at the other end.
 CREATE FUNCTION rebeco.two_way_check_actions(written oid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -570,6 +570,11 @@ AS $$
 DECLARE
     acted regclass;
 BEGIN
+    SELECT w INTO acted FROM unnest(written) w WHERE rebeco.acting_triggers(w) IS NOT NULL LIMIT 1;
+    IF acted IS NOT NULL THEN
+        RAISE EXCEPTION 'a trigger that fires for rows that arrive came to % a moment ago: %', acted, rebeco.acting_triggers(acted)
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The table stands still for it in a moment; the others go on.';
+    END IF;
     IF NOT EXISTS (SELECT 1 FROM pg_class r WHERE r.oid = ANY (written) AND r.relkind = 'p')
        AND NOT EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
                         WHERE t.tgrelid = ANY (written) AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))) THEN

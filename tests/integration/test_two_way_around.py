@@ -137,6 +137,27 @@ def test_what_is_said_when_the_target_is_altered_first(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_a_trigger_that_comes_later(source, target, rebecos):
+    """It would do again what it did at the other end. No row that it has been at is committed; the table waits for it to be made as it must be."""
+    rebeco = start(source, rebecos, target, """CREATE TABLE t (id int PRIMARY KEY, v text, n int NOT NULL DEFAULT 0); CREATE TABLE u (id int PRIMARY KEY);
+        INSERT INTO t VALUES (1, 'a'), (2, 'a'); CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.n := new.n + 1; RETURN new; END$$""")
+    made = "CREATE TRIGGER up BEFORE UPDATE ON t FOR EACH ROW {} EXECUTE FUNCTION up()"
+    for server in source, target:
+        server.run(made.format(""))
+    source.run("UPDATE t SET v = 'source' WHERE id = 1")
+    target.run("UPDATE t SET v = 'target' WHERE id = 2")
+    rebeco.wait("it is said", lambda: "would fire for rows that arrive: up" in rebeco.ok("status", "--json"), 20)
+    source.run("INSERT INTO u VALUES (1)")
+    rebeco.wait("the others go on", lambda: target.value("SELECT count(*) FROM u") == 1)
+    for server in source, target:
+        server.psql("DROP TRIGGER up ON t; " + made.format("WHEN (current_setting('rebeco.applying', true) IS DISTINCT FROM 'on')"))
+    rebeco.wait("it goes on", lambda: source.value("SELECT v FROM t WHERE id = 2") == "target", 20)
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert source.run("SELECT id, v, n FROM t ORDER BY 1") == [(1, "source", 1), (2, "target", 1)]
+    rebeco.terminate()
+
+
 def test_a_pause_holds_from_its_answer_on(source, target, rebecos):
     """Also where one direction has already waited for the other to begin the next round."""
     rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY)")
