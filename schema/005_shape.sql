@@ -272,13 +272,16 @@ $$;
 
 -- The triggers of a user that would fire for what comes from the other end of a two-way sync; NULL: none.
 CREATE FUNCTION rebeco.acting_triggers(relation oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
-    SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
-      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-     WHERE t.tgrelid = relation AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-       AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0
+BEGIN -- asked for each table that a round has written: it keeps its plan
+    RETURN (SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
+              FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+             WHERE t.tgrelid = relation AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+               AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0);
+END
 $$;
 
 -- Which table it is and where it keeps its values: its file, for each column its number, the transaction that last
