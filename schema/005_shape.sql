@@ -284,6 +284,16 @@ BEGIN -- asked for each table that a round has written: it keeps its plan
 END
 $$;
 
+-- The rules of a table that would act on what comes from the other end; NULL: none. Their conditions do not count: the server takes
+-- no DO ALSO rule in our INSERT.
+CREATE FUNCTION rebeco.acting_rules(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg('rule ' || quote_ident(r.rulename), ', ' ORDER BY r.rulename)
+      FROM pg_rewrite r WHERE r.ev_class = relation AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')
+$$;
+
 -- Which table it is and where it keeps its values: its file, for each column its number, the transaction that last
 -- touched its definition, and what rows from before it was added have; and the types of users. From two of them it can be told
 -- whether the values under the names may have changed without a row being written.

@@ -575,6 +575,11 @@ BEGIN
         RAISE EXCEPTION 'a trigger that fires for rows that arrive came to % a moment ago: %', acted, rebeco.acting_triggers(acted)
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The table stands still for it in a moment; the others go on.';
     END IF;
+    SELECT w INTO acted FROM unnest(written) w WHERE rebeco.acting_rules(w) IS NOT NULL LIMIT 1;
+    IF acted IS NOT NULL THEN
+        RAISE EXCEPTION 'what acts on rows that arrive came to % a moment ago: %', acted, rebeco.acting_rules(acted)
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The table stands still for it in a moment; the others go on.';
+    END IF;
     IF NOT EXISTS (SELECT 1 FROM pg_class r WHERE r.oid = ANY (written) AND r.relkind = 'p')
        AND NOT EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
                         WHERE t.tgrelid = ANY (written) AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))) THEN

@@ -321,6 +321,24 @@ def test_what_is_not_taken(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_a_rule_that_comes_later(source, target, rebecos):
+    """It does nothing for rows that arrive: its table stands still, and the others go on."""
+    source.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2); CREATE TABLE log (what int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)")
+    rebeco = rebecos(source, target, config=config())
+    rebeco.start()
+    wait_both(rebeco)
+    source.psql("CREATE RULE n AS ON DELETE TO t DO ALSO INSERT INTO log VALUES (old.id)")
+    target.psql("DELETE FROM t WHERE id = 1; INSERT INTO other VALUES (1)")
+    rebeco.wait("the other goes on", lambda: source.run("SELECT * FROM other"))
+    assert source.value("SELECT count(*) FROM log") == 0 and source.value("SELECT count(*) FROM t") == 2
+    assert [t["name"] for t in rebeco.status()["tables"] if t["paused"]] == ["t"] and rebeco.log_lines("rule n")
+    source.psql("DROP RULE n ON t")
+    rebeco.wait("it goes on by itself", lambda: source.value("SELECT count(*) FROM t") == 1)
+    wait_both(rebeco)
+    check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_until_ends_where_a_capture_was_lost(source, target, rebecos):
     """Nothing is copied again by itself here, so that only a person can help: code 4, and not a Job that never ends."""
     source.psql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)")
