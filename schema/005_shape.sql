@@ -287,11 +287,14 @@ $$;
 -- The rules of a table that would act on what comes from the other end; NULL: none. Their conditions do not count: the server takes
 -- no DO ALSO rule in our INSERT.
 CREATE FUNCTION rebeco.acting_rules(relation oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT string_agg('rule ' || quote_ident(r.rulename), ', ' ORDER BY r.rulename)
-      FROM pg_rewrite r WHERE r.ev_class = relation AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')
+BEGIN
+    RETURN (
+        SELECT string_agg('rule ' || quote_ident(r.rulename), ', ' ORDER BY r.rulename)
+          FROM pg_rewrite r WHERE r.ev_class = relation AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A'));
+END
 $$;
 
 -- Which table it is and where it keeps its values: its file, for each column its number, the transaction that last
