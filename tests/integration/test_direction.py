@@ -328,7 +328,7 @@ class Breeze(Storm):
             c.execute(f"DELETE FROM {table} WHERE id = %s", (i,))
 
 
-@pytest.mark.limit(240)
+@pytest.mark.limit(340)
 def test_kills_and_changes_of_direction(source, target, rebecos):
     """Writers on both ends, the direction changed again and again, and kill -9 of the daemon and of connections at
     any moment of that: an answer that was given stays true, and both ends are equal in the end."""
@@ -345,7 +345,7 @@ def test_kills_and_changes_of_direction(source, target, rebecos):
     with Breeze(seed, source, target) as storm, concurrent.futures.ThreadPoolExecutor() as pool:
         end = time.monotonic() + (120 if rig.LONG else 12)
         number = 0
-        while time.monotonic() < end or (answered < 1 and time.monotonic() < end + 60):
+        while time.monotonic() < end or (answered < 1 and time.monotonic() < end + 130):
             number += 1
             closed = r.choice(["source", "target", None])
             x, y = (source, target) if closed == "source" else (target, source)
@@ -365,6 +365,7 @@ def test_kills_and_changes_of_direction(source, target, rebecos):
                 x.run("INSERT INTO mark VALUES (%s, 'after')", 2 * number + 1)
                 time.sleep(r.uniform(0.1, 0.6))
                 assert y.value("SELECT count(*) FROM mark WHERE id = %s", 2 * number + 1) == 0
+    print("answered", answered, "of", number)
     assert storm.done > 20 and answered >= 1
     # Whatever waits for an answer still, this one comes last.
     rebeco.wait("both directions are open", lambda: rebeco.command("direction", "both", "--timeout", "20s").code == 0, 90)
