@@ -125,7 +125,7 @@ static void read_relation(struct arena *a, const json_t *doc, struct relation *r
     r->kind = take_char(doc, "kind");
     r->only = take_bool(doc, "only");
     r->has_rules = take_bool(doc, "has_rules");
-    r->acting_triggers = take_text(a, doc, "acting_triggers");
+    r->acts_on_arrivals = take_text(a, doc, "acts_on_arrivals");
     r->is_referenced = take_bool(doc, "is_referenced");
     r->has_actions = take_bool(doc, "has_actions");
     r->reference_count = read_oids(a, json_object_get(doc, "references"), &r->references);

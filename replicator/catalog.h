@@ -42,8 +42,8 @@ struct relation {
     char kind;         /* as pg_class.relkind: 'r' or 'p' */
     bool only;         /* read without its children */
     bool has_rules;
-    const char *acting_triggers; /* of the user, for rows from the other end of two; NULL: none */
-    bool is_referenced;          /* foreign keys point to it */
+    const char *acts_on_arrivals; /* triggers and rules, for rows from the other end; NULL: none */
+    bool is_referenced;           /* foreign keys point to it */
     bool has_actions; /* and some do more than refuse the end of a row, or refuse it at once */
     int reference_count;
     Oid *references; /* tables that its foreign keys point to */

@@ -361,14 +361,15 @@ bool two_way_is_acted_on(struct table *t, const struct relation *target)
     struct error e = {0};
 
     if (t->sync->other == NULL || t->id == 0 || t->state != TABLE_FOLLOW || target == NULL ||
-        target->acting_triggers == NULL)
+        target->acts_on_arrivals == NULL)
         return false;
-    error_set(&e, "triggers of %s at the target would fire for rows that arrive: %s", target->label,
-              target->acting_triggers);
-    error_hint(&e, "%s",
-               "Make each anew at both ends with WHEN (current_setting('rebeco.applying', true) IS "
-               "DISTINCT FROM 'on'), or disable it. The table goes on by itself then; the others "
-               "are not held up.");
+    error_set(&e, "%s at the target has what would act on rows that arrive: %s", target->label,
+              target->acts_on_arrivals);
+    error_hint(
+        &e, "%s",
+        "Make each trigger anew at both ends with WHEN (current_setting('rebeco.applying', true) "
+        "IS DISTINCT FROM 'on'), and put such a one in the place of a rule; or disable it. The "
+        "table goes on by itself then; the others are not held up.");
     two_way_say_ends(t->sync, e.what);
     if (t->pause != TABLE_USER)
         table_pause(t, TABLE_DRIFT, &e);

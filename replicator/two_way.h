@@ -33,8 +33,8 @@ bool two_way_is_ready(struct table *t);
 /* Takes tables out of step that the other direction does not follow. False: wait a moment, it is
  * about to. */
 bool two_way_gate(struct sync *s);
-/* The target has got triggers that would do again what they did at the other end: the table, which
- * runs in both directions, is paused. */
+/* The target has got triggers or rules that would do again what they did at the other end: the
+ * table, which runs in both directions, is paused. */
 bool two_way_is_acted_on(struct table *t, const struct relation *target);
 /* For the way back: the table of that oid at its source is followed in the other direction, or
  * waits to be captured here. */

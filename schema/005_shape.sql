@@ -270,30 +270,22 @@ BEGIN
 END
 $$;
 
--- The triggers of a user that would fire for what comes from the other end of a two-way sync; NULL: none.
-CREATE FUNCTION rebeco.acting_triggers(relation oid) RETURNS text
+-- The triggers of a user, and the rules, that would act on what comes from the other end of a two-way sync; NULL: none. A rule's
+-- condition does not count: the server takes no DO ALSO rule in our INSERT.
+CREATE FUNCTION rebeco.acts_on_arrivals(relation oid) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN -- asked for each table that a round has written: it keeps its plan
-    RETURN (SELECT string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
-              FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-             WHERE t.tgrelid = relation AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-               AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0);
-END
-$$;
-
--- The rules of a table that would act on what comes from the other end; NULL: none. Their conditions do not count: the server takes
--- no DO ALSO rule in our INSERT.
-CREATE FUNCTION rebeco.acting_rules(relation oid) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN (
-        SELECT string_agg('rule ' || quote_ident(r.rulename), ', ' ORDER BY r.rulename)
-          FROM pg_rewrite r WHERE r.ev_class = relation AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A'));
+    RETURN (SELECT string_agg(a.what, ', ' ORDER BY a.what)
+              FROM (SELECT 'trigger ' || quote_ident(t.tgname) AS what
+                      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                     WHERE t.tgrelid = relation AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+                       AND p.pronamespace <> 'rebeco'::regnamespace AND strpos(pg_get_triggerdef(t.oid), 'rebeco.applying') = 0
+                    UNION ALL
+                    SELECT 'rule ' || quote_ident(r.rulename)
+                      FROM pg_rewrite r WHERE r.ev_class = relation AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')) a);
 END
 $$;
 

@@ -78,19 +78,11 @@ AS $$
 DECLARE
     unsafe text;
 BEGIN
-    SELECT rebeco.acting_triggers(c.relid) INTO unsafe FROM rebeco.capture c WHERE c.id = two_way_may_capture.capture_id;
+    SELECT rebeco.acts_on_arrivals(c.relid) INTO unsafe FROM rebeco.capture c WHERE c.id = two_way_may_capture.capture_id;
     IF two_way AND unsafe IS NOT NULL THEN
-        RAISE EXCEPTION 'its triggers would fire here for rows that arrive from the other end: %', unsafe
+        RAISE EXCEPTION 'this would act here on rows that arrive from the other end: %', unsafe
             USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Make each anew at both ends with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), or disable it, or leave the table out of the sync.';
-    END IF;
-    SELECT string_agg(quote_ident(r.rulename), ', ' ORDER BY r.rulename) INTO unsafe
-      FROM rebeco.capture c JOIN pg_rewrite r ON r.ev_class = c.relid
-     WHERE c.id = two_way_may_capture.capture_id AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A');
-    IF two_way AND unsafe IS NOT NULL THEN
-        RAISE EXCEPTION 'its rules would act here for rows that arrive from the other end: %', unsafe
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Replace each at both ends by a trigger with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), or disable it, or leave the table out of the sync.';
+                  HINT = 'Make each trigger anew at both ends with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), and put such a one in the place of a rule; or disable it, or leave the table out of the sync.';
     END IF;
     PERFORM rebeco.chain_join(capture_id, consumer);
     RETURN true;
@@ -562,7 +554,7 @@ $$;
 
 -- Before the commit of what was written to these tables, at the end where that is: has a foreign key acted on a table whose
 -- capture took that for ours (the head of schema/010_capture.sql)? One that came before our first lock is seen by now, others wait for it.
--- The same of triggers: what one has made of a row here is not what the row is at the other end.
+-- The same of triggers and rules: what one has made of a row here is not what the row is at the other end.
 CREATE FUNCTION rebeco.two_way_check_actions(written oid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -570,14 +562,9 @@ AS $$
 DECLARE
     acted regclass;
 BEGIN
-    SELECT w INTO acted FROM unnest(written) w WHERE rebeco.acting_triggers(w) IS NOT NULL LIMIT 1;
+    SELECT w INTO acted FROM unnest(written) w WHERE rebeco.acts_on_arrivals(w) IS NOT NULL LIMIT 1;
     IF acted IS NOT NULL THEN
-        RAISE EXCEPTION 'a trigger that fires for rows that arrive came to % a moment ago: %', acted, rebeco.acting_triggers(acted)
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The table stands still for it in a moment; the others go on.';
-    END IF;
-    SELECT w INTO acted FROM unnest(written) w WHERE rebeco.acting_rules(w) IS NOT NULL LIMIT 1;
-    IF acted IS NOT NULL THEN
-        RAISE EXCEPTION 'what acts on rows that arrive came to % a moment ago: %', acted, rebeco.acting_rules(acted)
+        RAISE EXCEPTION 'what acts on rows that arrive came to % a moment ago: %', acted, rebeco.acts_on_arrivals(acted)
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The table stands still for it in a moment; the others go on.';
     END IF;
     IF NOT EXISTS (SELECT 1 FROM pg_class r WHERE r.oid = ANY (written) AND r.relkind = 'p')

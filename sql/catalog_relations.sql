@@ -3,7 +3,7 @@
 -- estimated where somebody holds the table.
 -- $1 boolean: with sizes
 -- Result: document json {oid, schema, name, kind, bytes, rows, shape, layout, key_index, key_immediate,
--- foreign_part (a partition of it, in any depth, that is a foreign table), key [names], only (read without children), has_rules, acting_triggers (text, NULL: none; or rules), is_referenced, has_actions, references [oids], masters [oids], has_side_cascade,
+-- foreign_part (a partition of it, in any depth, that is a foreign table), key [names], only (read without children), has_rules, acts_on_arrivals (text, NULL: nothing), is_referenced, has_actions, references [oids], masters [oids], has_side_cascade,
 -- foreign_keys (the stamp of all), columns [{name, type, full_type, definition, cast, output,
 -- input, input_more, array, element_oid, array_oid, copy_binary, copy_cast, equals, is_bitwise,
 -- not_null, needs_value, generated, identity}]}.
@@ -40,7 +40,7 @@ WITH foreign_keys AS MATERIALIZED (
 )
 SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
-    'only', c.relkind = 'r', 'has_rules', c.relhasrules, 'acting_triggers', coalesce(rebeco.acting_triggers(c.oid), CASE WHEN c.relhasrules THEN rebeco.acting_rules(c.oid) END),
+    'only', c.relkind = 'r', 'has_rules', c.relhasrules, 'acts_on_arrivals', rebeco.acts_on_arrivals(c.oid),
     'is_referenced', pointed.acts IS NOT NULL, 'has_actions', coalesce(pointed.acts, false), 'references', coalesce(points.parents, '[]'), 'masters', coalesce(points.masters, '[]'), 
     'has_side_cascade', EXISTS (SELECT 1 FROM foreign_keys y WHERE y.parent = c.oid AND y.goes_on AND y.by_index IS DISTINCT FROM k.index_oid),
     'foreign_keys', stamp.all_of_them,

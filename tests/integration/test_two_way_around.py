@@ -146,7 +146,7 @@ def test_a_trigger_that_comes_later(source, target, rebecos):
         server.run(made.format(""))
     source.run("UPDATE t SET v = 'source' WHERE id = 1")
     target.run("UPDATE t SET v = 'target' WHERE id = 2")
-    rebeco.wait("it is said", lambda: "would fire for rows that arrive: up" in rebeco.ok("status", "--json"), 20)
+    rebeco.wait("it is said", lambda: "would act on rows that arrive: trigger up" in rebeco.ok("status", "--json"), 20)
     source.run("INSERT INTO u VALUES (1)")
     rebeco.wait("the others go on", lambda: target.value("SELECT count(*) FROM u") == 1)
     for server in source, target:

@@ -146,11 +146,11 @@ DELETE FROM parent WHERE id = 2; SELECT pg_temp.logged();
 
 \echo -- a trigger that has come meanwhile, and one that stays out of it; a table that was dropped
 CREATE TRIGGER touch AFTER DELETE ON parent FOR EACH ROW EXECUTE FUNCTION touch();
-SELECT rebeco.acting_triggers('parent'::regclass), rebeco.two_way_check_actions(ARRAY['t'::regclass]);
+SELECT rebeco.acts_on_arrivals('parent'::regclass), rebeco.two_way_check_actions(ARRAY['t'::regclass]);
 SELECT rebeco.two_way_check_actions(ARRAY['t'::regclass, 'parent'::regclass]);
 DROP TRIGGER touch ON parent;
 CREATE TRIGGER touch AFTER DELETE ON parent FOR EACH ROW WHEN (current_setting('rebeco.applying', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION touch();
-SELECT rebeco.acting_triggers('parent'::regclass), rebeco.two_way_check_actions(ARRAY['parent'::regclass]);
+SELECT rebeco.acts_on_arrivals('parent'::regclass), rebeco.two_way_check_actions(ARRAY['parent'::regclass]);
 SELECT txid_current_snapshot() AS since \gset
 UPDATE child SET v = 'last' WHERE id = 3;
 DROP TABLE child;
