@@ -91,11 +91,10 @@ $$;
 
 -- The texts of which the statements below are made. In them l is the log, f the keys that were given, x
 -- the table; $1 and $2 are the round's snapshots, $3 the given keys. What the asking session's own pair of
--- syncs has applied is left out (schema/073_chain.sql). Of a key's log rows (l, grouped) `changed_at` is the time of its last change, and `is_acted` whether
--- all that changed it was a foreign key, after our own writing.
+-- syncs has applied is left out (schema/073_chain.sql). Of a key's log rows (l, grouped) `is_acted` says whether all that changed it was a
+-- foreign key, after our own writing. The time of the last change is that of any: by it batch_half.c knows what came after a decision.
 CREATE FUNCTION rebeco.two_way_texts(capture_id int, OUT log text, OUT keys text, OUT key_texts text, OUT given text,
-        OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT row_md5 text, OUT relation text,
-        OUT changed_at text, OUT is_acted text)
+        OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT row_md5 text, OUT relation text, OUT is_acted text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -118,7 +117,6 @@ AS $$
            (SELECT format('md5(ROW(%s)::text)', string_agg(format('x.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C"))
               FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
            format('%s%s', CASE WHEN c.is_partitioned THEN '' ELSE 'ONLY ' END, c.relid::regclass),
-           CASE WHEN c.passes_on THEN 'max(l.at)' ELSE 'coalesce(max(l.at) FILTER (WHERE again IS NOT FALSE), max(l.at))' END,
            CASE WHEN c.passes_on THEN 'false' ELSE 'bool_and(again IS FALSE)' END
       FROM rebeco.capture c, unnest(c.key_columns, c.key_types, c.key_equals) WITH ORDINALITY k (name, type, equals, n)
       LEFT JOIN LATERAL (SELECT '::' || k.type AS cast FROM rebeco.capture o JOIN pg_type t ON t.oid = o.key_typids[k.n]
@@ -157,8 +155,8 @@ BEGIN
     END IF;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
     EXECUTE format('CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::bigint AS n, %s, at, is_new, again AS is_acted FROM rebeco.log_%s_0 l WITH NO DATA', gathered, t.keys, capture_id);
-    EXECUTE format('INSERT INTO %s SELECT row_number() OVER (), l.* FROM (SELECT %2$s, %4$s, (array_agg(l.is_new ORDER BY l.at))[1], %5$s FROM %3$s l WHERE op IS NULL GROUP BY %2$s) l',
-                   gathered, t.keys, t.log, t.changed_at, t.is_acted) USING since, until;
+    EXECUTE format('INSERT INTO %s SELECT row_number() OVER (), l.* FROM (SELECT %2$s, max(l.at), (array_agg(l.is_new ORDER BY l.at))[1], %4$s FROM %3$s l WHERE op IS NULL GROUP BY %2$s) l',
+                   gathered, t.keys, t.log, t.is_acted) USING since, until;
     EXECUTE format('CREATE INDEX ON %s (n)', gathered);
     EXECUTE format('CREATE INDEX ON %s (%s)', gathered, operators);
     RETURN gathered;
@@ -248,9 +246,9 @@ BEGIN
                    'WHERE f.is_logged OR r.doc IS NULL OR f.is_later',
                    t.given,
                    CASE WHEN gathered IS NOT NULL THEN 'cut AS (SELECT NULL::timestamptz AS at)'
-                        ELSE format('c AS MATERIALIZED (SELECT %1$s, %4$s AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new, %5$s AS is_acted FROM %2$s l '
+                        ELSE format('c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new, %4$s AS is_acted FROM %2$s l '
                                     'WHERE op IS NULL AND EXISTS (SELECT 1 FROM f WHERE %3$s) GROUP BY %1$s), '
-                                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T'')', t.keys, t.log, t.log_match, t.changed_at, t.is_acted) END,
+                                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T'')', t.keys, t.log, t.log_match, t.is_acted) END,
                    t.given_texts, (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id),
                    coalesce(gathered, 'c'), t.log_match,
                    CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id,
