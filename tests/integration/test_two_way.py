@@ -314,7 +314,7 @@ def test_what_is_not_taken(source, target, rebecos):
                 target.run("SELECT table_name FROM rebeco.capture ORDER BY 1") == [("good",), ("y",)], 60)
     why = {t["name"]: (t["paused"], t["what"], t["hint"]) for t in rebeco.status()["tables"] if t["paused"]}
     assert set(why) == {"k", "x", "g", "r"}
-    assert "generated" in why["g"][2] and "rules" in why["r"][1] and "trigger" in why["r"][2]
+    assert "generated" in why["g"][2] and "rule gone" in why["r"][1] and "trigger" in why["r"][2]
     assert "again" in why["x"][1] and "rebeco.applying" in why["x"][2]
     target.run("INSERT INTO y VALUES (1, 'a')")
     rebeco.wait("the row comes", lambda: source.value("SELECT v FROM y") == "a!")
