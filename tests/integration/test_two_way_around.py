@@ -363,7 +363,7 @@ def test_a_new_table_that_the_target_does_not_let_be_captured(source, target, re
     rebeco = start(source, rebecos, target, "CREATE TABLE u (id int PRIMARY KEY); CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN new; END$$")
     target.psql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TRIGGER up BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION up()")
     source.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'source')")
-    rebeco.wait("it is said", lambda: "would fire here for rows that arrive from the other end: up" in rebeco.ok("status", "--json"), 30)
+    rebeco.wait("it is said", lambda: "would act here on rows that arrive from the other end: trigger up" in rebeco.ok("status", "--json"), 30)
     target.run("DROP TRIGGER up ON t")
     rebeco.wait("it is copied", lambda: target.value("SELECT count(*) FROM t") == 1, 60)
     target.run("INSERT INTO t VALUES (2, 'target')")
