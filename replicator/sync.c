@@ -112,7 +112,8 @@ bool table_is_standing(const struct table *t)
 
 bool table_is_left_out(const struct table *t)
 {
-    return t->state == TABLE_NEW && t->pause == TABLE_DRIFT;
+    return t->state == TABLE_NEW &&
+           (t->pause == TABLE_DRIFT || (t->pause == TABLE_RUNS && t->is_tried_again));
 }
 
 int sync_tables_taking_part(const struct sync *s)

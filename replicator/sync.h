@@ -284,7 +284,8 @@ void sync_table_changed(struct table *t);
  * itself in a moment takes. */
 bool table_is_standing(const struct table *t);
 /* The table has no part in the sync yet and waits for a person: it has no key, or is missing at the
- * target. The others do not wait for it. */
+ * target. Or that is mended, and its copy has not begun: its capture may wait long for a lock. The
+ * others do not wait for it. */
 bool table_is_left_out(const struct table *t);
 /* How many tables are not left out. */
 int sync_tables_taking_part(const struct sync *s);

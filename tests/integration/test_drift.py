@@ -480,6 +480,24 @@ def test_until_in_sync_ends_with_4_where_the_target_has_rows(source, target, reb
     rig.check_equal(source, target)
 
 
+def test_until_in_sync_waits_for_a_table_that_was_left_out(source, target, rebecos):
+    """The target has it now, but its capture waits for somebody's lock: until its copy has begun it is no part of what is there."""
+    source.psql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)")
+    target.psql("CREATE TABLE a (id int PRIMARY KEY)")
+    with source.connect() as c:
+        c.run("BEGIN")
+        c.run("INSERT INTO b VALUES (1)")
+        rebeco = rebecos(source, target, rig.config(schema="expect")).start("--until", "in-sync")
+        rebeco.wait("the other is followed", lambda: rebeco.phase() == "follow")
+        target.run("CREATE TABLE b (id int PRIMARY KEY)")
+        rebeco.wait("its capture waits", lambda: rebeco.log_lines("waiting for a lock to install capture"), 20)
+        assert "public.b" in rebeco.ok("kick", "--wait")
+        assert not rebeco.log_lines("is reached")
+        c.run("COMMIT")
+    assert rebeco.wait_exit(60) == 0
+    rig.check_equal(source, target)
+
+
 @pytest.mark.parametrize("what", [[], ["shop.item"]])
 def test_until_in_sync_ends_with_4_where_it_is_paused(running, source, target, what):
     """By a person who forgot it, or never knew of the Job; it goes on where it was."""
