@@ -58,6 +58,9 @@ static const char *about_default(const struct column *c)
     if (strstr(c->definition, " DEFAULT "))
         return ", which is what rows from before have; then give it the DEFAULT of the source, if "
                "that is another one";
+    if (c->not_null && !strstr(c->definition, " IDENTITY"))
+        return ", which may be NOT NULL as at the source once the table has gone on: until then "
+               "rows from before have no value";
     return "";
 }
 
@@ -331,8 +334,8 @@ bool drift_altered_there(const struct relation *source, const struct relation *t
             snprintf(
                 d->remedy, sizeof d->remedy,
                 "at the source: ALTER TABLE %s DROP COLUMN \"%s\"; or, to keep it, at the target: "
-                "ALTER TABLE %s ADD COLUMN \"%s\" %s",
-                source->label, c->name, target->label, c->name, c->definition);
+                "ALTER TABLE %s ADD COLUMN \"%s\" %s%s",
+                source->label, c->name, target->label, c->name, c->definition, about_default(c));
             return true;
         }
         if (other == NULL || strcmp(c->type, other->type) == 0 ||

@@ -139,6 +139,8 @@ ADVICE = {
     "added with a default": ("source", "ALTER TABLE shop.item ADD extra text NOT NULL DEFAULT 'it''s'", """ADD COLUMN "extra" text DEFAULT 'it''s' NOT NULL"""),
     "added with a moment": ("source", "ALTER TABLE shop.item ADD at timestamptz NOT NULL DEFAULT now()", "NOT NULL"),
     "added with an expression": ("source", "ALTER TABLE shop.item ADD extra uuid NOT NULL DEFAULT gen_random_uuid()", None),
+    "filled, and NOT NULL then": ("source", "ALTER TABLE shop.item ADD extra int; UPDATE shop.item SET extra = id; ALTER TABLE shop.item ALTER extra SET NOT NULL",
+                                  'ADD COLUMN "extra" integer, which may be NOT NULL'),
     "generated": ("source", "ALTER TABLE shop.item ADD extra int GENERATED ALWAYS AS (number * 2) STORED", None),
     "another name": ("source", "ALTER TABLE shop.item RENAME first TO given", 'RENAME COLUMN "first" TO "given"'),
     "dropped at the target": ("target", "ALTER TABLE shop.item DROP second", 'DROP COLUMN "second"'),

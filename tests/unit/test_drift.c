@@ -86,6 +86,8 @@ static void test_added_column(void **state)
     struct drift d;
     assert_false(drift_compare(&s.r, &t.r, &d));
     assert_string_equal(d.remedy, "at the target: ALTER TABLE shop.item ADD COLUMN \"extra\" text");
+    s.columns[3].not_null = true; /* since the rows were filled: those of the target are not yet */
+    expect(&s, &t, "\"extra\"", "ADD COLUMN \"extra\" text, which may be NOT NULL");
 }
 
 static void test_dropped_column(void **state)
