@@ -272,17 +272,21 @@ $$;
 
 -- The triggers of a user, and the rules, that would act on what comes from the other end of a two-way sync; NULL: none. A rule's
 -- condition does not count: the server takes no DO ALSO rule in our INSERT. Of a trigger's, as the catalog keeps it, it is asked whether the
--- bytes of rebeco.applying are in it: pg_get_triggerdef() would wait for whoever holds the table.
+-- bytes of rebeco.applying are in it: pg_get_triggerdef() would wait for whoever holds the table. Of partitions, whose rows we
+-- write by way of their table, only row triggers of their own: what they have from it is a copy.
 CREATE FUNCTION rebeco.acts_on_arrivals(relation oid) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off -- as rebeco.capture_triggers()
 AS $$
 BEGIN -- asked for each table that a round has written: it keeps its plan
     RETURN (SELECT string_agg(a.what, ', ' ORDER BY a.what)
-              FROM (SELECT 'trigger ' || quote_ident(t.tgname) AS what
-                      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-                     WHERE t.tgrelid = relation AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND p.pronamespace <> 'rebeco'::regnamespace
+              FROM (SELECT 'trigger ' || quote_ident(t.tgname) || CASE WHEN t.tgrelid <> relation THEN ' on ' || t.tgrelid::regclass ELSE '' END AS what
+                      FROM rebeco.tree(relation) r (oid) JOIN pg_trigger t ON t.tgrelid = r.oid JOIN pg_proc p ON p.oid = t.tgfoid
+                     WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND p.pronamespace <> 'rebeco'::regnamespace
+                       AND (t.tgrelid = relation OR t.tgtype & 1 = 1
+                            AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.refclassid = 'pg_trigger'::regclass))
                        AND coalesce(strpos(t.tgqual::text, '114 101 98 101 99 111 46 97 112 112 108 121 105 110 103'), 0) = 0
                     UNION ALL
                     SELECT 'rule ' || quote_ident(r.rulename)

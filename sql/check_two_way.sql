@@ -2,7 +2,7 @@
 -- arrive, sequences that both ends cannot draw from, keys that both ends may make up.
 -- $1 json: {two_way, side, oids [tables]}
 -- Result: code text, object text, detail text. Lowest server version: 12.
-WITH x AS (
+WITH RECURSIVE x AS (
     SELECT coalesce(($1::jsonb ->> 'two_way')::boolean, false) AS is_on, $1::jsonb ->> 'side' = 'source' AS is_source
 ), tables AS MATERIALIZED (
     SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS object
@@ -10,11 +10,21 @@ WITH x AS (
       JOIN pg_catalog.pg_class c ON c.oid = t::oid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE x.is_on
+), tree AS ( -- rows of partitions are written by way of their table, and fire the row triggers that are a partition's own
+    SELECT t.object, t.oid, false AS is_part FROM tables t
+    UNION ALL
+    SELECT t.object, i.inhrelid, true FROM tree t
+      JOIN pg_catalog.pg_class c ON c.oid = t.oid AND c.relkind = 'p'
+      JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
 ), triggers AS MATERIALIZED (
-    SELECT t.object, g.tgname, strpos(pg_get_triggerdef(g.oid), 'rebeco.applying') > 0 AS is_aware
-      FROM tables t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
+    SELECT t.object, quote_ident(g.tgname) || CASE WHEN t.is_part THEN ' on ' || t.oid::regclass ELSE '' END AS name,
+           strpos(pg_get_triggerdef(g.oid), 'rebeco.applying') > 0 AS is_aware
+      FROM tree t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
       JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
      WHERE n.nspname <> 'rebeco'
+       AND (NOT t.is_part OR g.tgtype & 1 = 1
+            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                             WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND d.objid = g.oid AND d.refclassid = 'pg_catalog.pg_trigger'::regclass))
 ), drawn AS MATERIALIZED ( -- which column draws from which sequence: it owns it, or its default names it
     SELECT d.objid AS seq, t.oid AS relid, t.object, d.refobjsubid AS attnum
       FROM tables t JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.oid
@@ -49,10 +59,10 @@ WITH x AS (
                         WHERE v.conrelid = i.indrelid AND v.contype = 'n' AND NOT v.convalidated AND v.conkey[1] = ANY (i.indkey[0:i.indnkeyatts - 1]))
      ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
 )
-SELECT 'two-way-trigger' AS code, t.object, 'trigger ' || string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname) AS detail
+SELECT 'two-way-trigger' AS code, t.object, 'trigger ' || string_agg(t.name, ', ' ORDER BY t.name) AS detail
   FROM triggers t WHERE NOT t.is_aware GROUP BY t.object
 UNION ALL
-SELECT 'two-way-trigger-aware', t.object, 'trigger ' || string_agg(quote_ident(t.tgname), ', ' ORDER BY t.tgname)
+SELECT 'two-way-trigger-aware', t.object, 'trigger ' || string_agg(t.name, ', ' ORDER BY t.name)
   FROM triggers t WHERE t.is_aware GROUP BY t.object
 UNION ALL
 SELECT 'two-way-rule', t.object, 'rule ' || string_agg(quote_ident(r.rulename), ', ' ORDER BY r.rulename)

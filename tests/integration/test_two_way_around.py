@@ -158,6 +158,22 @@ def test_a_trigger_that_comes_later(source, target, rebecos):
     rebeco.terminate()
 
 
+def test_a_trigger_of_a_partition(source, target, rebecos):
+    """It fires for rows that arrive by way of the table, too."""
+    rebeco = start(source, rebecos, target, """CREATE TABLE t (id int PRIMARY KEY, v text, n int NOT NULL DEFAULT 0) PARTITION BY RANGE (id);
+        CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (10) TO (20); INSERT INTO t VALUES (1, 'a'), (11, 'a');
+        CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.n := new.n + 1; RETURN new; END$$""")
+    target.run("CREATE TRIGGER up BEFORE UPDATE ON t_1 FOR EACH ROW EXECUTE FUNCTION up()")
+    source.run("UPDATE t SET v = 'source'")
+    rebeco.wait("it is said", lambda: "would act on rows that arrive: trigger up on public.t_1" in rebeco.ok("status", "--json"), 20)
+    assert "trigger up on public.t_1" in rebeco.command("check").out
+    target.run("DROP TRIGGER up ON t_1")
+    rebeco.wait("it goes on", lambda: target.value("SELECT min(v) FROM t") == "source", 20)
+    wait_both(rebeco)
+    check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_a_pause_holds_from_its_answer_on(source, target, rebecos):
     """Also where one direction has already waited for the other to begin the next round."""
     rebeco = start(source, rebecos, target, "CREATE TABLE t (id int PRIMARY KEY)")
