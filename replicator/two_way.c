@@ -388,6 +388,8 @@ bool two_way_is_captured(struct table *t)
     o = two_way_other(t);
     if (o && o->id != 0)
         return true;
+    if (o && o->pause == TABLE_RUNS) /* its lock is not to be had, and is asked for again */
+        return false;
     if (back->is_led && !back->wants_catalog) {
         back->wants_catalog = true;
         lead_wake(back->lead);

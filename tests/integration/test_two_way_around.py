@@ -389,6 +389,36 @@ def test_a_new_table_that_the_target_does_not_let_be_captured(source, target, re
     rebeco.terminate()
 
 
+def test_a_new_table_whose_capture_waits_at_the_target(source, target, rebecos):
+    """Only its lock is asked for again and again: no catalog is read for that, of a thousand tables."""
+    with target.admin() as c:
+        c.run("ALTER DATABASE app SET track_functions = 'pl'")
+    rebeco = start(source, rebecos, target, "CREATE TABLE u (id int PRIMARY KEY)")
+
+    def calls():
+        return target.value("SELECT sum(calls) FROM pg_stat_user_functions WHERE schemaname = 'rebeco' AND funcname = 'acts_on_arrivals'")
+
+    for server in target, source:
+        server.run("CREATE TABLE t (id int PRIMARY KEY)")
+        if server is target:
+            writer = target.connect()
+            writer.run("BEGIN")
+            writer.run("INSERT INTO t VALUES (1)")
+    rebeco.wait("its capture waits", lambda: len(rebeco.log_lines("waiting for a lock to install capture")) > 1)
+    time.sleep(1)
+    before = calls()
+    time.sleep(4)
+    assert before > 0 and calls() - before <= 2
+    writer.run("ROLLBACK")
+    writer.close()
+    rebeco.wait("it is copied", lambda: rebeco.log_lines('event="capture installed" sync=default table=public.t'), 40)
+    target.run("INSERT INTO t VALUES (2)")
+    rebeco.wait("both ways", lambda: source.value("SELECT count(*) FROM t") == 1, 20)
+    wait_both(rebeco)
+    check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_keys_whose_columns_have_another_order(source, target, rebecos):
     """What the ends say of a key to one another would be read the wrong way round: row (1, 2) for (2, 1). The table waits for a person."""
     source.psql("CREATE TABLE t (a int, b int, v text, PRIMARY KEY (a, b)); CREATE TABLE calm (id int PRIMARY KEY)")
