@@ -32,8 +32,6 @@
 #define QUESTION_TIMEOUT_S 45.
 
 enum {
-    SOURCE_VERSION_MIN = 120000, /* server_version_num */
-    TARGET_VERSION_MIN = 130000,
     VERSION_15 = 150000,
     OTHER_CONNECTIONS = 6 /* beside the streams: leading, batch, upkeep, sequences, views, status */
 };
@@ -110,8 +108,7 @@ static char *context_text(struct check *c, enum job_side side, bool with_relatio
 
     json_object_set_new(doc, "side", json_string(side_names[side]));
     json_object_set_new(doc, "schema", json_string(d->schema));
-    json_object_set_new(doc, "minimum",
-                        json_integer(side == JOB_SOURCE ? SOURCE_VERSION_MIN : TARGET_VERSION_MIN));
+    json_object_set_new(doc, "minimum", json_integer(SQL_OLDEST_SERVER));
     json_object_set_new(doc, "creates", json_boolean(side == JOB_TARGET && creates_tables(c)));
     json_object_set(doc, "oids", oids ? oids : json_object_get(c->context, "nothing"));
     if (with_relations)

@@ -14,8 +14,6 @@
 #include "lead_steps.h"
 #include "log.h"
 
-enum { OLDEST_VERSION = 120000 };
-
 /* ------------------------------------------------------------------ who we talk to */
 
 static enum job_next take_identity(struct job *j, enum job_side side, const PGresult *r)
@@ -69,8 +67,8 @@ enum job_next lead_enter_check_servers(struct job *j)
             j, "the target is a standby: nothing can be written there",
             "Point --target at the primary. After a failover it goes on by itself as soon as "
             "the address leads to the new one.");
-    if (s->version < OLDEST_VERSION || t->version < OLDEST_VERSION)
-        return stop(j, "a server is older than PostgreSQL 12", "Upgrade it first.");
+    if (s->version < SQL_OLDEST_SERVER || t->version < SQL_OLDEST_SERVER)
+        return stop(j, "a server is older than PostgreSQL 13", "Upgrade it first.");
     if (strcmp(s->system, t->system) == 0 && strcmp(s->database, t->database) == 0)
         return stop(j, "source and target are the same database", "Check the two addresses.");
     return JOB_NEXT;

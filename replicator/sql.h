@@ -6,6 +6,10 @@
 #ifndef SQL_H
 #define SQL_H
 
+/* The oldest server that these are for, as server_version_num; README.md names it. (Before it there
+ * is no regcollation.) */
+enum { SQL_OLDEST_SERVER = 130000 };
+
 struct sql {
     const char *name; /* the file's name without .sql */
     const char *text; /* the statement, without the head comment */
