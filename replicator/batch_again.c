@@ -40,8 +40,8 @@
 #include "batch_read.h"
 #include "batch_two_way.h"
 
-/* What is to be logged: {k, at, new, waits, ahead: by how many seconds the clock of `at` is before
- * that of the end where it is logged}, with what was noted before. */
+/* What is to be logged: {k, at, new, acted, waits, ahead: by how many seconds the clock of `at` is
+ * before that of the end where it is logged}, with what was noted before. */
 static const char *with_rows(struct arena *a, const char *before, const json_t *rows, bool waits,
                              double ahead_s)
 {
@@ -53,9 +53,10 @@ static const char *with_rows(struct arena *a, const char *before, const json_t *
     json_array_foreach(rows, i, row)
     {
         json_array_append_new(
-            list, json_pack("{s:O, s:O?, s:O?, s:b, s:f}", "k", json_object_get(row, "k"), "at",
-                            json_object_get(row, "at"), "new", json_object_get(row, "new"), "waits",
-                            waits, "ahead", ahead_s));
+            list,
+            json_pack("{s:O, s:O?, s:O?, s:O?, s:b, s:f}", "k", json_object_get(row, "k"), "at",
+                      json_object_get(row, "at"), "new", json_object_get(row, "new"), "acted",
+                      json_object_get(row, "acted"), "waits", waits, "ahead", ahead_s));
     }
     text = batch_join(a, before ? before : "[]", batch_text_of(a, list));
     json_decref(list);

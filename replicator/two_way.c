@@ -46,10 +46,18 @@
  *
  * Foreign keys stay on at both ends, also where replica role might switch them off: a row may refer
  * to one that the other end has just removed. What becomes of both is the head of
- * batch_foreign_key.c. What a foreign key does at our writing is captured as a change of that end.
- * Triggers of the application would do again
- * what they did at the other end: a table that has one is not taken, unless the trigger's WHEN says
- * rebeco.applying.
+ * batch_foreign_key.c. What a foreign key does at our writing is captured as a change of that end,
+ * which the other may not have had, and goes there. But it gives way: where a log has nothing else
+ * of a key, and the other end has changed the row, that change is taken as if it stood alone, and
+ * whatever the policy. Nobody has written the row here since the last round; what the foreign key
+ * has acted for came from there, and who changed the row there has seen it done. Else the policy
+ * that prefers this end would undo his write, and with `latest` the time of ours would decide: also
+ * for a row that has lost, and is acted on here, against the one that has won and waits there for
+ * what it refers to (batch_foreign_key.c). With more than two ends nothing tells from which the
+ * cause came, and it counts as any other change.
+ *
+ * Triggers of the application would do again what they did at the other end: a table that has one
+ * is not taken, unless the trigger's WHEN says rebeco.applying.
  *
  * A table runs in both directions or in none: whatever pauses one pauses the other, each with its
  * position. It is never copied again by itself, since that would lose what only the target has:

@@ -824,6 +824,7 @@ AS $$
 BEGIN
     UPDATE rebeco.capture c SET asks_depth = c.is_two_way AND (c.passes_on OR c.is_partitioned OR c.records <> 'key' OR rebeco.capture_is_acted_on(c.relid))
      WHERE c.id = capture_id;
+    PERFORM rebeco.chain_tell_acted(capture_id);
     PERFORM rebeco.merge_make_room(m.capture_id) FROM rebeco.merge m WHERE m.capture_id = capture_create.capture_id;
     PERFORM rebeco.capture_function(capture_id, segment_now);
     -- Who makes a partition has the triggers made for it, and must be allowed to, whatever the default privileges are.

@@ -91,9 +91,10 @@ $$;
 
 -- The texts of which the statements below are made. In them l is the log, f the keys that were given, x
 -- the table; $1 and $2 are the round's snapshots, $3 the given keys. What the asking session's own pair of
--- syncs has applied is left out (schema/073_chain.sql).
+-- syncs has applied is left out (schema/073_chain.sql). Of a key's log rows (l, grouped) `is_acted` says whether all that changed it was a
+-- foreign key, after our own writing. The time of the last change is that of any: by it batch_half.c knows what came after a decision.
 CREATE FUNCTION rebeco.two_way_texts(capture_id int, OUT log text, OUT keys text, OUT key_texts text, OUT given text,
-        OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT row_md5 text, OUT relation text)
+        OUT given_texts text, OUT log_match text, OUT row_match text, OUT row_texts text, OUT row_log_match text, OUT row_md5 text, OUT relation text, OUT is_acted text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -115,12 +116,13 @@ AS $$
            string_agg(format('x.%I%s %s l.k%s', k.name, d.cast, k.equals, k.n), ' AND ' ORDER BY k.n),
            (SELECT format('md5(ROW(%s)::text)', string_agg(format('x.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C"))
               FROM pg_attribute a WHERE a.attrelid = c.relid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
-           format('%s%s', CASE WHEN c.is_partitioned THEN '' ELSE 'ONLY ' END, c.relid::regclass)
+           format('%s%s', CASE WHEN c.is_partitioned THEN '' ELSE 'ONLY ' END, c.relid::regclass),
+           CASE WHEN c.passes_on THEN 'false' ELSE 'bool_and(again IS FALSE)' END
       FROM rebeco.capture c, unnest(c.key_columns, c.key_types, c.key_equals) WITH ORDINALITY k (name, type, equals, n)
       LEFT JOIN LATERAL (SELECT '::' || k.type AS cast FROM rebeco.capture o JOIN pg_type t ON t.oid = o.key_typids[k.n]
                           WHERE o.id = two_way_texts.capture_id AND t.typtype = 'd') d ON true -- as in rebeco.capture_keys()
      WHERE c.id = two_way_texts.capture_id
-     GROUP BY c.id, c.is_partitioned, c.relid
+     GROUP BY c.id, c.is_partitioned, c.relid, c.passes_on
 $$;
 
 -- Where many keys were changed in a round, each is read once, and kept with its number (n) and what two_way_details() says of
@@ -152,9 +154,9 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    EXECUTE format('CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::bigint AS n, %s, at, is_new FROM rebeco.log_%s_0 l WITH NO DATA', gathered, t.keys, capture_id);
-    EXECUTE format('INSERT INTO %s SELECT row_number() OVER (), l.* FROM (SELECT %2$s, max(l.at), (array_agg(l.is_new ORDER BY l.at))[1] FROM %3$s l WHERE op IS NULL GROUP BY %2$s) l',
-                   gathered, t.keys, t.log) USING since, until;
+    EXECUTE format('CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT 0::bigint AS n, %s, at, is_new, again AS is_acted FROM rebeco.log_%s_0 l WITH NO DATA', gathered, t.keys, capture_id);
+    EXECUTE format('INSERT INTO %s SELECT row_number() OVER (), l.* FROM (SELECT %2$s, max(l.at), (array_agg(l.is_new ORDER BY l.at))[1], %4$s FROM %3$s l WHERE op IS NULL GROUP BY %2$s) l',
+                   gathered, t.keys, t.log, t.is_acted) USING since, until;
     EXECUTE format('CREATE INDEX ON %s (n)', gathered);
     EXECUTE format('CREATE INDEX ON %s (%s)', gathered, operators);
     RETURN gathered;
@@ -203,7 +205,7 @@ $$;
 
 -- Of the given keys those that were changed here in a round, a truncation counting for all that are not
 -- here any more: what is here and not in the log came from the other end afterwards. Their place in the list (i), key (k), time of the last change (at), whether the
--- first was an INSERT (new), whether there may be more than two ends (chain), the row, and whether it was changed after the
+-- first was an INSERT (new), whether nothing but a foreign key has changed it, at our writing (acted), whether there may be more than two ends (chain), the row, and whether it was changed after the
 -- round (later), so that the row is not the round's: at the end that is not asked in the round's snapshot (the row: shielded); what the
 -- row is to the letter (md5): in JSON a jsonb null looks like NULL, arrays have no bounds, and types that have a cast to it may leave out more.
 -- and where rows are merged, what rebeco.merge_details() says (half_of, side: as there). In a round with slices there was no truncation.
@@ -232,9 +234,9 @@ BEGIN
         gathered := NULL;
     END IF;
     SELECT * INTO STRICT t FROM rebeco.two_way_texts(capture_id);
-    OPEN one NO SCROLL FOR EXECUTE format('WITH f AS MATERIALIZED %1$s, after AS MATERIALIZED (SELECT * FROM %13$s l WHERE again IS NULL), %2$s '
-                   'SELECT f.n, json_build_object(''i'', f.n, ''k'', f.k, ''at'', f.at, ''new'', f.is_new, ''chain'', %4$L::boolean, ''row'', r.doc, ''md5'', r.md5, ''later'', f.is_later, ''merge'', f.merge) '
-                   'FROM (SELECT f.*, json_build_array(%3$s) AS k, greatest(l.at, cut.at) AS at, l.at IS NOT NULL AS is_logged, l.is_new, a.is_later, m.doc AS merge '
+    OPEN one NO SCROLL FOR EXECUTE format('WITH f AS MATERIALIZED %1$s, after AS MATERIALIZED (SELECT * FROM %13$s l WHERE again IS NOT TRUE), %2$s '
+                   'SELECT f.n, json_build_object(''i'', f.n, ''k'', f.k, ''at'', f.at, ''new'', f.is_new, ''acted'', f.is_acted, ''chain'', %4$L::boolean, ''row'', r.doc, ''md5'', r.md5, ''later'', f.is_later, ''merge'', f.merge) '
+                   'FROM (SELECT f.*, json_build_array(%3$s) AS k, greatest(l.at, cut.at) AS at, l.at IS NOT NULL AS is_logged, l.is_new, l.is_acted AND cut.at IS NULL AS is_acted, a.is_later, m.doc AS merge '
                    'FROM cut CROSS JOIN f LEFT JOIN LATERAL (SELECT l.* FROM %5$s l WHERE %6$s%7$s) l ON true '
                    'LEFT JOIN json_array_elements(rebeco.merge_details(%10$s, $1, $2, $3, %14$L, %15$L)) m (doc) ON (m.doc ->> ''i'')::bigint = f.n '
                    'LEFT JOIN (SELECT DISTINCT %11$s FROM after l WHERE op IS NULL) h ON %12$s '
@@ -244,9 +246,9 @@ BEGIN
                    'WHERE f.is_logged OR r.doc IS NULL OR f.is_later',
                    t.given,
                    CASE WHEN gathered IS NOT NULL THEN 'cut AS (SELECT NULL::timestamptz AS at)'
-                        ELSE format('c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new FROM %2$s l '
+                        ELSE format('c AS MATERIALIZED (SELECT %1$s, max(l.at) AS at, (array_agg(l.is_new ORDER BY l.at))[1] AS is_new, %4$s AS is_acted FROM %2$s l '
                                     'WHERE op IS NULL AND EXISTS (SELECT 1 FROM f WHERE %3$s) GROUP BY %1$s), '
-                                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T'')', t.keys, t.log, t.log_match) END,
+                                    'cut AS MATERIALIZED (SELECT max(l.at) AS at FROM %2$s l WHERE op = ''T'')', t.keys, t.log, t.log_match, t.is_acted) END,
                    t.given_texts, (SELECT c.passes_on FROM rebeco.capture c WHERE c.id = capture_id),
                    coalesce(gathered, 'c'), t.log_match,
                    CASE WHEN gathered IS NOT NULL THEN ' OFFSET 0' ELSE '' END, t.relation, t.row_match, capture_id,
@@ -280,7 +282,8 @@ AS $$
 $$;
 
 -- Decides, at the target, every key that both ends have changed. `source` is what two_way_details says
--- there; half_of: as in rebeco.merge_details(), for the target. Rows that are equal are no conflict; where the target's has become so after the round, neither goes to the other end, since
+-- there; half_of: as in rebeco.merge_details(), for the target. Rows that are equal are no conflict, and what only a foreign key has done at one end, at our
+-- writing, is none either: it gives way to the change of the other. Where rows are equal, and the target's has become so after the round, neither goes to the other end, since
 -- what would come from there is how it was in the round. A policy with a dot in it is a function of the user's: (table text, key json, source_row json,
 -- target_row json, source_at timestamptz, target_at timestamptz), which answers source, target or skip.
 -- Result: read, keep: keys that are not sent to the target, as the source and as the target write them;
@@ -340,16 +343,25 @@ BEGIN
     FOR pair IN
         SELECT s.k AS source_key, t.k AS target_key, s.row AS source_row, t.row AS target_row, s.at AS source_at, t.at AS target_at,
                coalesce(s.new AND t.new, false) AS both_new, s.chain OR t.chain AS in_chain,
-               t.later AS is_later, s.md5 IS NOT DISTINCT FROM t.md5 AS is_same, s.merge AS source_merge, t.merge AS target_merge,
+               coalesce(s.acted, false) AS source_is_acted, coalesce(t.acted, false) AS target_is_acted, t.later AS is_later, s.md5 IS NOT DISTINCT FROM t.md5 AS is_same, s.merge AS source_merge, t.merge AS target_merge,
                NOT coalesce((s.merge ->> 'whole')::boolean OR (t.merge ->> 'whole')::boolean, true) AS is_merged
-          FROM ROWS FROM (json_to_recordset(source) AS (k json, at timestamptz, new boolean, chain boolean, "row" json, md5 text, merge json)) WITH ORDINALITY s (k, at, new, chain, "row", md5, merge, n)
-          JOIN json_to_recordset(theirs) t (i bigint, k json, at timestamptz, new boolean, chain boolean, "row" json, md5 text, later boolean, merge json) ON t.i = s.n
+          FROM ROWS FROM (json_to_recordset(source) AS (k json, at timestamptz, new boolean, acted boolean, chain boolean, "row" json, md5 text, merge json)) WITH ORDINALITY s (k, at, new, acted, chain, "row", md5, merge, n)
+          JOIN json_to_recordset(theirs) t (i bigint, k json, at timestamptz, new boolean, acted boolean, chain boolean, "row" json, md5 text, later boolean, merge json) ON t.i = s.n
     LOOP
         is_merged := merges IS NOT NULL AND pair.is_merged;
         IF NOT is_merged AND pair.is_same THEN
             CONTINUE WHEN NOT pair.is_later;
             to_target := to_target || pair.source_key;
             kept_at_target := kept_at_target || pair.target_key;
+            to_source := to_source || pair.target_key;
+            kept_at_source := kept_at_source || pair.source_key;
+            CONTINUE;
+        END IF;
+        IF pair.source_is_acted AND NOT pair.target_is_acted THEN
+            to_target := to_target || pair.source_key;
+            kept_at_target := kept_at_target || pair.target_key;
+            CONTINUE;
+        ELSIF pair.target_is_acted AND NOT pair.source_is_acted THEN
             to_source := to_source || pair.target_key;
             kept_at_source := kept_at_source || pair.source_key;
             CONTINUE;
@@ -522,11 +534,11 @@ BEGIN
             RAISE EXCEPTION 'a table was dropped while the round was under way' USING ERRCODE = 'serialization_failure';
         END IF;
         EXECUTE format('SELECT json_build_object(''keys'', coalesce(json_agg(DISTINCT jsonb_build_array(%s)) FILTER (WHERE op IS NULL), ''[]''), ''cut'', bool_or(op IS NOT NULL)) '
-                       'FROM %s l WHERE again IS NULL AND xid <> txid_current()%s HAVING count(*) > 0', t.key_texts, t.log,
+                       'FROM %s l WHERE again IS NOT TRUE AND xid <> txid_current()%s HAVING count(*) > 0', t.key_texts, t.log,
                        CASE WHEN merged -> id::text IS NOT NULL THEN ' AND NOT ' || rebeco.merge_is_beside(id, t.given, t.log_match) END)
            INTO one USING since, NULL::txid_snapshot, merged -> id::text;
         CONTINUE WHEN one IS NULL;
-        EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL AND again IS NULL AND xid <> txid_current() GROUP BY %1$s) l '
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM (SELECT %1$s, (array_agg(l.is_new ORDER BY l.at DESC))[1] AS is_new FROM %2$s l WHERE op IS NULL AND again IS NOT TRUE AND xid <> txid_current() GROUP BY %1$s) l '
                        'LEFT JOIN LATERAL (SELECT true AS is_there FROM %3$s x WHERE %4$s LIMIT 1) r ON true WHERE l.is_new AND r.is_there IS NULL)',
                        t.keys, t.log, t.relation, t.row_log_match)
            INTO lost USING since, NULL::txid_snapshot;
@@ -602,7 +614,7 @@ BEGIN
           USING NULL::txid_snapshot, NULL::txid_snapshot, stay;
         late := format('EXISTS (SELECT 1 FROM l WHERE %s)', t.row_log_match);
     END IF;
-    EXECUTE format('WITH f AS MATERIALIZED %s, l AS MATERIALIZED (SELECT DISTINCT %s FROM %s l WHERE op IS NULL AND again IS NULL AND xid <> txid_current()) '
+    EXECUTE format('WITH f AS MATERIALIZED %s, l AS MATERIALIZED (SELECT DISTINCT %s FROM %s l WHERE op IS NULL AND again IS NOT TRUE AND xid <> txid_current()) '
                    'DELETE FROM %s x WHERE NOT EXISTS (SELECT 1 FROM f WHERE %s) AND NOT %s', t.given, t.keys, t.log, t.relation, t.row_match, late)
       USING until, NULL::txid_snapshot, stay;
 END

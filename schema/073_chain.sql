@@ -117,6 +117,28 @@ BEGIN
 END
 $$;
 
+-- Where the triggers of a table ask for the depth they also log, among two ends, what a foreign key does after our own writing, as such:
+-- `again` is false there (two_way.c says what for). Logs that are as they should be are not touched: that would wait for their readers.
+CREATE FUNCTION rebeco.chain_tell_acted(capture_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    l record;
+BEGIN
+    FOR l IN SELECT a.attrelid::regclass AS log, x.is_wanted
+               FROM rebeco.capture c CROSS JOIN generate_series(0, 1) g
+               JOIN pg_attribute a ON a.attrelid = to_regclass(format('rebeco.log_%s_%s', c.id, g)) AND a.attname = 'again'
+              CROSS JOIN LATERAL (SELECT c.asks_depth AND NOT c.passes_on AS is_wanted) x
+              WHERE c.id = chain_tell_acted.capture_id AND c.is_two_way AND a.atthasdef <> x.is_wanted
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN again %s', l.log,
+                       CASE WHEN l.is_wanted THEN $d$SET DEFAULT CASE WHEN pg_catalog.current_setting('rebeco.applying_depth', true) OPERATOR(pg_catalog.<>) '' THEN false END$d$
+                            ELSE 'DROP DEFAULT' END);
+    END LOOP;
+END
+$$;
+
 -- What the function of such a capture does first: it says whose change it logs. What foreign keys do after our own writing is a
 -- change of this node, and only WHEN can tell it: the function is called when the statement ends, at the depth of that. So there are
 -- two triggers of which one fires, and the one for what we apply has an argument. A truncation's is called at once.

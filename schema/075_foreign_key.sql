@@ -349,7 +349,7 @@ BEGIN
 END
 $$;
 
--- Writes keys into the log again: {k, at, new, waits, ahead}; ahead: by how many seconds the clock that `at` was read from is before
+-- Writes keys into the log again: {k, at, new, acted, waits, ahead}; acted: nothing but a foreign key has changed it, at our writing; ahead: by how many seconds the clock that `at` was read from is before
 -- ours (times that are passed on are not corrected, schema/073_chain.sql). replicator/batch_again.c says who does that, and why before a
 -- position goes past the key, or with it. It is no change, so the late look at the log (two_way_late) does not count it. Where rows are merged, what
 -- the round's log says of a row that waits is moved, not copied: a difference that stood there twice would be added twice.
@@ -378,7 +378,7 @@ BEGIN
           INTO moves FROM generate_series(0, 1) g;
     END IF;
     PERFORM set_config('rebeco.emptying', 'on', true); -- what goes from a log comes back to it: nobody has emptied it (rebeco.log_guard)
-    EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again, origin) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz - %7$s * interval ''1 second'', (g.v ->> ''new'')::boolean, true, NULL '
+    EXECUTE format('WITH f AS MATERIALIZED %4$s%5$s INSERT INTO %1$s (%2$s, xid, at, is_new, again, origin) SELECT %3$s, txid_current(), (g.v ->> ''at'')::timestamptz - %7$s * interval ''1 second'', (g.v ->> ''new'')::boolean, (g.v ->> ''acted'')::boolean IS NOT TRUE, NULL '
                    'FROM json_array_elements($4) WITH ORDINALITY g (v, n) JOIN f ON f.n = g.n%6$s',
                    log, replace(t.keys, 'l.k', 'k'), replace(t.keys, 'l.k', 'f.f'), t.given,
                    CASE WHEN moves = '' THEN ' ' ELSE ', ' || moves END,

@@ -44,7 +44,7 @@ CREATE FUNCTION rebeco.two_way_hot(capture_id int, since txid_snapshot, until tx
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(json_agg(json_build_object('k', d.v -> 'k', 'at', d.v -> 'at', 'new', d.v -> 'new', 'waits', EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = two_way_hot.capture_id), 'ties', ties.doc)), '[]')
+    SELECT coalesce(json_agg(json_build_object('k', d.v -> 'k', 'at', d.v -> 'at', 'new', d.v -> 'new', 'acted', d.v -> 'acted', 'waits', EXISTS (SELECT 1 FROM rebeco.merge m WHERE m.capture_id = two_way_hot.capture_id), 'ties', ties.doc)), '[]')
       FROM json_array_elements(rebeco.two_way_details(capture_id, since, until, rebeco.two_way_without(capture_id, hot, left_out))) d (v)
       LEFT JOIN LATERAL (SELECT coalesce(json_object_agg(c.name, d.v -> 'row' -> c.name), '{}') AS doc
                            FROM unnest(rebeco.two_way_ties(capture_id)) c (name)) ties ON json_typeof(d.v -> 'row') = 'object'

@@ -290,6 +290,39 @@ def test_a_foreign_key_that_comes_in_between(source, target, rebecos, action, af
     rebeco.terminate()
 
 
+FAMILY = HELD + """
+    CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE NOT NULL); INSERT INTO parent VALUES (1, 'a'), (2, 'b');
+    CREATE TABLE child (id int PRIMARY KEY, code text REFERENCES parent (code) ON UPDATE CASCADE ON DELETE SET NULL, v text);
+    INSERT INTO child VALUES (1, 'a', 'old'), (2, 'a', 'old'), (3, 'b', 'old');"""
+
+
+@pytest.mark.parametrize("merge", [[], ["public.child"]])
+@pytest.mark.parametrize("first", ["source", "target"])
+@pytest.mark.parametrize("policy", ["loser", "latest"])
+def test_what_a_foreign_key_does_at_our_writing_gives_way(source, target, rebecos, policy, first, merge):
+    """The parent's change arrives, and the foreign key acts on the children, which have been changed once more where it came
+    from: nobody has changed them at the other end, whatever the policy would say, and nothing that was written is undone."""
+    here, there = (source, target) if first == "source" else (target, source)
+    rebeco = start(source, target, rebecos, FAMILY, default=end_of(there) if policy == "loser" else policy, merge=merge)
+    rebeco.ok("pause")
+    here.run("UPDATE parent SET code = 'aa' WHERE id = 1; DELETE FROM parent WHERE id = 2; UPDATE held SET v = 'new'")
+    with there.connect() as app:
+        app.run("BEGIN")
+        app.run("SELECT 1 FROM held FOR UPDATE")
+        rebeco.ok("resume")
+        rebeco.wait("the rows are written", lambda: there.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'rebeco%' AND wait_event_type = 'Lock'"))
+        here.run("UPDATE child SET v = 'later' WHERE id <> 2")
+        app.run("COMMIT")
+    wait_both(rebeco)
+    check_equal(source, target)
+    assert here.run("SELECT id, code, v FROM child ORDER BY id") == [(1, "aa", "later"), (2, "aa", "old"), (3, None, "later")]
+    assert conflicts(source) == conflicts(target) == []
+    meet(rebeco, here, there, "UPDATE parent SET code = 'z' WHERE id = 1; UPDATE child SET v = 'here' WHERE id = 2", "UPDATE child SET v = 'there' WHERE id = 2")
+    check_equal(source, target)
+    assert here.value("SELECT code || v FROM child WHERE id = 2") == "z" + ("there" if merge or policy == "loser" else here.value("SELECT v FROM child WHERE id = 2"))
+    rebeco.terminate()
+
+
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("roles", ["neither"], indirect=True)
 def test_a_refusal_with_much_behind_it(source, target, rebecos):

@@ -50,22 +50,24 @@ CREATE TRIGGER watch AFTER UPDATE OF snapshot ON rebeco.sync FOR EACH ROW WHEN (
 WATCH = """
 CREATE SCHEMA watch;
 CREATE TABLE watch.change (id bigint GENERATED ALWAYS AS IDENTITY, xid bigint DEFAULT txid_current(), tbl text, key int,
-                           doc json, applied boolean, at timestamptz DEFAULT clock_timestamp());
+                           doc json, applied boolean, acted boolean, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE watch.move (id bigint GENERATED ALWAYS AS IDENTITY, sync text, since text, until text, taken timestamptz,
                          at timestamptz DEFAULT clock_timestamp());
 CREATE FUNCTION watch.note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-    applied boolean := TG_NARGS = 0 AND current_setting('rebeco.applying', true) IS NOT DISTINCT FROM 'on';
+    ours boolean := current_setting('rebeco.applying', true) IS NOT DISTINCT FROM 'on';
+    applied boolean := TG_NARGS = 0 AND ours;
+    acted boolean := TG_NARGS = 1 AND ours;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         INSERT INTO watch.change (tbl, applied) VALUES (TG_RELNAME, applied);
         RETURN NULL;
     END IF;
     IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND OLD.id <> NEW.id THEN
-        INSERT INTO watch.change (tbl, key, applied) VALUES (TG_RELNAME, OLD.id, applied);
+        INSERT INTO watch.change (tbl, key, applied, acted) VALUES (TG_RELNAME, OLD.id, applied, acted);
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO watch.change (tbl, key, doc, applied) VALUES (TG_RELNAME, NEW.id, row_to_json(NEW), applied);
+        INSERT INTO watch.change (tbl, key, doc, applied, acted) VALUES (TG_RELNAME, NEW.id, row_to_json(NEW), applied, acted);
     END IF;
     RETURN NULL;
 END
@@ -173,7 +175,7 @@ class Snapshot:
         return xid < self.low or xid < self.high and xid not in self.running
 
 
-Change = collections.namedtuple("Change", "id xid table key doc applied at")
+Change = collections.namedtuple("Change", "id xid table key doc applied acted at")
 Move = collections.namedtuple("Move", "since until taken at")
 
 
@@ -182,8 +184,8 @@ class End:
 
     def __init__(self, server, skew_s):
         skew = datetime.timedelta(seconds=skew_s)
-        self.changes = [Change(*r[:6], r[6] - skew) for r in
-                        server.run("SELECT id, xid, tbl, key, doc, applied, at FROM watch.change ORDER BY id", user="postgres")]
+        self.changes = [Change(*r[:7], r[7] - skew) for r in
+                        server.run("SELECT id, xid, tbl, key, doc, applied, acted, at FROM watch.change ORDER BY id", user="postgres")]
         self.by_table = collections.defaultdict(list)
         for c in self.changes:
             self.by_table[c.table].append(c)
@@ -210,6 +212,13 @@ class End:
             else:
                 keys[c.table][c.key] = max(c.at, keys[c.table].get(c.key, c.at))
         return keys, cuts
+
+    def only_acted(self, table, key, move):
+        """Whether nothing but a foreign key has changed the row, at the daemon's own writing: that gives way to the other end's change.
+        Where it is so at both, one may stand for a row that waits from the round before (batch_again.c), of which the model knows nothing."""
+        mine = [c for c in self.by_key[table, key] + self.by_key[table, None]
+                if not c.applied and not move.since.sees(c.xid) and move.until.sees(c.xid)]
+        return all(c.acted for c in mine)
 
 
 def rounds(source, target, skew_s):
@@ -238,7 +247,7 @@ def both_changed(source, target, forward, back):
                 continue  # came from the other end after the truncation
             at_s = max(x for x in (ks[table].get(key), cuts_s.get(table)) if x)
             at_t = max(x for x in (kt[table].get(key), cuts_t.get(table)) if x)
-            if s != t:
+            if s != t and not source.only_acted(table, key, forward) and not target.only_acted(table, key, back):
                 out[table, key] = (s, t, at_s, at_t)
     return out
 
