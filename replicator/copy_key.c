@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "copy_steps.h"
 #include "log.h"
+#include "partition.h"
 #include "statistics.h"
 #include "steady.h"
 #include "sync.h"
@@ -68,6 +69,7 @@ enum job_next copy_enter_followed(struct job *j)
     struct table *t = c->table;
 
     t->state = TABLE_FOLLOW;
+    partition_take_note(t, t->owes_keys);
     t->copied_at = steady_now();
     log_event(LOG_INFO, "table copied", "sync", c->sync->name, "table", t->label, "rows",
               log_int(t->rows_done), NULL);

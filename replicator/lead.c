@@ -360,6 +360,11 @@ static const struct job_step steps[] = {
      .result = lead_take_capture_state},
     {.name = "log partitions", .enter = lead_enter_log_partitions, .event = lead_repair_event},
     {.name = "repair", .enter = lead_enter_repair, .event = lead_repair_event},
+    {.name = "partitions gone",
+     .sql = &sql_partition_gone,
+     .side = JOB_SOURCE,
+     .bind = partition_bind_gone,
+     .result = partition_take_gone},
     {.name = "resumed", .enter = lead_enter_resumed, .result = lead_take_resumed},
     {.name = "layouts", .enter = lead_enter_layouts, .result = lead_take_layouts},
     {.name = "look at merging", .enter = lead_enter_merge_look, .result = lead_take_merge_look},
@@ -414,6 +419,25 @@ static const struct job_step steps[] = {
      .side = JOB_SOURCE,
      .bind = lead_bind_accept_back,
      .result = lead_take_accept_back},
+    {.name = "dropped partition",
+     .sql = &sql_partition_gone,
+     .side = JOB_SOURCE,
+     .bind = partition_bind_gone,
+     .result = partition_take_next},
+    {.name = "its keys",
+     .sql = &sql_partition_keys,
+     .side = JOB_TARGET,
+     .bind = partition_bind_keys,
+     .event = partition_event,
+     .result = partition_take_keys,
+     .timeout_s = -1},
+    {.name = "log its keys",
+     .sql = &sql_partition_log,
+     .side = JOB_SOURCE,
+     .bind = partition_bind_log,
+     .event = partition_event,
+     .result = partition_take_logged,
+     .timeout_s = -1},
     {.name = "rotate",
      .sql = &sql_log_rotate,
      .side = JOB_SOURCE,
@@ -516,6 +540,7 @@ void lead_free(struct lead_job *l)
 {
     upkeep_begin(l); /* lets go of waiting requests */
     drop_catalogs(l);
+    partition_page_fini(&l->page);
     job_fini(&l->job);
     free(l->status);
     buf_fini(&l->waiting);

@@ -5,6 +5,7 @@
 
 #include "buf.h"
 #include "job.h"
+#include "partition.h"
 #include "sync.h"
 
 /* Who a server is; texts live in the job's arena. */
@@ -74,12 +75,13 @@ struct lead_job {
     char stamps[JOB_SIDES][160];
     char moments[JOB_SIDES][40]; /* when they were made: the snapshot, hashed */
     uint64_t looks;              /* at them, so far */
-    char captures[240];          /* what capture_glance said last */
+    char captures[300];          /* what capture_glance said last */
     enum sync_phase recorded_phase;
     enum sync_phase sent_phase; /* on its way to be recorded */
     bool sent_finished;
-    struct list waits;  /* struct upkeep_wait */
-    struct buf waiting; /* their ids */
+    struct partition_page page; /* of keys of a dropped partition */
+    struct list waits;          /* struct upkeep_wait */
+    struct buf waiting;         /* their ids */
     /* The request in hand. */
     int64_t command_id;
     bool command_ok;

@@ -282,7 +282,7 @@ enum job_next lead_enter_added(struct job *j)
     t->pause = TABLE_RUNS;
     t->is_recorded = false;
     t->is_lossy = t->is_tried_again = false;
-    t->wants_copy = t->copy_is_asked = false;
+    t->wants_copy = t->copy_is_asked = t->owes_keys = false;
     t->wants_plan = false;
     t->takes_values = false;
     t->tolerant = false;

@@ -95,6 +95,8 @@ enum job_next lead_take_captures(struct job *j, PGresult *r)
             continue;
         t->captured = records_from_name(field_text(r, i, "records"));
         t->is_orphan = (Oid)field_int64(r, i, "relation") != t->source_oid;
+        if (!t->is_orphan)
+            partition_take_note(t, field_bool(r, i, "owes"));
     }
     return JOB_NEXT;
 }
@@ -118,7 +120,7 @@ enum job_next lead_enter_orphan_forgotten(struct job *j)
 
     log_event(LOG_WARNING, "the capture of a table is gone at the source: it is copied again",
               "sync", j->sync->name, "table", t->label, NULL);
-    t->is_orphan = false;
+    t->is_orphan = t->owes_keys = false;
     skip_clear(t);
     t->id = 0;
     t->state = TABLE_NEW;
@@ -154,7 +156,7 @@ enum job_next lead_take_capture_state(struct job *j, PGresult *r)
     struct lead_job *l = lead_of(j);
 
     if (field_is_null(r, 0, "problem"))
-        return job_goto(j, "resumed");
+        return job_goto(j, "partitions gone");
     if (!field_bool(r, 0, "is_lossy"))
         return JOB_NEXT; /* repair */
     if (j->sync->other) {

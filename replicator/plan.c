@@ -284,7 +284,8 @@ static void mend(struct table *t, const struct relation *source, const struct re
         t->wants_plan = stands_still(t) && (changed || now >= t->retry_at) && !batch_is_held(t);
         break;
     case TABLE_CAPTURE:
-        t->wants_plan = stands_still(t) && !t->is_lossy;
+        t->wants_plan =
+            stands_still(t) && !t->is_lossy && !(t->owes_keys && t->state == TABLE_FOLLOW);
         t->wants_copy |= t->is_lossy && t->sync->other == NULL;
         break;
     case TABLE_OTHER:

@@ -101,6 +101,7 @@ struct table {
     bool takes_values;           /* and has said that they do */
     char *back_since; /* of the target, when its rows there were begun with: from there the way back
                          of a two-way sync reads it (malloc); NULL: not known */
+    bool owes_keys;   /* of partitions that were dropped: partition.h */
     bool wants_plan;  /* its statements are to be made */
     bool knows_merge; /* its capture was asked whether it merges as is configured */
     bool wants_merge; /* it does not yet */

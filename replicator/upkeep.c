@@ -167,6 +167,9 @@ enum job_next upkeep_watch(struct job *j)
         return go(j, &l->rotate_due, busy ? UPKEEP_ROTATE_BUSY_S : ROTATE_IDLE_S, "rotate");
     if (now >= l->status_due)
         return go(j, &l->status_due, busy ? STATUS_BUSY_S : STATUS_IDLE_S, "problems");
+    l->table = partition_next(s);
+    if (l->table)
+        return job_goto(j, "dropped partition");
     sync_think(s);
     return job_sleep(
         j, list_is_empty(&l->waits) && !s->direction_change.id ? soonest(l, now) : WAITING_S,

@@ -618,6 +618,7 @@ BEGIN
         PERFORM rebeco.capture_hand_over(c.id, p.oid) FROM rebeco.capture_departed(c) p WHERE c.is_partitioned;
         PERFORM rebeco.capture_drop_triggers(c.id);
         PERFORM rebeco.capture_drop_log(c.id);
+        DELETE FROM rebeco.capture_partition p WHERE p.capture_id = c.id;
         UPDATE rebeco.capture u
            SET table_schema = wanted.table_schema, table_name = wanted.table_name, form = wanted.form,
                key_columns = wanted.key_columns, key_index = wanted.key_index, key_types = wanted.key_types,
@@ -856,6 +857,7 @@ BEGIN
     PERFORM rebeco.capture_create_trigger(capture_id, relation, 'rebeco_truncate', 'BEFORE TRUNCATE', 'FOR EACH STATEMENT');
     PERFORM rebeco.capture_partition_trigger(capture_id, r.oid) FROM rebeco.capture c, rebeco.capture_guarded(c) r (oid) WHERE c.id = capture_id AND c.is_partitioned;
     UPDATE rebeco.capture c SET triggers = rebeco.capture_triggers(c.id, relation) WHERE c.id = capture_id;
+    PERFORM rebeco.partition_note_again(capture_id);
 END
 $$;
 
@@ -925,6 +927,7 @@ AS $$
     SELECT t.tgrelid, t.tgname FROM pg_trigger t
      WHERE t.tgfoid = to_regprocedure(format('rebeco.capture_%s()', c.id)) AND t.tgname LIKE 'rebeco!_truncate%' ESCAPE '!'
        AND t.tgrelid <> c.relid AND t.tgrelid NOT IN (SELECT * FROM rebeco.capture_guarded(c))
+     ORDER BY t.tgrelid
 $$;
 
 -- Drops our triggers of a capture, on the table and wherever else they are: on a partition that was
@@ -1079,8 +1082,9 @@ BEGIN
              WHERE now.t IS DISTINCT FROM was.t
                AND (was.relid = c.relid OR was.relid IN (SELECT oid FROM partition))
             UNION ALL
-            SELECT 2, format('partition number %s was dropped, and its rows with it', was.relid), true
-              FROM was WHERE NOT EXISTS (SELECT 1 FROM pg_class x WHERE x.oid = was.relid)
+            SELECT 2, format('partition %s was dropped, and its rows with it', coalesce(d.name, 'number ' || was.relid)), NOT rebeco.partition_is_known(c, was.relid)
+              FROM was LEFT JOIN rebeco.capture_partition d ON d.capture_id = c.id AND d.partition = was.relid
+             WHERE NOT EXISTS (SELECT 1 FROM pg_class x WHERE x.oid = was.relid)
             UNION ALL
             SELECT 3, format('partition %s was detached', was.relid::regclass), false
               FROM was WHERE was.relid <> c.relid AND was.name LIKE 'rebeco!_truncate%' ESCAPE '!'
@@ -1088,7 +1092,7 @@ BEGIN
             UNION ALL
             SELECT 4, format('partition %s is new', partition.oid::regclass), false
               FROM partition WHERE NOT EXISTS (SELECT 1 FROM was WHERE was.relid = partition.oid)) p
-     ORDER BY p.rank LIMIT 1;
+     ORDER BY NOT p.is_lossy, p.rank, p.problem LIMIT 1;
 END
 $$;
 
@@ -1186,6 +1190,7 @@ BEGIN
     names := rebeco.capture_columns(c.relid::regclass, c.key_attnums, c.key_typids);
     IF names <> c.key_columns THEN
         UPDATE rebeco.capture SET key_columns = names WHERE id = capture_id;
+        PERFORM rebeco.partition_note_again(capture_id);
         PERFORM rebeco.capture_function(capture_id, c.segment);
         done := done || format('follows the new names of the key columns (%s)', array_to_string(names, ', '));
     END IF;
@@ -1214,6 +1219,7 @@ BEGIN
         PERFORM rebeco.capture_hand_over(capture_id, partition.oid);
         PERFORM rebeco.capture_take_back(capture_id, format('log_%s_%s', capture_id, c.segment), partition.oid);
         DELETE FROM rebeco.capture_left l WHERE l.capture_id = capture_repair.capture_id AND l.partition = partition.oid;
+        DELETE FROM rebeco.capture_partition p WHERE p.capture_id = capture_repair.capture_id AND p.partition = partition.oid;
         done := done || format('partition %s has left', partition.oid::regclass);
     END LOOP;
     FOR partition IN SELECT p.oid FROM rebeco.capture_guarded(c) p (oid)
@@ -1229,7 +1235,7 @@ BEGIN
         DELETE FROM rebeco.capture_left l WHERE l.capture_id = capture_repair.capture_id AND l.partition = partition.oid;
         done := done || format('partition %s is captured', partition.oid::regclass);
     END LOOP;
-    UPDATE rebeco.capture SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE id = capture_id;
+    done := done || ('partition ' || rebeco.partition_settle(capture_id) || ' was dropped');
     RETURN nullif(array_to_string(done, '; '), '');
 END
 $$;

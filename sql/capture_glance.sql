@@ -1,5 +1,6 @@
 -- Changes when a trigger or function of ours was made, dropped, disabled or altered, when a foreign key with an action has come,
--- when a type, a collation or a schema has another name (rebeco.capture_names()), or when the server has crashed. Cheap, however many
+-- when a type, a collation or a schema has another name (rebeco.capture_names()), or when the server has crashed, or when
+-- keys of a dropped partition are owed. Cheap, however many
 -- tables there are: what it means is asked afterwards.
 -- Result: stamp text. Lowest server version: 10.
 SELECT pg_catalog.concat_ws(' ',
@@ -9,6 +10,7 @@ SELECT pg_catalog.concat_ws(' ',
       WHERE p.pronamespace = 'rebeco'::regnamespace AND p.proname <> 'log_guard'),
     (SELECT pg_catalog.count(*) FROM rebeco.capture_alive),
     (SELECT pg_catalog.count(*) FROM rebeco.consumer_table),
+    (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.max(g.id)) FROM rebeco.partition_gone g),
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
                 pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', p.oid, p.xmin))::bigint))
        FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'rebeco'::regnamespace),

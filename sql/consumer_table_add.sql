@@ -9,7 +9,7 @@
 -- Result: id int, snapshot text, log bigint: which change log the position is about, form text: row,
 -- statement or mixed. When that log was made anew, by whomever, nothing can be said about what is missing, and the
 -- table is copied again.
--- Lowest server version: 11.
+-- Of what is copied no key of a dropped partition is owed any more. Lowest server version: 11.
 WITH installed AS MATERIALIZED (
     SELECT CASE WHEN $5 = 'nothing' AND o.id IS NOT NULL AND rebeco.capture_is_intact(o.id) IS NULL THEN o.id
                 ELSE rebeco.capture_install($1::bigint::oid, $2::bigint::oid, coalesce(o.form, $3), $5, $6::boolean) END AS id
@@ -17,6 +17,9 @@ WITH installed AS MATERIALIZED (
       LEFT JOIN LATERAL (SELECT c.id, CASE c.form WHEN 'row' THEN 'row' ELSE 'auto' END AS form
                            FROM rebeco.capture c JOIN rebeco.consumer_table o ON o.capture_id = c.id
                           WHERE c.relid = $1::bigint::oid AND o.consumer <> $4 LIMIT 1) o ON true
+),
+settled AS (
+    DELETE FROM rebeco.partition_gone g USING installed i WHERE g.consumer = $4 AND g.capture_id = i.id
 )
 INSERT INTO rebeco.consumer_table AS t (consumer, capture_id, snapshot, two_way)
 SELECT $4, i.id, coalesce($7::txid_snapshot, pg_catalog.txid_current_snapshot()), $6::boolean FROM installed i
