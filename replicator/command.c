@@ -5,7 +5,6 @@
 #include "command.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,17 +155,6 @@ static bool parse_role(const struct command_context *x, struct daemon_wish *wish
         return false;
     }
     return true;
-}
-
-/* Until the daemon listens to it, a hangup would end the process: somebody has reloaded what he has
- * just started. It is kept until then (daemon.c). */
-static void keep_hangup(void)
-{
-    sigset_t hangup;
-
-    sigemptyset(&hangup);
-    sigaddset(&hangup, SIGHUP);
-    sigprocmask(SIG_BLOCK, &hangup, NULL);
 }
 
 static int run_daemon(struct command_context *x)
@@ -521,7 +509,7 @@ static bool prepare(struct command_context *x, const struct command_line *l, str
             return false;
     }
     if (x->command->run == run_daemon)
-        keep_hangup();
+        daemon_keep_hangup(true);
     return check_operands(x, e) && load(x, x->command->needs, e);
 }
 

@@ -276,14 +276,13 @@ static void watch_signal(struct daemon *d, struct ev_signal *w, int signal_numbe
     ev_signal_start(d->loop, w);
 }
 
-/* What has come since the start of the program (command.c) comes now. */
-static void let_hangup_through(void)
+void daemon_keep_hangup(bool keep)
 {
     sigset_t hangup;
 
     sigemptyset(&hangup);
     sigaddset(&hangup, SIGHUP);
-    sigprocmask(SIG_UNBLOCK, &hangup, NULL);
+    sigprocmask(keep ? SIG_BLOCK : SIG_UNBLOCK, &hangup, NULL);
 }
 
 /* A large row's memory goes back to the system when it is freed, and not into a heap that stays. */
@@ -312,7 +311,7 @@ int daemon_run(struct config *c, const struct config_arguments *arguments,
     watch_signal(&d, &d.term, SIGTERM, on_signal);
     watch_signal(&d, &d.interrupt, SIGINT, on_signal);
     watch_signal(&d, &d.hangup, SIGHUP, on_hangup);
-    let_hangup_through();
+    daemon_keep_hangup(false);
     hooks_init(&d.hooks, &d);
     notify_init(&d.notify, &d);
     start_syncs(&d);

@@ -50,6 +50,10 @@ struct daemon {
 int daemon_run(struct config *c, const struct config_arguments *arguments,
                const struct daemon_wish *wish);
 
+/* Until the daemon listens to it, a SIGHUP would end the process: somebody has reloaded what he has
+ * just started. It is kept from the start of the program (true) until daemon_run() lets it come. */
+void daemon_keep_hangup(bool keep);
+
 /* For the syncs: something has changed that may end the daemon. */
 void daemon_consider(struct daemon *d);
 /* The configuration names what the source does not have. */

@@ -18,6 +18,16 @@ BEGIN
 END
 $$;
 
+-- What a change log's column is declared as, for values of that type (no domain) and collation.
+CREATE FUNCTION rebeco.log_type(type oid, collation_oid oid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN format_type(type, -1) || coalesce(' COLLATE ' || nullif(collation_oid, 0)::regcollation, '');
+END
+$$;
+
 -- Whether an index tells the rows of its table apart: unique, over columns that are never null, without predicate or
 -- expression. A column whose NOT NULL is NOT VALID (PostgreSQL 18) is attnotnull, and may have been NULL in rows from
 -- before: of those a change log of keys would know nothing. check asks the same where nothing of ours is installed:

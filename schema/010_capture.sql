@@ -222,7 +222,7 @@ CREATE FUNCTION rebeco.capture_names(c rebeco.capture, OUT types text[], OUT equ
     SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
-    types := ARRAY(SELECT coalesce(format_type(a.atttypid, -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''), k.type)
+    types := ARRAY(SELECT coalesce(rebeco.log_type(a.atttypid, a.attcollation), k.type)
                      FROM unnest(c.key_types) WITH ORDINALITY k (type, n)
                      LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(format('rebeco.log_%s_0', c.id)) AND a.attname = 'k' || k.n
                     ORDER BY k.n);
@@ -701,7 +701,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY SELECT k.n, a.attname::text,
-           format_type(b.oid, -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''),
+           rebeco.log_type(b.oid, a.attcollation),
            a.attnum, a.atttypid, e.operator
       FROM (SELECT i.*, generate_series(1, i.indnkeyatts) AS n FROM pg_index i
              WHERE i.indexrelid = key_index AND i.indrelid = relation AND rebeco.index_is_key(i.indexrelid)) k

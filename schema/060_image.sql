@@ -41,7 +41,7 @@ CREATE FUNCTION rebeco.image_columns(relation oid)
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT row_number() OVER (ORDER BY a.attnum)::int, a.attname::text,
-           format_type(rebeco.base_type(a.atttypid), -1) || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''),
+           rebeco.log_type(rebeco.base_type(a.atttypid), a.attcollation),
            a.attnum, a.atttypid
       FROM pg_attribute a
      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''

@@ -78,8 +78,10 @@ AS $$
 DECLARE
     unsafe text;
 BEGIN
-    SELECT rebeco.acts_on_arrivals(c.relid) INTO unsafe FROM rebeco.capture c WHERE c.id = two_way_may_capture.capture_id;
-    IF two_way AND unsafe IS NOT NULL THEN
+    IF two_way THEN
+        SELECT rebeco.acts_on_arrivals(c.relid) INTO unsafe FROM rebeco.capture c WHERE c.id = two_way_may_capture.capture_id;
+    END IF;
+    IF unsafe IS NOT NULL THEN
         RAISE EXCEPTION 'this would act here on rows that arrive from the other end: %', unsafe
             USING ERRCODE = 'feature_not_supported',
                   HINT = 'Make each trigger anew at both ends with WHEN (current_setting(''rebeco.applying'', true) IS DISTINCT FROM ''on''), and put such a one in the place of a rule; or disable it, or leave the table out of the sync.';
