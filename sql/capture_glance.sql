@@ -17,8 +17,9 @@ SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.max(k.oid)) FROM pg_catalog.pg_constraint k
       WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))),
     (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', t.oid, t.typname, t.typnamespace))::bigint)
-       FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND t.typcategory <> 'A'
-        AND (t.typrelid = 0 OR (SELECT r.relkind FROM pg_catalog.pg_class r WHERE r.oid = t.typrelid) = 'c')),
+       FROM pg_catalog.pg_type t WHERE t.oid >= 16384 AND t.typtype <> 'c' AND t.typcategory <> 'A'),
+    (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', r.oid, r.relname, r.relnamespace))::bigint)
+       FROM pg_catalog.pg_class r WHERE r.relkind = 'c'), -- composite types; those of tables come and go with them
     (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', o.oid, o.collname, o.collnamespace))::bigint)
        FROM pg_catalog.pg_collation o WHERE o.oid >= 16384),
     (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', n.oid, n.nspname))::bigint)

@@ -41,7 +41,7 @@ WITH foreign_keys AS MATERIALIZED (
 )
 SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
-    'only', c.relkind = 'r', 'has_rules', c.relhasrules, 'acts_on_arrivals', rebeco.acts_on_arrivals(c.oid),
+    'only', c.relkind = 'r', 'has_rules', c.relhasrules, 'acts_on_arrivals', CASE WHEN c.relhastriggers OR c.relhasrules THEN rebeco.acts_on_arrivals(c.oid) END,
     'is_referenced', pointed.acts IS NOT NULL, 'has_actions', coalesce(pointed.acts, false), 'references', coalesce(points.parents, '[]'), 'masters', coalesce(points.masters, '[]'), 
     'has_side_cascade', EXISTS (SELECT 1 FROM foreign_keys y WHERE y.parent = c.oid AND y.goes_on AND y.by_index IS DISTINCT FROM k.index_oid),
     'foreign_keys', stamp.all_of_them,
