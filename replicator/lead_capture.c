@@ -165,14 +165,14 @@ enum job_next lead_enter_empty(struct job *j)
     struct lead_job *l = lead_of(j);
 
     l->emptied = NULL;
+    if (l->adopts || !l->table->wants_copy) /* the way back goes on meanwhile, or is lost */
+        l->emptied = arena_strdup(j->arena, two_way_captured_since(l->table));
     if (l->adopts) { /* its rows are there */
         l->chunks = "[]";
         return job_goto(j, "add");
     }
-    if (!l->table->wants_copy) {
-        l->emptied = two_way_captured_since(l->table);
+    if (!l->table->wants_copy)
         return JOB_NEXT;
-    }
     params_clear(&j->params);
     params_text(&j->params, l->table->target->schema);
     params_text(&j->params, l->table->target->name);

@@ -76,8 +76,9 @@
  *
  * A table that comes while both directions run is captured at the target before anybody looks
  * whether it is empty there, and copies it: the application may write to it as soon as it exists.
- * What it had written before is there by then, and for a person to decide about; what comes later
- * is in the log, and the way back reads it from its capture on: back_since is that position. */
+ * What it had written before is there by then, and for a person to decide about, or taken as it is
+ * (copy.adopt); what comes later is in the log, and the way back reads it from its capture on:
+ * back_since is that position. */
 #include "two_way.h"
 
 #include <string.h>

@@ -389,6 +389,27 @@ def test_a_new_table_that_the_target_does_not_let_be_captured(source, target, re
     rebeco.terminate()
 
 
+def test_a_new_table_whose_rows_are_adopted(source, target, rebecos):
+    """What the target writes after its capture is not lost, however long the source's has to wait for its lock."""
+    rebeco = start(source, rebecos, target, "CREATE TABLE u (id int PRIMARY KEY)", copy={"adopt": True})
+    for server in target, source:
+        server.psql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'both')")
+        if server is target:
+            writer = source.connect()
+            writer.run("BEGIN")
+    writer.run("INSERT INTO t VALUES (2, 'source')")
+    rebeco.wait("it is captured at the target", lambda: rebeco.log_lines('event="capture installed" sync="default back" table=public.t'))
+    rebeco.wait("the source's waits", lambda: rebeco.log_lines("waiting for a lock to install capture"))
+    target.run("INSERT INTO t VALUES (3, 'target')")
+    writer.run("ROLLBACK")
+    writer.close()
+    rebeco.wait("it is followed", lambda: rebeco.log_lines('event="capture installed" sync=default table=public.t'), 40)
+    rebeco.wait("it has gone back", lambda: source.value("SELECT count(*) FROM t") == 2, 20)
+    wait_both(rebeco)
+    check_equal(source, target)
+    rebeco.terminate()
+
+
 def test_a_new_table_whose_capture_waits_at_the_target(source, target, rebecos):
     """Only its lock is asked for again and again: no catalog is read for that, of a thousand tables."""
     with target.admin() as c:
