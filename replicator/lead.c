@@ -544,5 +544,6 @@ void lead_free(struct lead_job *l)
     job_fini(&l->job);
     free(l->status);
     buf_fini(&l->waiting);
+    buf_fini(&l->captured);
     free(l);
 }

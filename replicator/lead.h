@@ -82,6 +82,7 @@ struct lead_job {
     struct partition_page page; /* of keys of a dropped partition */
     struct list waits;          /* struct upkeep_wait */
     struct buf waiting;         /* their ids */
+    struct buf captured;        /* the captures that are looked at */
     /* The request in hand. */
     int64_t command_id;
     bool command_ok;

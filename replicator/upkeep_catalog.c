@@ -56,18 +56,18 @@ enum job_next upkeep_take_captures(struct job *j, PGresult *r)
 
 void upkeep_bind_lost_captures(struct job *j, struct params *p)
 {
-    struct buf ids = {0};
+    struct buf *ids = &lead_of(j)->captured;
 
+    buf_clear(ids, 64 * 1024);
     for (const struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next) {
         const struct table *t = container_of(l, struct table, in_sync);
 
         if (t->id != 0)
-            buf_printf(&ids, "%s%d", ids.len ? "," : "{", t->id);
+            buf_printf(ids, "%s%d", ids->len ? "," : "{", t->id);
     }
-    buf_text(&ids, ids.len ? "}" : "{}");
-    params_text(p, arena_strdup(j->arena, ids.data));
+    buf_text(ids, ids->len ? "}" : "{}");
+    params_text(p, ids->data);
     params_text(p, j->sync->consumer);
-    buf_fini(&ids);
 }
 
 /* A capture that is gone, or whose readers do not count this sync any more: what the start does
