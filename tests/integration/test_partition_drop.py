@@ -3,6 +3,7 @@ nobody is asked before. replicator/partition.c says why that is exact."""
 
 import contextlib
 import random
+import time
 
 import pytest
 import rig
@@ -319,3 +320,49 @@ def test_both_directions_drop(source, target, rebecos):
     two_way.wait_both(rebeco)
     same(rebeco, source, target)
     assert target.run(COPIED) + source.run(COPIED) == copied and owed(source) + owed(target) == 0
+
+
+def drop_or_make(c, rng, month):
+    """The partition of a month goes; where there is none, one comes, and takes its rows from the default one."""
+    c.run("SET lock_timeout = '20s'")
+    name = c.value("SELECT min(c.oid::regclass::text) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'p.t'::regclass "
+                   "AND pg_get_expr(c.relpartbound, c.oid) LIKE %s", f"%FROM ('2024-0{month}-01')%")
+    if name:
+        c.run(f"DROP TABLE {name}")
+        return
+    rows = f"p.rest WHERE day >= '2024-0{month}-01' AND day < '2024-0{month + 1}-01'"
+    c.run(f"BEGIN; LOCK TABLE p.t IN ACCESS EXCLUSIVE MODE; CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM {rows}; DELETE FROM {rows};"
+          f"CREATE TABLE p.x{rng.randint(1, 10**9)} PARTITION OF p.t FOR VALUES FROM ('2024-0{month}-01') TO ('2024-0{month + 1}-01'); INSERT INTO p.t SELECT v, id, day FROM kept; COMMIT")
+
+
+@pytest.mark.parametrize("seed", range(1, 11) if rig.LONG else [1])
+@pytest.mark.parametrize("mode", ["one-way", "two-way"])
+def test_at_random(source, target, rebecos, mode, seed):
+    """Partitions go and come while rows are written and the daemon is killed; in both directions at both ends."""
+    rng = random.Random(seed)
+    both = mode == "two-way"
+    rebeco = begin(rebecos, source, target, config=two_way.config(conflict={"default": rng.choice(["latest", "source", "target"])}) if both else None)
+    wait = two_way.wait_both if both else type(rebeco).wait_in_sync
+    wait(rebeco)
+    ends = [source, target] if both else [source]
+    copied = [target.run(COPIED)] + [end.run(COPIED) for end in ends[1:] and [source]]
+
+    def work(c, rng, n):
+        i, day = rng.randint(1, 600), f"'2023-12-25'::date + {rng.randint(0, 110)}"
+        c.run(rng.choice([f"INSERT INTO p.t VALUES ('n{n}', {i}, {day}) ON CONFLICT (day, id) DO UPDATE SET v = p.t.v || '+'", f"DELETE FROM p.t WHERE id = {i}",
+                          f"UPDATE p.t SET v = 'w{n}' WHERE id BETWEEN {i} AND {i} + 9", f"UPDATE p.t SET day = {day} WHERE id = {i} AND (SELECT count(*) FROM p.t o WHERE o.id = {i}) = 1"]))
+
+    with contextlib.ExitStack() as crews:
+        for end in ends:
+            crews.enter_context(rig.Crew(end, work, 2, pause_s=0.03, allowed=("40001", "40P01", "23505", "55P03", "42P01", "XX000", "23514")))
+        for _ in range(7):
+            with rng.choice(ends).connect() as c:
+                drop_or_make(c, rng, rng.randint(1, 3))
+            time.sleep(rng.uniform(0.2, 4))
+            if rng.random() < 0.4:
+                rebeco.kill9()
+                rebeco.start()
+    wait(rebeco, 90)
+    same(rebeco, source, target)
+    assert rebeco.log_lines("its rows go at the other end") and owed(source) == 0
+    assert [target.run(COPIED)] + [end.run(COPIED) for end in ends[1:] and [source]] == copied, rebeco.log_tail()
