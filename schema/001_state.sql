@@ -128,6 +128,7 @@ CREATE TABLE rebeco.capture (
     passes_on boolean NOT NULL DEFAULT false, -- of these: what we apply is logged too, with its origin (073_chain.sql)
     segment int NOT NULL DEFAULT 0,     -- the log that is written now: 0 or 1
     function_md5 text NOT NULL,         -- of the function's source, to notice a replacement
+    function_xmin text,                 -- the transaction in which we made it last: sql/capture_glance.sql
     triggers text NOT NULL,             -- name, xmin and state of our triggers, likewise
     installed_at timestamptz NOT NULL DEFAULT now()
 );

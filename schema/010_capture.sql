@@ -497,7 +497,8 @@ $f$, on_truncate, c.relid, c.key_attnums, c.key_typids, c.key_columns, on_insert
     format('rebeco.capture_columns(%L::pg_catalog.regclass, %L::pg_catalog.int2[], %L::pg_catalog.oid[]) OPERATOR(pg_catalog.=) %L::pg_catalog.text[]', c.relid, c.key_attnums, c.key_typids, c.key_columns), first),
     CASE WHEN rebeco.capture_is_pinned(c) THEN E'\n    SET search_path = pg_catalog, pg_temp' ELSE '' END);
 
-    UPDATE rebeco.capture SET segment = segment_now, function_md5 = rebeco.capture_function_md5(capture_id)
+    UPDATE rebeco.capture SET segment = segment_now, function_md5 = rebeco.capture_function_md5(capture_id),
+           function_xmin = (SELECT p.xmin::text FROM pg_proc p WHERE p.oid = format('rebeco.capture_%s()', capture_id)::regprocedure)
      WHERE id = capture_id;
 END
 $$;

@@ -1,7 +1,8 @@
 -- Changes when a trigger or function of ours was made, dropped, disabled or altered, when a foreign key with an action has come,
 -- when a type, a collation or a schema has another name (rebeco.capture_names()), or when the server has crashed, or when
 -- keys of a dropped partition are owed. Cheap, however many
--- tables there are: what it means is asked afterwards.
+-- tables there are: what it means is asked afterwards, of each capture, so a function that we have made anew ourselves, as each
+-- rotation of a log does, is no change.
 -- Result: stamp text. Lowest server version: 10.
 SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
@@ -12,8 +13,9 @@ SELECT pg_catalog.concat_ws(' ',
     (SELECT pg_catalog.count(*) FROM rebeco.consumer_table),
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.max(g.id)) FROM rebeco.partition_gone g),
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*),
-                pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', p.oid, p.xmin))::bigint))
-       FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'rebeco'::regnamespace),
+                pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', p.oid, CASE WHEN p.xmin::text IS DISTINCT FROM c.function_xmin THEN p.xmin END))::bigint))
+       FROM pg_catalog.pg_proc p LEFT JOIN rebeco.capture c ON p.proname::text = 'capture_' || c.id
+      WHERE p.pronamespace = 'rebeco'::regnamespace),
     (SELECT pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.max(k.oid)) FROM pg_catalog.pg_constraint k
       WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))),
     (SELECT pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', t.oid, t.typname, t.typnamespace))::bigint)
