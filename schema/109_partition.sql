@@ -113,8 +113,8 @@ END
 $$;
 
 -- Ends the mending of a capture: its triggers are from now on those that are there. Of partitions that were dropped (of one that had partitions, that
--- one alone) each reader gets a note, in the same statement: what is dropped a moment later is still missed by the next look. Gives their
--- names; NULL for none.
+-- one alone) each reader gets a note, in the same statement: what is dropped a moment later is still missed by the next look. One that was
+-- detached since its keys were looked for is not passed over. Gives the names of those that were dropped; NULL for none.
 CREATE FUNCTION rebeco.partition_settle(capture_number int) RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -122,6 +122,7 @@ AS $$
 DECLARE
     names text;
     unknown text;
+    departed text;
 BEGIN
     WITH gone AS MATERIALIZED (
         SELECT p.*, rebeco.partition_is_known(c, p.partition) AS is_known
@@ -138,9 +139,14 @@ BEGIN
     ), settled AS (
         UPDATE rebeco.capture c SET triggers = rebeco.capture_triggers(c.id, c.relid) WHERE c.id = capture_number
     )
-    SELECT (SELECT string_agg(h.name, ', ' ORDER BY h.name) FROM highest h), (SELECT min(g.name) FROM gone g WHERE NOT g.is_known) INTO names, unknown;
+    SELECT (SELECT string_agg(h.name, ', ' ORDER BY h.name) FROM highest h), (SELECT min(g.name) FROM gone g WHERE NOT g.is_known),
+           (SELECT min(d.oid::regclass::text) FROM rebeco.capture c CROSS JOIN LATERAL rebeco.capture_departed(c) d WHERE c.id = capture_number)
+      INTO names, unknown, departed;
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'partition % was dropped, and its rows with it', unknown USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    IF departed IS NOT NULL THEN
+        RAISE EXCEPTION 'partition % was detached a moment ago', departed USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The next look mends that, too.';
     END IF;
     PERFORM rebeco.partition_note(capture_number);
     RETURN names;

@@ -37,6 +37,8 @@ CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN d AS int;
 CREATE TABLE q (m mood, d d, t text, n name, PRIMARY KEY (m, d, t, n)) PARTITION BY LIST (m); CREATE TABLE q1 PARTITION OF q FOR VALUES IN ('a'); SELECT test.capture('q'); DROP TABLE q1; SELECT test.state('q'); DROP TABLE q;
 CREATE TABLE q (m mood, d d, t text, n name, PRIMARY KEY (m, d, t, n)) PARTITION BY RANGE (t); CREATE TABLE q1 PARTITION OF q FOR VALUES FROM ('a') TO ('b'); SELECT test.capture('q'); DROP TABLE q1; SELECT test.state('q'); DROP TABLE q;
 CREATE TABLE q (m mood, d d, t text, n name, PRIMARY KEY (m, d, t, n)) PARTITION BY RANGE (n); CREATE TABLE q1 PARTITION OF q FOR VALUES FROM ('a') TO ('c'); SELECT test.capture('q'); SELECT bounds FROM test.known WHERE name LIKE '%q1'; DROP TABLE q1; SELECT test.state('q'); DROP TABLE q;
+\echo one that is detached when the rest is mended
+BEGIN; ALTER TABLE p DETACH PARTITION p1; SELECT rebeco.partition_settle(c.id) FROM rebeco.capture c WHERE c.relid = 'p'::regclass; ROLLBACK;
 \echo pages, of a table that has no partitions
 CREATE TABLE there (k text, at timestamptz, id int, PRIMARY KEY (at, k, id));
 INSERT INTO there SELECT chr(96 + i % 3), '2024-01-30 00:00+00'::timestamptz + i * interval '1 day', i FROM generate_series(1, 7) i;
