@@ -91,9 +91,10 @@ enum job_next upkeep_take_lost_captures(struct job *j, PGresult *r)
 
         if (t && field_bool(r, i, "is_left"))
             return begin_anew(j, t, field_text(r, i, "problem"));
-        if (t && field_bool(r, i, "owes") && t->pause == TABLE_RUNS)
-            partition_take_note(t, true);
-        else if (t && t->source && t->pause == TABLE_RUNS)
+        if (t && field_bool(r, i, "owes")) {
+            if (t->pause == TABLE_RUNS) /* else it is asked about before it goes on */
+                partition_take_note(t, true);
+        } else if (t && t->source && t->pause == TABLE_RUNS)
             batch_pause_broken(t, field_text(r, i, "problem"), field_bool(r, i, "is_lossy"));
         else if (t && t->pause != TABLE_RUNS)
             lead_of(j)->captures[0] = '\0'; /* look again when it runs */
