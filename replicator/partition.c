@@ -87,7 +87,9 @@ void partition_page_fini(struct partition_page *p)
         keep(texts[i], NULL);
 }
 
-void partition_pause(struct table *t, const char *why)
+/* The table owes keys, and all that it had to do before is done: it stands still until they are
+ * logged. */
+static void pause_for_keys(struct table *t, const char *why)
 {
     struct error e = {0};
 
@@ -104,7 +106,7 @@ void partition_take_note(struct table *t, bool owes)
 {
     t->owes_keys = owes;
     if (owes && t->state == TABLE_FOLLOW && t->pause == TABLE_RUNS)
-        partition_pause(t, "keys of its rows are still to be logged");
+        pause_for_keys(t, "keys of its rows are still to be logged");
 }
 
 /* ------------------------------------------------------------------ before a table goes on */
@@ -125,7 +127,7 @@ enum job_next partition_take_gone(struct job *j, PGresult *r)
     if (!t->owes_keys || t->state != TABLE_FOLLOW)
         return JOB_NEXT;
     snprintf(why, sizeof why, "partition %s", field_text(r, 0, "name"));
-    partition_pause(t, why);
+    pause_for_keys(t, why);
     t->wants_plan = false;
     return job_goto(j, "resume");
 }

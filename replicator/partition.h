@@ -20,9 +20,6 @@ struct partition_page {
 
 void partition_page_fini(struct partition_page *p);
 
-/* The table owes keys, and all that it had to do before is done: it stands still until they are
- * logged. */
-void partition_pause(struct table *t, const char *why);
 /* The source knows whether keys are owed; one that follows stands still then. */
 void partition_take_note(struct table *t, bool owes);
 /* A table of which a page of keys can be logged now; NULL: there is none. */
