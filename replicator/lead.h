@@ -72,6 +72,7 @@ struct lead_job {
     int64_t batches;         /* of the sync, when that was last looked at */
     int64_t batches_rotated; /* and when its logs were */
     int rotations_left;      /* before what could not be emptied has to wait */
+    char rotated[40]; /* the moment of the source's when all was as it should be; "": it was not */
     char stamps[JOB_SIDES][160];
     char moments[JOB_SIDES][40]; /* when they were made: the snapshot, hashed */
     uint64_t looks;              /* at them, so far */

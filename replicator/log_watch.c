@@ -2,6 +2,7 @@
  * warning is said once each time that the limit is passed. */
 #include "log_watch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,16 +20,28 @@ static void forget_slowest(struct sync *s)
     s->log_is_namesakes = false;
 }
 
+static struct log_watch *watch_of(struct job *j)
+{
+    return container_of(j, struct log_watch, job);
+}
+
+static void bind_total(struct job *j, struct params *p)
+{
+    params_text(p, watch_of(j)->moment);
+}
+
 static enum job_next take_total(struct job *j, PGresult *r)
 {
+    struct log_watch *w = watch_of(j);
     struct sync *s = j->sync;
-    bool any = PQntuples(r) > 0;
 
     j->failures = 0;
-    s->log_bytes = any ? field_int64(r, 0, "bytes") : 0;
+    snprintf(w->moment, sizeof w->moment, "%s", field_text(r, 0, "moment"));
+    if (!field_is_null(r, 0, "bytes"))
+        s->log_bytes = field_int64(r, 0, "bytes");
     free(s->log_held_by);
-    s->log_held_by = any ? mem_strdup(field_or_null(r, 0, "held_by")) : NULL;
-    s->log_held_s = any ? field_int64(r, 0, "held_s") : 0;
+    s->log_held_by = mem_strdup(field_or_null(r, 0, "held_by"));
+    s->log_held_s = field_int64(r, 0, "held_s");
     if (s->log_bytes > 0)
         return JOB_NEXT;
     forget_slowest(s); /* they are kept for nobody */
@@ -89,7 +102,11 @@ static enum job_next enter_wait(struct job *j)
 }
 
 static const struct job_step steps[] = {
-    {.name = "log total", .sql = &sql_log_total, .side = JOB_SOURCE, .result = take_total},
+    {.name = "log total",
+     .sql = &sql_log_total,
+     .side = JOB_SOURCE,
+     .bind = bind_total,
+     .result = take_total},
     {.name = "slowest",
      .sql = &sql_log_slowest,
      .side = JOB_SOURCE,

@@ -13,6 +13,7 @@
 
 struct log_watch {
     struct job job;
+    char moment[40]; /* when the sizes were read: the snapshot, hashed */
 };
 
 /* Prepares it for a sync, which must outlive it; what is seen stands in sync->log_*. */

@@ -47,7 +47,7 @@ void upkeep_begin(struct lead_job *l)
     l->reconcile_due = 0;
     for (int side = 0; side < JOB_SIDES; side++)
         l->stamps[side][0] = l->moments[side][0] = '\0';
-    l->captures[0] = '\0';
+    l->captures[0] = l->rotated[0] = '\0';
     l->recorded_phase = SYNC_STARTING;
     l->command_id = 0;
     direction_forget_change(l->sync);
@@ -163,6 +163,8 @@ enum job_next upkeep_watch(struct job *j)
     if (now >= l->stamp_due)
         return go(j, &l->stamp_due, is_anything_paused(s) ? STAMP_PAUSED_S : STAMP_S,
                   "source stamp");
+    if (now >= l->rotate_due && !busy && !upkeep_wants_rotate(l))
+        l->rotate_due = now + ROTATE_IDLE_S;
     if (now >= l->rotate_due)
         return go(j, &l->rotate_due, busy ? UPKEEP_ROTATE_BUSY_S : ROTATE_IDLE_S, "rotate");
     if (now >= l->status_due)

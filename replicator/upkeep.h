@@ -46,6 +46,8 @@ void upkeep_bind_phase(struct job *j, struct params *p);
 enum job_next upkeep_take_phase(struct job *j, PGresult *r);
 void upkeep_bind_status(struct job *j, struct params *p);
 enum job_next upkeep_take_problems(struct job *j, PGresult *r);
+/* Whether any of the logs may need to be looked after. */
+bool upkeep_wants_rotate(const struct lead_job *l);
 void upkeep_bind_rotate(struct job *j, struct params *p);
 enum job_next upkeep_take_rotate(struct job *j, PGresult *r);
 enum job_next upkeep_take_summarize(struct job *j, PGresult *r);
