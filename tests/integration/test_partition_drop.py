@@ -298,6 +298,32 @@ def test_both_directions(source, target, rebecos, dropped_at, wins):
     assert target.run(COPIED) + source.run(COPIED) == copied and owed(source) + owed(target) == 0 and not rebeco.log_lines("copied again")
 
 
+@pytest.mark.parametrize("wins", ["source", "target", "latest"] if rig.LONG else ["latest"])
+@pytest.mark.parametrize("closed", ["source", "target"])
+@pytest.mark.parametrize("dropped_at", ["source", "target"] if rig.LONG else ["source"])
+def test_while_a_direction_is_closed(source, target, rebecos, dropped_at, closed, wins):
+    """One is dropped, its keys are logged, and the daemon is killed, before the direction is open again."""
+    rebeco = begin(rebecos, source, target, config=two_way.config(conflict={"default": wins}))
+    two_way.wait_both(rebeco)
+    here, there = (source, target) if dropped_at == "source" else (target, source)
+    copied = target.run(COPIED) + source.run(COPIED)
+    rebeco.ok("direction", two_way.ONLY[closed])
+    here.psql(f"DROP TABLE {FIRST}; UPDATE p.t SET v = 'here' WHERE id % 11 = 0")
+    there.psql("UPDATE p.t SET v = 'changed' WHERE day = '2024-01-10'; DELETE FROM p.t WHERE day = '2024-01-11'; INSERT INTO p.t VALUES ('put in', 8000, '2024-01-15');"
+               "UPDATE p.t SET v = 'there' WHERE day >= '2024-02-01' AND id % 13 = 0")
+    rebeco.wait("the keys are logged", lambda: rebeco.log_lines("its rows go at the other end"))
+    rebeco.kill9()
+    rebeco.start()
+    there.psql("UPDATE p.t SET v = 'later' WHERE day = '2024-01-16'; INSERT INTO p.t VALUES ('put in', 8001, '2024-01-17')")
+    rebeco.ok("direction", "both")
+    two_way.wait_both(rebeco)
+    same(rebeco, source, target)
+    left = dict(there.run("SELECT v, count(*) FROM p.t WHERE day BETWEEN '2024-01-01' AND '2024-01-31' GROUP BY 1"))
+    assert left["put in"] == 2 and "v" not in left and not left.keys() - {"put in", "changed", "later"}, left
+    assert len(two_way.conflicts(source)) == len(two_way.conflicts(target)) > 0
+    assert target.run(COPIED) + source.run(COPIED) == copied and owed(source) + owed(target) == 0 and not rebeco.log_lines("copied again")
+
+
 def test_both_directions_drop(source, target, rebecos):
     """Each end another one, or the same; with a kill, and writers at both ends who know nothing of it."""
     rebeco = begin(rebecos, source, target, config=two_way.config())
