@@ -68,7 +68,7 @@ static void send_files(struct job *j, enum job_side side)
         if (f->version <= installed)
             continue;
         if (text.len == 0)
-            buf_printf(&text, "%s;\n", sql_schema_create.text);
+            buf_printf(&text, "%s;\n%s;\n", sql_schema_create.text, sql_schema_unchecked.text);
         buf_printf(&text, "%s;\n", f->text);
     }
     buf_text(&text, sql_commit.text);
