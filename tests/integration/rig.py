@@ -52,11 +52,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
-def eventually(what, condition, timeout=30.0, pause=0.05):
-    """Waits until condition() is true and returns what it returned; fails after `timeout` seconds.
+def eventually(what, condition, timeout=30.0, pause=None):
+    """Waits until condition() is true and returns what it returned; fails after `timeout` seconds. Looks every `pause`
+    seconds; None: soon at first, then less often, as most looks take a new session, which costs as much as the rest of a test.
 
     An AssertionError, or an error of the server, counts as "not yet"; the last one is shown."""
     end = time.monotonic() + timeout
+    rest = pause or 0.03
     last = None
     while True:
         try:
@@ -68,7 +70,8 @@ def eventually(what, condition, timeout=30.0, pause=0.05):
             last = e
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {last!r}")
-        time.sleep(pause)
+        time.sleep(rest)
+        rest = pause or min(rest * 1.25, 0.2)
 
 
 def free_port():
@@ -282,7 +285,7 @@ def _template(version, owner):
     base = Server._bare(version, f"template-{version.major}-{owner}")
     version.own(os.path.dirname(base.data))
     version.run("initdb", "-D", version.inside(base.data), "-U", "postgres", "-A", "trust",
-                "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+                "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--wal-segsize=1")
     base.start()
     with base.admin("postgres") as c:
         c.run(ROLES)
@@ -845,7 +848,7 @@ class Rebeco:
     def _target_admin(self):
         return Connection(self.target_url) if isinstance(self.target, str) else self.target.admin()
 
-    def wait(self, what, condition, timeout=30.0, pause=0.05):
+    def wait(self, what, condition, timeout=30.0, pause=None):
         """eventually(), failing at once when the daemon has ended."""
         def checked():
             if self.process is not None and self.process.poll() is not None:
@@ -874,7 +877,7 @@ class Rebeco:
         """Waits until the phase is reached, or has been passed."""
         order = ["new", "schema", "capture", "copy", "catch-up", "finish", "follow"]
         wanted = order.index(phase)
-        self.wait(f"phase {phase}", lambda: (self.phase() or "new") in order[wanted:], timeout)
+        self.wait(f"phase {phase}", lambda: (self.phase() or "new") in order[wanted:], timeout, None if phase == "follow" else 0.05)
 
     def wait_in_sync(self, timeout=30):
         """Returns when everything committed before this call is at the target (`kick --wait`)."""
