@@ -344,7 +344,7 @@ def test_a_ring_comes_to_rest(net):
 
 
 @pytest.mark.limit(480)
-@pytest.mark.parametrize("shape", ["chain", "ring"])
+@pytest.mark.parametrize("shape", ["chain", "ring"][:2 if rig.LONG else 1])
 def test_a_storm_with_foreign_keys(net, shape):
     """Ten tables with every ON DELETE, written at three nodes. What foreign keys do at one of them goes on to the others, and comes to rest."""
     n = net("ABC", is_ring=shape == "ring")

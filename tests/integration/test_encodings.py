@@ -21,7 +21,7 @@ def make(server, owner, encoding):
     server.run(f"CREATE DATABASE other OWNER {owner} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'", user="postgres")
 
 
-@pytest.mark.parametrize("at_source, at_target", [("LATIN1", "UTF8"), ("UTF8", "LATIN1"), ("WIN1252", "LATIN9")])
+@pytest.mark.parametrize("at_source, at_target", [("UTF8", "LATIN1"), ("WIN1252", "LATIN9"), ("LATIN1", "UTF8")][:3 if rig.LONG else 2])
 def test_encodings_that_differ(source, target, rebecos, at_source, at_target):
     make(source, "app", at_source)
     make(target, "rds", at_target)

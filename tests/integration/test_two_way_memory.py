@@ -41,7 +41,7 @@ def recorded(server):
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("rows, width, row", [(20000, 2000, 0), (8, 8 * MB, 8 * MB)], ids=["many", "wide"])
+@pytest.mark.parametrize("rows, width, row", [(20000, 2000, 0), (8, 8 * MB, 8 * MB) if rig.LONG else (5, 6 * MB, 6 * MB)], ids=["many", "wide"])
 def test_memory_of_conflicts(source, target, rebecos, rows, width, row):
     """Every row has both versions on record at both ends, and the daemon never has more than a few of them."""
     rebeco = start(source, target, rebecos, TABLE.format(rows), conflict={"default": "target"})

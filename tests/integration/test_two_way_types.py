@@ -122,10 +122,10 @@ NAMED = {"t_ci": "ext.citext", "t_list": "ext.citext[]", "t_dom": "ci", "t_mood"
 
 @pytest.mark.limit(200)
 @pytest.mark.parametrize("change, ends", [
-    ("ALTER EXTENSION citext SET SCHEMA other", ["source"]),
     ("ALTER EXTENSION citext SET SCHEMA other", ["target"]),
     ("ALTER SCHEMA ext RENAME TO other", ["target", "source"]),
-    ("ALTER TYPE mood RENAME TO temper; ALTER DOMAIN md RENAME TO tempers; ALTER DOMAIN ci SET SCHEMA other", ["source", "target"])])
+    ("ALTER TYPE mood RENAME TO temper; ALTER DOMAIN md RENAME TO tempers; ALTER DOMAIN ci SET SCHEMA other", ["source", "target"]),
+    ("ALTER EXTENSION citext SET SCHEMA other", ["source"])][:4 if rig.LONG else 3])
 def test_what_a_key_is_made_of_gets_another_name(source, target, rebecos, change, ends):
     """Its type, or the operator that compares it: the log holds the same, and the sync mends itself."""
     made = "CREATE SCHEMA ext; CREATE SCHEMA other; CREATE EXTENSION citext SCHEMA ext; CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN ci AS ext.citext; CREATE DOMAIN md AS mood;"
