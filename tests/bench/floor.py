@@ -29,6 +29,17 @@ def copy(scene, form="binary", database="app", streams=2, index=True):
     pool([lambda s=s: scene.target.run(s, user="postgres", database=database) for s in jobs], streams)
 
 
+def copy_halves(scene, table, key, database="app"):
+    """One large table alone, in two streams, each with half of the keys; then the key."""
+    middle = scene.source.value(f"SELECT (min({key}) + max({key})) / 2 FROM {table}")
+    psql = f"{program(scene.source, 'psql')} -Xq -v ON_ERROR_STOP=1"
+    pool([lambda half=half: run("bash", "-o", "pipefail", "-c",
+                                f"{psql} -c 'COPY (SELECT * FROM {table} WHERE {key} {half}) TO STDOUT (FORMAT binary)' '{scene.source.url('postgres')}' | "
+                                f"{psql} -c 'COPY {table} FROM STDIN (FORMAT binary)' '{scene.target.url('postgres', database)}'")
+          for half in (f"<= {middle}", f"> {middle}")])
+    scene.target.run(f"ALTER TABLE {table} ADD PRIMARY KEY ({key})", user="postgres", database=database)
+
+
 # ------------------------------------------------------------------ the apply
 
 def columns(server, table):

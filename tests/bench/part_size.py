@@ -5,9 +5,10 @@ import os
 import re
 import time
 
+import floor
 import rig
 from part_copy import rebeco_copies
-from scene import OUT, Scene, check_arrived, cpu_of, digest, large_table, rebeco, run, sessions, settle
+from scene import OUT, Scene, check_arrived, cpu_of, digest, large_table, rebeco, run, sessions, settle, stopwatch
 
 
 def small_tables(server, count):
@@ -40,15 +41,27 @@ def growth(report):
                     figures = rebeco_copies(scene)
                     check_arrived(scene, tables=["large"], source=loaded)
                     report.add("growth", who, n, seconds_per_gb=figures["seconds"] / size, **figures)
+                with report.attempt("growth", f"{who}, floor", n):
+                    scene.empty_target(["pre-data"])
+                    scene.checkpoint()
+                    figures = {}
+                    with stopwatch(figures):
+                        floor.copy_halves(scene, "large", "id")
+                    check_arrived(scene, tables=["large"], source=loaded)
+                    report.add("growth", f"{who}, floor", n, seconds_per_gb=figures["seconds"] / size, **figures)
                 scene.source.run("SET client_min_messages = warning; DROP SCHEMA IF EXISTS rebeco CASCADE")
 
 
-def _come_to_rest(scene, limit=120):
-    """After the copy the target's tables are analyzed, in a session of its own: five looks in a row find nothing at work."""
-    quiet, end = 0, time.monotonic() + limit
-    while quiet < 5 and time.monotonic() < end:
+def _come_to_rest(scene, limit=180):
+    """After the copy the target's tables are analyzed, in a session of its own: five looks in a row find nothing at work. And at the source
+    autovacuum comes for the new catalogs, to one database after the other: nothing is committed there for longer than it takes to get round."""
+    quiet, last, since, end = 0, None, 0, time.monotonic() + limit
+    while (quiet < 5 or time.monotonic() - since < 25) and time.monotonic() < end:
         time.sleep(1)
         quiet = 0 if sessions(scene.target, "application_name LIKE 'rebeco%' AND state <> 'idle'") else quiet + 1
+        now = scene.source.value("SELECT txid_current_snapshot()::text")
+        if now != last:
+            last, since = now, time.monotonic()
 
 
 def _idle(scene, r, seconds=10):

@@ -41,6 +41,7 @@ BARS = [
     (10, "log rows deleted", "consumed", "deleted", "rebeco", None, 0, "<="),
     (11, "CPU of the readers, last third over first", "oldtx", "cpu_trend", "rebeco", None, 1.1, "<="),
     (12, "seconds a GB, 8 over 0.5", "growth", "seconds_per_gb", "8 GB", "0.5 GB", 1.1, "<="),
+    (12, "the limit: seconds a GB of the floor, 8 over 0.5", "growth", "seconds_per_gb", "8 GB, floor", "0.5 GB, floor", 1.1, "<="),
     (12, "idle CPU %, 1000 tables less 10", "growth", "idle_cpu_percent", "1000 tables", "-10 tables", 0.5, "<="),
     (12, "memory with 1000 tables, MB", "growth", "rss_mb", "1000 tables", None, 64, "<="),
     (12, "memory copying 8 GB, MB", "growth", "rss_mb", "8 GB", None, 64, "<="),
