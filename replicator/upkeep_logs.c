@@ -15,17 +15,17 @@
 enum { ROTATE_BYTES = 1024 * 1024, ROTATE_AGAIN_MAX = 10 };
 
 /* Looking at the logs costs time for each. Where nothing was committed at the source since they
- * were all as they should be, none of them has grown. */
+ * were all as they should be, none of them has grown. The moment is that of the last stamp, some
+ * seconds old: batches since then say more. */
 bool upkeep_wants_rotate(const struct lead_job *l)
 {
-    return l->rotated[0] == '\0' || strcmp(l->rotated, l->moments[JOB_SOURCE]) != 0;
+    return l->rotated[0] == '\0' || strcmp(l->rotated, l->moments[JOB_SOURCE]) != 0 ||
+           l->sync->batches != l->batches_rotated;
 }
 
 void upkeep_bind_rotate(struct job *j, struct params *p)
 {
-    struct lead_job *l = lead_of(j);
-
-    snprintf(l->rotated, sizeof l->rotated, "%s", l->moments[JOB_SOURCE]);
+    (void)j;
     params_int(p, ROTATE_BYTES);
 }
 
@@ -48,8 +48,7 @@ enum job_next upkeep_take_rotate(struct job *j, PGresult *r)
     bool left = is_left(r);
 
     l->rotations_left = is_same ? l->rotations_left - 1 : ROTATE_AGAIN_MAX;
-    if (left || !is_same)
-        l->rotated[0] = '\0';
+    snprintf(l->rotated, sizeof l->rotated, "%s", left ? "" : l->moments[JOB_SOURCE]);
     if (left && l->rotations_left > 0)
         upkeep_no_later(&l->rotate_due, steady_now() + UPKEEP_ROTATE_BUSY_S);
     l->batches_rotated = l->sync->batches;
@@ -77,7 +76,6 @@ static void note_trouble(struct job *j, enum job_side side, const PGresult *r)
             &e, "%s",
             "Until it succeeds the change logs at the source are not emptied, and grow. It is "
             "tried again by itself.");
-    lead_of(j)->rotated[0] = '\0';
     s->log_failures = error_is_set(&s->log_trouble) ? s->log_failures + 1 : 1;
     s->log_trouble = e;
     log_error(LOG_WARNING, "change logs not looked after; changes go on", &e, "sync", s->name,
