@@ -10,10 +10,15 @@ INDEXES = {"pgbench_accounts": ["ALTER TABLE pgbench_accounts ADD PRIMARY KEY (a
 
 
 def pipe(scene, tables, form, database):
-    """One shell command that moves tables one after the other."""
+    """One shell command that moves tables one after the other. A table may be a pair: what is read, and where it goes."""
     psql = f"{program(scene.source, 'psql')} -Xq -v ON_ERROR_STOP=1"
-    return " && ".join(f"{psql} -c 'COPY {t} TO STDOUT (FORMAT {form})' '{scene.source.url('postgres')}' | "
-                       f"{psql} -c 'COPY {t} FROM STDIN (FORMAT {form})' '{scene.target.url('postgres', database)}'" for t in tables)
+    return " && ".join(f"{psql} -c 'COPY {what} TO STDOUT (FORMAT {form})' '{scene.source.url('postgres')}' | "
+                       f"{psql} -c 'COPY {t} FROM STDIN (FORMAT {form})' '{scene.target.url('postgres', database)}'"
+                       for what, t in (t if isinstance(t, tuple) else (t, t) for t in tables))
+
+
+def _run_pipes(scene, groups, form, database, streams):
+    pool([lambda tables=tables: run("bash", "-o", "pipefail", "-c", pipe(scene, tables, form, database)) for tables in groups], streams)
 
 
 def copy(scene, form="binary", database="app", streams=2, index=True):
@@ -21,8 +26,7 @@ def copy(scene, form="binary", database="app", streams=2, index=True):
     big = sorted((t for t in TABLES if t not in SMALL), key=lambda t: t not in ("pgbench_accounts", "wide"))
     small = list(SMALL)
     half = len(small) // 2
-    pool([lambda t=t: run("bash", "-o", "pipefail", "-c", pipe(scene, t, form, database))
-          for t in [*[[t] for t in big], small[:half], small[half:]]], streams)
+    _run_pipes(scene, [*[[t] for t in big], small[:half], small[half:]], form, database, streams)
     if not index:
         return
     jobs = [s for t in big for s in INDEXES[t]] + [";".join(INDEXES[t][0] for t in SMALL)]
@@ -32,11 +36,7 @@ def copy(scene, form="binary", database="app", streams=2, index=True):
 def copy_halves(scene, table, key, database="app"):
     """One large table alone, in two streams, each with half of the keys; then the key."""
     middle = scene.source.value(f"SELECT (min({key}) + max({key})) / 2 FROM {table}")
-    psql = f"{program(scene.source, 'psql')} -Xq -v ON_ERROR_STOP=1"
-    pool([lambda half=half: run("bash", "-o", "pipefail", "-c",
-                                f"{psql} -c 'COPY (SELECT * FROM {table} WHERE {key} {half}) TO STDOUT (FORMAT binary)' '{scene.source.url('postgres')}' | "
-                                f"{psql} -c 'COPY {table} FROM STDIN (FORMAT binary)' '{scene.target.url('postgres', database)}'")
-          for half in (f"<= {middle}", f"> {middle}")])
+    _run_pipes(scene, [[(f"(SELECT * FROM {table} WHERE {key} {half})", table)] for half in (f"<= {middle}", f"> {middle}")], "binary", database, 2)
     scene.target.run(f"ALTER TABLE {table} ADD PRIMARY KEY ({key})", user="postgres", database=database)
 
 

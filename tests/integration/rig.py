@@ -54,7 +54,7 @@ _PR_SET_PDEATHSIG = 1
 
 def eventually(what, condition, timeout=30.0, pause=None):
     """Waits until condition() is true and returns what it returned; fails after `timeout` seconds. Looks every `pause`
-    seconds; None: soon at first, then less often, as most looks take a new session, which costs as much as the rest of a test.
+    seconds; None: soon at first, then less often, as most looks take a new session, 5 ms of a processor.
 
     An AssertionError, or an error of the server, counts as "not yet"; the last one is shown."""
     end = time.monotonic() + timeout

@@ -37,12 +37,8 @@ CREATE TABLE u (id int PRIMARY KEY); SELECT test.capture('u'); ALTER TABLE u REN
 PREPARE stamp (int[]) AS SELECT c.id, s.problem, s.is_lossy FROM unnest($1) c (id), rebeco.capture_state(c.id) s WHERE s.problem IS NOT NULL;
 EXECUTE stamp ('{1,2,77}');
 DROP TABLE u; EXECUTE stamp ('{1,2}'); SELECT rebeco.capture_remove(2); EXECUTE stamp ('{1,2}');
-\c - postgres
-SET client_min_messages = warning;
-CREATE EXTENSION dblink; GRANT EXECUTE ON FUNCTION dblink_connect_u(text, text) TO app;
-\c - app
+\i tests/sql/writer_helpers.psql
 \set VERBOSITY terse
-SET client_min_messages = warning;
 SELECT dblink_connect_u('writer', format('user=clerk host=127.0.0.1 port=%s dbname=%s application_name=shop', current_setting('port'), current_database()));
 GRANT ALL ON t TO clerk;
 SELECT dblink_exec('writer', 'BEGIN; INSERT INTO t VALUES (100)');

@@ -1,11 +1,7 @@
 -- Change logs are emptied when every consumer has all of it and nobody holds the segment, and never
 -- sooner; no lock is waited for.
 \i tests/sql/capture_helpers.psql
-\c - postgres
-SET client_min_messages = warning;
-CREATE EXTENSION dblink; GRANT EXECUTE ON FUNCTION dblink_connect_u(text, text) TO app;
-\c - app
-SET client_min_messages = warning;
+\i tests/sql/writer_helpers.psql
 \set VERBOSITY terse
 CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY); GRANT ALL ON t, u TO clerk;
 SELECT test.capture('t'), test.capture('u');

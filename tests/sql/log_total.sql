@@ -1,10 +1,6 @@
 -- The size of the logs is only asked for when somebody may have written since.
 \i tests/sql/capture_helpers.psql
-\c - postgres
-SET client_min_messages = warning;
-CREATE EXTENSION dblink; GRANT EXECUTE ON FUNCTION dblink_connect_u(text, text) TO app;
-\c - app
-SET client_min_messages = warning;
+\i tests/sql/writer_helpers.psql
 CREATE TABLE t (id int PRIMARY KEY); GRANT ALL ON t TO clerk;
 SELECT test.capture('t');
 SELECT dblink_connect_u('writer', format('user=clerk host=127.0.0.1 port=%s dbname=%s', current_setting('port'), current_database()));
