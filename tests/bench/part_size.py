@@ -1,8 +1,10 @@
 """Lines 12 and 13: growth with the number of tables and with the size, the binary, and how long a start takes."""
 
+import contextlib
 import datetime
 import os
 import re
+import threading
 import time
 
 import floor
@@ -23,9 +25,16 @@ def growth(report):
             small_tables(scene.source, count)
             r = rebeco(scene)
             settle(r)
-            _come_to_rest(scene)
             for n in report.rounds():
-                report.add("growth", who, n, **_idle(scene, r), rss_mb=r.peak_rss() / 1e6)
+                _come_to_rest(scene)
+                idle = _cpu(scene, r)
+                few = {}
+                for per_s in (1, 20, 170):
+                    with _one_row_is_written(scene.source, per_s):
+                        few[f"source_cpu_at_{per_s}"] = _cpu(scene, r)["source_cpu"]
+                report.add("growth", who, n, idle_cpu_percent=sum(idle.values()), **idle, **few, rss_mb=r.peak_rss() / 1e6)
+                r.wait_in_sync(60)
+                check_arrived(scene, tables=["t1", "t9"])
             r.terminate(60)
             r.drop()
     for gb in (0.5, 2, 8):
@@ -64,14 +73,34 @@ def _come_to_rest(scene, limit=180):
             last, since = now, time.monotonic()
 
 
-def _idle(scene, r, seconds=10):
+@contextlib.contextmanager
+def _one_row_is_written(server, per_s):
+    """An application of many tables that writes to one of them, in transactions of one statement."""
+    end = threading.Event()
+
+    def write():
+        with server.connect() as c:
+            while not end.wait(1 / per_s):
+                c.run("UPDATE t1 SET v = clock_timestamp()::text")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        time.sleep(2)
+        yield
+    finally:
+        end.set()
+        writer.join()
+
+
+def _cpu(scene, r, seconds=10):
+    """Of the daemon and of its sessions, in percent of one processor."""
     before = {}
     for name, pids in (("daemon_cpu", [r.process.pid]), ("source_cpu", sessions(scene.source, "application_name LIKE 'rebeco%'")),
                        ("target_cpu", sessions(scene.target, "application_name LIKE 'rebeco%'"))):
         before[name] = pids, cpu_of(pids)
     time.sleep(seconds)
-    figures = {name: 100 * (cpu_of(pids) - then) / seconds for name, (pids, then) in before.items()}
-    return {"idle_cpu_percent": sum(figures.values()), **figures}
+    return {name: 100 * (cpu_of(pids) - then) / seconds for name, (pids, then) in before.items()}
 
 
 def binary(report):
