@@ -42,8 +42,6 @@
 #include "two_way.h"
 
 #define CONFIRM_EVERY_S 1.
-#define REST_MAX_S 0.2
-#define MANY_CHANGES 5000
 
 static struct conn *source_of(struct batch_job *b)
 {
@@ -78,12 +76,12 @@ static void begin(struct job *j)
     apply_reset(&b->apply);
     ring_clear(&b->sent);
     b->syncs_due = b->group_count = b->looks = 0;
-    b->is_in_round = b->has_begun = b->has_napped = b->ends_differ = false;
-    b->quiet_rounds = 0;
+    b->is_in_round = b->has_begun = b->has_napped = b->ends_differ = b->is_announced = false;
+    b->quiet_rounds = b->busy_rounds = b->own_count = 0;
     b->confirmed_s = 0;
     batch_forget_telling(b);
     b->owes_conflicts = b->is_half_done = true;
-    batch_forget_quiet(b);
+    batch_forget_seen(b);
     batch_hot_forget(b);
     skip_begin(b->sync);
     for (struct list *l = j->sync->tables.next; l != &j->sync->tables; l = l->next)
@@ -96,8 +94,8 @@ static enum job_next enter_pipeline(struct job *j)
 {
     struct batch_job *b = batch_of(j);
     static const struct sql *const files[] = {
-        &sql_capture_nap, &sql_capture_await, &sql_batch_snapshot,  &sql_batch_stamps,
-        &sql_batch_check, &sql_confirm,       &sql_probe_statements};
+        &sql_capture_nap,  &sql_capture_await, &sql_batch_snapshot, &sql_batch_looked,
+        &sql_batch_stamps, &sql_batch_check,   &sql_confirm,        &sql_probe_statements};
 
     conn_pipeline_begin(source_of(b));
     conn_pipeline_begin(target_of(b));
@@ -187,11 +185,14 @@ static enum job_next enter_judge(struct job *j)
     struct batch_job *b = batch_of(j);
 
     if (!batch_is_due(b)) {
-        batch_note_quiet(b);
+        b->busy_rounds = 0;
+        if (batch_is_idle(b))
+            batch_note_seen(b);
         batch_say(b, &sql_commit);
         return batch_sync_source(b); /* then "quiet" */
     }
     b->quiet_rounds = 0;
+    b->busy_rounds++;
     b->has_napped = false;
     b->found_s = b->taken_s;
     return job_goto(j, "survivors");
@@ -376,23 +377,9 @@ static enum job_next enter_committed(struct job *j)
     batch_round_done(b);
     j->failures = 0;
     note_tables(b);
+    batch_note_seen(b);
     sync_think(s);
     return steady_now() - b->confirmed_s < CONFIRM_EVERY_S ? job_goto(j, "rest") : JOB_NEXT;
-}
-
-/* The source gets as much rest as it had work with the batch, unless much is waiting. While the
- * target writes and commits it rests already. */
-static enum job_next enter_rest(struct job *j)
-{
-    struct batch_job *b = batch_of(j);
-    double rest_s = b->changes > MANY_CHANGES ? 0 : b->read_s - b->taken_s;
-
-    if (rest_s < b->sync->config->poll_s)
-        rest_s = b->sync->config->poll_s;
-    if (rest_s > REST_MAX_S)
-        rest_s = REST_MAX_S;
-    rest_s -= steady_now() - b->read_s;
-    return job_sleep(j, rest_s > 0 ? rest_s : 0, job_goto(j, "record"));
 }
 
 /* ------------------------------------------------------------------ the job */
@@ -514,11 +501,11 @@ static const struct job_step steps[] = {
     {.name = "commit", .enter = enter_commit, .event = on_event},
     {.name = "committed", .enter = enter_committed, .event = on_event},
     {.name = "confirm", .enter = batch_enter_confirm, .event = on_event},
-    {.name = "rest", .enter = enter_rest, .event = on_event},
+    {.name = "rest", .enter = batch_enter_rest, .event = on_event},
     {.name = "undo", .enter = batch_enter_undo, .event = on_event},
     {.name = "undone", .enter = enter_look_again},
     {.name = "held", .enter = batch_enter_held, .event = on_event},
-    {.name = "held back", .enter = enter_rest},
+    {.name = "held back", .enter = batch_enter_rest},
     {0},
 };
 
@@ -527,6 +514,7 @@ static void notified(struct job *j, enum job_side side, const char *channel, con
     (void)side;
     (void)channel;
     (void)payload;
+    batch_note_announced(batch_of(j));
     batch_wake(batch_of(j));
 }
 
@@ -574,7 +562,7 @@ void batch_free(struct batch_job *b)
     batch_end_slice(b);
     free(b->group);
     arena_free(b->probe_texts);
-    free(b->quiet_at);
+    free(b->seen);
     free(b->telling);
     ring_fini(&b->sent);
     free(b);

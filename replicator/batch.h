@@ -25,6 +25,8 @@ enum batch_list {
 
 struct batch_piece;
 
+enum { BATCH_OWN = 4 };
+
 /* A table's part in the batch that is being made. */
 struct batch_table {
     struct table *table;
@@ -90,10 +92,12 @@ enum batch_answer {
     BATCH_PROBE_TEXT,
     BATCH_SNAPSHOT,
     BATCH_LOGS,
+    BATCH_LOOKED,
     BATCH_PROBE,
     BATCH_STAMPS,
     BATCH_ROWS,
     BATCH_CHECK,
+    BATCH_CONFIRM,
     BATCH_NAP,
     BATCH_DISTURBED,
     BATCH_GLANCE,
@@ -134,6 +138,8 @@ struct batch_job {
     char *taken_at;
     char *insert_lsn;
     double taken_s; /* steady_now when the snapshot was asked for */
+    double clock_s; /* the source's, with the snapshot */
+    double look_s;  /* how long the source has looked into all logs; 0: not worth a rest */
     double read_s;  /* steady_now when the source had answered all */
     double found_s; /* when changes were last found */
     bool has_running;
@@ -183,15 +189,18 @@ struct batch_job {
     int64_t conflicts; /* of the forward one: decided and committed since the start */
     int64_t redone;    /* rounds given up because a row was changed meanwhile */
     /* Between batches. */
-    bool has_napped;       /* writers have been asked to announce themselves */
-    bool writers_notify;   /* and may do so here */
-    bool is_disturbed;     /* a writer came by since the nap */
-    int quiet_rounds;      /* probes in a row that found nothing */
-    char *quiet_at;        /* the snapshot in which the last of them did (malloc); NULL: none */
-    bool is_unmoved;       /* it still is the source's */
-    double glanced_s;      /* steady_now when that was asked */
-    double running_wait_s; /* how long to wait for writers from before the nap */
-    double confirmed_s;    /* steady_now of the last confirmation to the source */
+    bool has_napped;     /* writers have been asked to announce themselves */
+    bool writers_notify; /* and may do so here */
+    bool is_disturbed;   /* a writer came by since the nap */
+    int quiet_rounds;    /* probes in a row that found nothing */
+    int busy_rounds;     /* those in a row that found something */
+    char *seen; /* what this snapshot shows of the group is at the target (malloc); NULL: none */
+    int64_t own[BATCH_OWN]; /* our last transactions at the source that no look need find */
+    int own_count;          /* of all that there were since the start */
+    bool is_announced;      /* a writer has said that it came by: a glance would tell nothing */
+    bool is_unmoved;        /* the source shows nothing that `seen` does not */
+    double running_wait_s;  /* how long to wait for writers from before the nap */
+    double confirmed_s;     /* steady_now of the last confirmation to the source */
     bool confirm_due;
     char *telling;         /* what it says (malloc); NULL: nothing that is not answered yet */
     bool is_in_round;      /* it takes part in a round, or waits for it: that goes on to its end */

@@ -113,9 +113,19 @@ static bool is_news(const struct batch_job *b)
     return !b->sync->is_consistent && batch_is_everything(b);
 }
 
+static bool wants_empty(const struct batch_job *b)
+{
+    return has_joiners(b) || is_news(b);
+}
+
 bool batch_is_idle(const struct batch_job *b)
 {
-    return b->changes == 0 && !has_joiners(b) && !is_news(b);
+    return b->changes == 0 && !wants_empty(b);
+}
+
+bool batch_owes_nothing(const struct batch_job *b)
+{
+    return !wants_empty(b) && !batch_owes_whole(b);
 }
 
 bool batch_is_due(struct batch_job *b)

@@ -5,6 +5,8 @@
 
 #include "batch.h"
 
+/* Whatever the probes would find, no empty batch is needed, and no table waits for its turn. */
+bool batch_owes_nothing(const struct batch_job *b);
 /* Nothing was found, and no empty batch is needed either. */
 bool batch_is_idle(const struct batch_job *b);
 /* After the probes: a batch is to be made. */

@@ -105,6 +105,11 @@ void batch_send_looks(struct batch_job *b)
 {
     for (int i = 0; i < b->looks; i++)
         send_look(b, i);
+    b->look_s = 0;
+    if (b->looks > 1) { /* a single one takes no longer than the way there */
+        params_clear(&b->job.params);
+        batch_ask(b, &sql_batch_looked, BATCH_LOOKED);
+    }
     for (int i = 0; i < b->group_count; i++) {
         struct batch_table *t = &b->group[i];
 

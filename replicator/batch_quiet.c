@@ -3,14 +3,28 @@
  *
  * No change is missed for long: the nap is asked for first and the source looked at once more after
  * it. A writer that had passed the trigger before the nap is then either seen, or still running,
- * and while such a one runs the waits are short. A slow timer covers everything else. */
+ * and while such a one runs the waits are short. A slow timer covers everything else.
+ *
+ * To look into all logs costs the source as much where nothing has come as where something has, and
+ * with a thousand tables that is much. So it is only done where something can have come. All that
+ * snapshot A shows is at the target, or was looked at: then a look in B finds what transactions
+ * have written that B shows and A does not. The two snapshots tell which these are. Where there is
+ * none but those that confirm a batch or ask for a nap, which are ours and log nothing, asking for
+ * B was enough: a glance. A savepoint's id is in no snapshot's list of what runs; it is taken for
+ * one that has ended, and costs a look.
+ * What it costs is a round trip more for a change that comes alone and that no writer announces:
+ * where each round finds something, it is not asked.
+ * Whatever else asks for a round - a table that joins, one that is read as a whole and waits for
+ * its turn, a state that is not known to be consistent - is looked at before. */
 #include "batch_quiet.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "batch_judge.h"
 #include "batch_read.h"
 #include "batch_two_way.h"
+#include "snapshot.h"
 #include "steady.h"
 
 #define QUIET_S 0.015  /* between two looks while there might be more at once */
@@ -21,8 +35,23 @@
 #define BRIEF_S 0.05   /* the first such wait after the nap was asked for */
 
 enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
+/* A look takes at most a fourth of the source session's time, unless a writer wakes us meanwhile.
+ */
+#define LOOK_RESTS 3.
+/* So many rounds in a row that found something: the next one will, too, and need not be asked for.
+ */
+#define BUSY_ROUNDS 2
+
+#define REST_MAX_S 0.2
+#define MANY_CHANGES 5000
+
 /* For how long a statement waits. The other direction cannot be called out of one. */
 enum { STAY_MS = 400, STAY_TWO_WAY_MS = 100 };
+
+static double rest_after_look_s(const struct batch_job *b, double least_s)
+{
+    return fmin(REST_MAX_S, fmax(least_s, LOOK_RESTS * b->look_s));
+}
 
 /* How long to wait when nothing was found: a short while first, then a nap that any writer ends.
  * A writer that began before the nap was asked for may not announce itself: while such a one runs
@@ -32,9 +61,9 @@ static double quiet_s(struct batch_job *b)
     if (b->quiet_rounds < QUIET_ROUNDS)
         b->quiet_rounds++;
     if (!batch_is_quiet(b))
-        return QUIET_S;
+        return rest_after_look_s(b, QUIET_S);
     if (b->has_napped && !b->writers_notify)
-        return RUNNING_S;
+        return rest_after_look_s(b, RUNNING_S);
     if (!b->has_running)
         b->running_wait_s = SLOW_S;
     else
@@ -73,34 +102,68 @@ void batch_wake(struct batch_job *b)
     batch_rouse(b);
 }
 
-void batch_note_quiet(struct batch_job *b)
+/* ------------------------------------------------------------------ glances */
+
+static void set_seen(struct batch_job *b, const char *text)
 {
-    batch_forget_quiet(b);
-    if (batch_is_idle(b) && !batch_owes_whole(b))
-        b->quiet_at = mem_strdup(b->until);
+    batch_forget_seen(b);
+    b->seen = mem_strdup(text);
 }
 
-void batch_forget_quiet(struct batch_job *b)
+void batch_note_seen(struct batch_job *b)
 {
-    free(b->quiet_at);
-    b->quiet_at = NULL;
+    set_seen(b, b->until);
 }
 
-/* The same snapshot sees the same rows: a look at each change log would find nothing, again.
- * It counts as a round from here on: what is committed while the answer is on its way is not in it,
+void batch_forget_seen(struct batch_job *b)
+{
+    free(b->seen);
+    b->seen = NULL;
+}
+
+void batch_note_own(struct batch_job *b, int64_t xid)
+{
+    b->own[b->own_count++ % BATCH_OWN] = xid;
+}
+
+void batch_note_announced(struct batch_job *b)
+{
+    b->is_announced |= job_is_at(&b->job, "quiet");
+}
+
+static bool is_worth_a_glance(const struct batch_job *b)
+{
+    return b->seen && b->sync->other == NULL && !b->is_announced && b->busy_rounds < BUSY_ROUNDS &&
+           batch_owes_nothing(b);
+}
+
+/* It counts as a round from here on: what is committed while the answer is on its way is not in it,
  * and who asks for that with `kick --wait` must not take it for one that began later. */
 enum job_next batch_enter_glance(struct job *j)
 {
     struct batch_job *b = batch_of(j);
+    bool is_worth_it = is_worth_a_glance(b);
 
-    b->is_unmoved = false;
-    if (b->quiet_at == NULL || !batch_is_quiet(b) || j->sync->other)
+    b->is_unmoved = b->is_announced = false;
+    if (!is_worth_it)
         return JOB_NEXT;
-    b->glanced_s = steady_now();
+    b->taken_s = steady_now();
+    b->look_s = 0;
     b->rounds_begun++;
     params_clear(&j->params);
     batch_ask(b, &sql_batch_snapshot, BATCH_GLANCE);
     return batch_sync_source(b);
+}
+
+void batch_take_glance(struct batch_job *b, const char *snapshot, bool has_running)
+{
+    int count = b->own_count < BATCH_OWN ? b->own_count : BATCH_OWN;
+
+    b->is_unmoved = snapshot_shows_only(b->seen, snapshot, b->own, count);
+    if (!b->is_unmoved)
+        return;
+    b->has_running = has_running;
+    set_seen(b, snapshot);
 }
 
 enum job_next batch_enter_glanced(struct job *j)
@@ -109,7 +172,7 @@ enum job_next batch_enter_glanced(struct job *j)
 
     if (!b->is_unmoved)
         return JOB_NEXT;
-    b->taken_s = b->glanced_s;
+    b->busy_rounds = 0;
     return job_goto(j, "quiet");
 }
 
@@ -139,6 +202,24 @@ enum job_next batch_enter_quiet(struct job *j)
     wait_s = quiet_s(b);
     return job_sleep(j, wait_s < owed_s ? wait_s : owed_s, job_goto(j, "record"));
 }
+
+/* ------------------------------------------------------------------ rest */
+
+/* The source gets as much rest as it had work with the batch, and more where the work was to look,
+ * unless much is waiting. While the target writes and commits it rests already. */
+enum job_next batch_enter_rest(struct job *j)
+{
+    struct batch_job *b = batch_of(j);
+    double poll_s = b->sync->config->poll_s;
+    double rest_s = b->changes > MANY_CHANGES
+                        ? fmin(REST_MAX_S, poll_s)
+                        : rest_after_look_s(b, fmax(poll_s, b->read_s - b->taken_s));
+
+    rest_s -= steady_now() - b->read_s;
+    return job_sleep(j, rest_s > 0 ? rest_s : 0, job_goto(j, "record"));
+}
+
+/* ------------------------------------------------------------------ naps */
 
 /* The longer nobody has written, the less often it is looked. */
 static int await_ms(const struct batch_job *b)

@@ -5,14 +5,21 @@
 
 #include "batch.h"
 
-/* Whether the source is still in the snapshot of the last look, which found nothing; then this one
- * is over. */
+/* Whether anything can have come since the last look; where nothing can, this round is over. */
 enum job_next batch_enter_glance(struct job *j);
 enum job_next batch_enter_glanced(struct job *j);
-/* The look in hand has found nothing, and nothing is owed. */
-void batch_note_quiet(struct batch_job *b);
-/* The next look is a whole one. */
-void batch_forget_quiet(struct batch_job *b);
+/* The source's answer: its snapshot now, and whether a writer runs in it. */
+void batch_take_glance(struct batch_job *b, const char *snapshot, bool has_running);
+/* What the snapshot in hand shows was looked at, and is at the target. */
+void batch_note_seen(struct batch_job *b);
+/* The next round looks, whatever the snapshots say. */
+void batch_forget_seen(struct batch_job *b);
+/* A transaction of this job at the source that has logged nothing. */
+void batch_note_own(struct batch_job *b, int64_t xid);
+/* A writer has announced itself; where that is what the job waits for, it looks at once. */
+void batch_note_announced(struct batch_job *b);
+/* After a batch: the source rests. */
+enum job_next batch_enter_rest(struct job *j);
 /* Decides how long to wait, and how. */
 enum job_next batch_enter_quiet(struct job *j);
 /* Asks whether a writer came by, where writers cannot announce themselves; and takes the answer. */

@@ -118,7 +118,7 @@ void batch_group_rebuild(struct batch_job *b)
     struct batch_table *old = b->group;
     int old_count = b->group_count;
 
-    batch_forget_quiet(b);
+    batch_forget_seen(b);
     b->group = mem_alloc(sizeof *b->group * (size_t)(b->sync->table_count + 1));
     b->group_count = 0;
     for (struct list *l = b->sync->tables.next; l != &b->sync->tables; l = l->next) {
@@ -199,7 +199,8 @@ static void take_snapshot(struct batch_job *b, const PGresult *r)
     b->taken_at = arena_strdup(b->arena, field_text(r, 0, "taken_at"));
     b->insert_lsn = arena_strdup(b->arena, field_text(r, 0, "insert_lsn"));
     b->has_running = field_bool(r, 0, "has_running");
-    measure_clock(b, field_double(r, 0, "epoch"));
+    b->clock_s = field_double(r, 0, "epoch");
+    measure_clock(b, b->clock_s);
 }
 
 struct batch_table *batch_group_find(struct batch_job *b, int id)
@@ -496,6 +497,9 @@ bool batch_take(struct batch_job *b, const PGresult *r)
     case BATCH_LOGS:
         batch_take_logs(b, r);
         break;
+    case BATCH_LOOKED:
+        b->look_s = field_double(r, 0, "epoch") - b->clock_s;
+        break;
     case BATCH_PROBE:
         batch_take_probe(b, r);
         break;
@@ -509,11 +513,16 @@ bool batch_take(struct batch_job *b, const PGresult *r)
     case BATCH_CHECK:
         take_check(b, r);
         break;
+    case BATCH_CONFIRM:
+        if (PQntuples(r) == 1)
+            batch_note_own(b, field_int64(r, 0, "xid"));
+        break;
     case BATCH_NAP:
         b->writers_notify = field_bool(r, 0, "notifies");
+        batch_note_own(b, field_int64(r, 0, "xid"));
         break;
     case BATCH_GLANCE:
-        b->is_unmoved = b->quiet_at && strcmp(b->quiet_at, field_text(r, 0, "until")) == 0;
+        batch_take_glance(b, field_text(r, 0, "until"), field_bool(r, 0, "has_running"));
         break;
     case BATCH_DISTURBED:
         b->is_disturbed = field_bool(r, 0, "is_disturbed");

@@ -115,7 +115,7 @@ static enum job_next send_confirmation(struct batch_job *b)
     params_text(&b->job.params, b->sync->snapshot);
     params_text(&b->job.params, ids.data);
     params_text(&b->job.params, positions.data);
-    batch_ask(b, &sql_confirm, BATCH_NOTHING);
+    batch_ask(b, &sql_confirm, BATCH_CONFIRM);
     batch_forget_telling(b);
     b->telling = b->sync->snapshot ? mem_strdup(b->sync->snapshot) : NULL;
     b->confirmed_s = steady_now();

@@ -18,5 +18,8 @@ struct snapshot {
 bool snapshot_parse(struct arena *a, const char *text, struct snapshot *s);
 /* Of two texts from one server: whether the first may be of an earlier moment. */
 bool snapshot_may_be_before(const char *text, const char *other);
+/* Of two texts from one server: whether the later one shows nothing that the earlier one did not,
+ * but transactions of `own`, `count` ids. False too where one of them is no snapshot. */
+bool snapshot_shows_only(const char *earlier, const char *later, const int64_t *own, int count);
 
 #endif

@@ -2,7 +2,7 @@
 \i tests/sql/capture_helpers.psql
 CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE r (id int PRIMARY KEY); SELECT test.capture('t'), test.capture('r', 'row');
 LISTEN rebeco_wake;
-PREPARE nap AS :capture_nap;
+PREPARE nap AS WITH n AS (:capture_nap) SELECT notifies, xid = txid_current() AS is_own FROM n;
 PREPARE naps AS :capture_await;
 PREPARE wake AS SELECT setval('rebeco.nap', 1000);
 \echo awake
