@@ -25,6 +25,7 @@ enum batch_list {
 
 struct batch_piece;
 
+/* More than there are between two looks; one that is forgotten costs a look. */
 enum { BATCH_OWN = 4 };
 
 /* A table's part in the batch that is being made. */

@@ -33,18 +33,15 @@
 #define SLOW_S 10.     /* covers every lost wake-up */
 #define LATE_S 15.     /* a look that is later than this has gone wrong */
 #define BRIEF_S 0.05   /* the first such wait after the nap was asked for */
+#define BUSY_ROUNDS 2  /* in a row found something: the next one does without a glance */
 
-enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
-/* A look takes at most a fourth of the source session's time, unless a writer wakes us meanwhile.
+/* Of the source session's time a look takes a fourth at most, unless a writer wakes us meanwhile.
  */
 #define LOOK_RESTS 3.
-/* So many rounds in a row that found something: the next one will, too, and need not be asked for.
- */
-#define BUSY_ROUNDS 2
+#define REST_MAX_S 0.2    /* however long that is */
+#define MANY_CHANGES 5000 /* after so many the next batch waits no longer than poll says */
 
-#define REST_MAX_S 0.2
-#define MANY_CHANGES 5000
-
+enum { AWAIT_MS = 25, AWAIT_MOST_MS = 100 };
 /* For how long a statement waits. The other direction cannot be called out of one. */
 enum { STAY_MS = 400, STAY_TWO_WAY_MS = 100 };
 
