@@ -65,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(sort $(wildcard tests/un
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install deb format clean help FORCE fuzz-config
+.PHONY: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-roles check-versions demo bench setup install deb format clean help FORCE
 
 all: $(OUT)/rebeco $(OUT)/rebeco.1 $(OUT)/rebeco.bash
 
@@ -151,6 +151,11 @@ soak crash:
 	@tests/setup
 	@BUILD='$(BUILD)' TESTS='$(if $(filter crash,$@),crash,integration crash)' K='$(K)' REBECO_LONG=1 tests/run
 
+# The tests of two-way syncs with every mix of ends that grant session_replication_role; ROLES="neither both" takes some.
+check-roles:
+	@tests/setup
+	@BUILD='$(BUILD)' TESTS=integration K='$(K)' REBECO_ROLES='$(or $(ROLES),neither source target both)' tests/run
+
 # The images also from another Debian release, with pg_dump of two majors.
 image-check:
 	@tests/setup
@@ -223,6 +228,6 @@ clean:
 
 help:
 	@sed -n 's/^# \?//p;/^$$/q' Makefile
-	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-versions demo bench setup install deb format clean'
+	@echo 'Targets: all objects unit check soak crash image-check analyze fuzz-config fuzz-schema check-roles check-versions demo bench setup install deb format clean'
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:%=%.d)

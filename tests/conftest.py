@@ -22,6 +22,8 @@ def pytest_collection_modifyitems(config, items):
     """The long ones first, so that no processor is left with one of them at the end; those of the images, which may still be
     building, among them."""
     items[:] = [i for i in items if rig.LONG or not i.get_closest_marker("long")]
+    if os.environ.get("REBECO_ROLES"):
+        items[:] = [i for i in items if "roles" in i.fixturenames]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda i: -min(limit_of(i), 240))
 

@@ -14,6 +14,7 @@ Settings from the environment:
   REBECO_PORTS      "21000-21999": where ports are taken from
   REBECO_KEEP       keep the temporary folder
   REBECO_LONG       run the long form of a test
+  REBECO_ROLES      "neither both": only the tests of two-way syncs, in these mixes of roles (two_way.ROLES)
 """
 
 import atexit

@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 import rig
 import yaml
-from two_way import check_equal, config, wait_both
+from two_way import check_equal, config, roles, source, target, wait_both  # noqa: F401
 
 BOTH = ["insert_exists", "update_origin_differs", "update_missing", "delete_origin_differs"]
 

@@ -10,7 +10,7 @@ import urllib.request
 import psycopg2
 import pytest
 import rig
-from two_way import ONLY, Storm, check_equal, check_rest, config, conflicts, wait_both
+from two_way import ONLY, Storm, check_equal, check_rest, config, conflicts, roles, source, target, wait_both  # noqa: F401
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 import rig
 import test_two_way_storm
 import yaml
-from two_way import (HELD, ROLES, check_equal, disturb, end_of, half_round, make_equal, meet, meet_and_pause, position, roles, source,  # noqa: F401
-                     target, wait_both)
+from two_way import (HELD, check_equal, disturb, end_of, half_round, make_equal, meet, meet_and_pause, mixes, position, roles,  # noqa: F401
+                     source, target, wait_both)
 
 POLICIES = ["source", "target", "latest", "skip", "rules.resolve"]
 
@@ -66,7 +66,7 @@ def outcome(policy, at_source, at_target):
 
 
 @pytest.mark.limit(200)
-@pytest.mark.parametrize("roles", list(ROLES)[:4 if rig.LONG else 1], indirect=True)
+@pytest.mark.parametrize("roles", mixes("neither"), indirect=True)
 def test_what_becomes_of_each_pair(source, target, rebecos):
     """Insert, update, delete and truncate against each other, in the same column and apart; prints the table."""
     cases = {f"t_{p.replace('.', '_')}_{a}_{b}": (p, a, b) for p, a, b in itertools.product(POLICIES, OPS, OPS)}
@@ -544,7 +544,7 @@ def start_accounts(source, target, rebecos, **conflict):
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("roles", ROLES if rig.LONG else ["neither", "target"], indirect=True)
+@pytest.mark.parametrize("roles", mixes("neither", "target"), indirect=True)
 def test_sums_are_true_after_kills(source, target, rebecos):
     """8 writers at each end add to the same five rows; the daemon and its connections are killed at random."""
     rebeco = start_accounts(source, target, rebecos)

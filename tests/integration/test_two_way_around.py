@@ -5,7 +5,7 @@ import time
 
 import pytest
 import rig
-from two_way import check_equal, config, conflicts, end_of, meet, wait_both
+from two_way import check_equal, config, conflicts, end_of, meet, roles, source, target, wait_both  # noqa: F401
 
 
 def start(source, rebecos, target, tables, **sync):

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 import rig
 import yaml
-from two_way import ONLY, ROLES, check_rest, disturb, meet, roles, source, target, wait_both  # noqa: F401
+from two_way import ONLY, check_rest, disturb, meet, mixes, roles, source, target, wait_both  # noqa: F401
 
 # table: its foreign keys as (column, table, action)
 TABLES = {
@@ -463,7 +463,7 @@ def check_no_echo(rebeco, source, target):
 
 
 @pytest.mark.limit(900 if rig.LONG else 240)
-@pytest.mark.parametrize("roles", list(ROLES)[:4 if rig.LONG else 1], indirect=True)
+@pytest.mark.parametrize("roles", mixes("neither"), indirect=True)
 def test_storm(source, target, rebecos):
     skew_s = SKEW_S if target.shift_clock(f"+{SKEW_S:g}s") else 0.0
     source.psql(schema())

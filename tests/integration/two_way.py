@@ -18,7 +18,12 @@ ROLES = {"neither": ("app", "plain"), "source": ("rds", "plain"), "target": ("ap
 ONLY = {"source": "target-to-source", "target": "source-to-target"}
 
 
-@pytest.fixture(params=ROLES if rig.LONG else ["target"])
+def mixes(*short):
+    """The mixes of ROLES that a test runs in: `short` by themselves, all in the long form, and what REBECO_ROLES asks for."""
+    return os.environ.get("REBECO_ROLES", "").split() or (list(ROLES) if rig.LONG else list(short))
+
+
+@pytest.fixture(params=mixes("target"))
 def roles(request):
     return ROLES[request.param]
 
