@@ -211,6 +211,9 @@ BEGIN
     IF is_noted THEN
         INSERT INTO rebeco.capture_left (capture_id, partition, since) VALUES (capture_id, partition, place);
     END IF;
+    IF pg_sequence_last_value('rebeco.nap'::regclass) < 100 THEN -- as each capture does
+        PERFORM rebeco.capture_wake();
+    END IF;
 END
 $$;
 
