@@ -180,15 +180,16 @@ void two_way_unlink(struct table *t)
     t->other = NULL;
 }
 
-/* What helps the other direction helps this one; the status shows the forward one only. */
-static void pause_with(struct table *t, const char *why, const char *remedy)
+/* What helps the other direction helps this one. The status shows the forward one only: all of
+ * `why` is in it. */
+static void pause_with(struct table *t, const struct error *why)
 {
     struct error e = {0};
 
     error_set(&e, "the other direction of %s does not run", t->label);
-    error_detail(&e, "%s", why);
+    error_detail(&e, "%s%s%s", why->what, why->detail[0] ? ": " : "", why->detail);
     error_hint(&e, "%s",
-               remedy && remedy[0] ? remedy : "It goes on by itself as soon as that one does.");
+               why->hint[0] ? why->hint : "It goes on by itself as soon as that one does.");
     table_pause(t, TABLE_OTHER, &e);
 }
 
@@ -223,7 +224,7 @@ void two_way_paused(struct table *t)
         return;
     }
     if (o && (o->pause == TABLE_RUNS || o->pause == TABLE_OTHER) && t->pause != TABLE_OTHER)
-        pause_with(o, t->why.what, t->why.hint);
+        pause_with(o, &t->why);
 }
 
 static bool runs(const struct table *t)
@@ -293,7 +294,7 @@ void two_way_look_back(struct table *t)
     }
     t->wants_copy = true;
     if (t->pause == TABLE_RUNS)
-        pause_with(t, "it is copied again", NULL);
+        pause_with(t, &(struct error){.what = "it is copied again"});
 }
 
 bool two_way_may_be_emptied(struct table *t)
@@ -342,7 +343,7 @@ static bool gate_table(struct sync *s, struct table *t)
         return true;
     if (is_about_to_run(s, o))
         return false;
-    pause_with(t, o ? o->why.what : "it is not captured at the target", o ? o->why.hint : NULL);
+    pause_with(t, o ? &o->why : &(struct error){.what = "it is not captured at the target"});
     return true;
 }
 

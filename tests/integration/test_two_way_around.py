@@ -208,9 +208,10 @@ def test_retry_where_the_error_is_on_the_way_back(source, target, rebecos):
     assert source.run("SELECT * FROM t") == [(1, 99)]
 
 
-@pytest.mark.parametrize("kind, mend", [("unique", "source"), ("unique", "target"), ("exclusion", "target")])
-def test_each_end_gives_one_value_to_a_row_of_its_own(source, target, rebecos, kind, mend):
-    """No policy is about two keys: the table stands still in both directions, the others go on, and it is said what to do."""
+@pytest.mark.parametrize("kind, mend, held", [("unique", "source", None), ("unique", "target", "target"), ("exclusion", "target", "source")])
+def test_each_end_gives_one_value_to_a_row_of_its_own(source, target, rebecos, kind, mend, held):
+    """No policy is about two keys: the table stands still in both directions, the others go on, and it is said what to do,
+    whichever direction is refused first: that to the end which is held is not."""
     made = {"unique": "CREATE TABLE t (id int PRIMARY KEY, v int UNIQUE)",
             "exclusion": "CREATE TABLE t (id int PRIMARY KEY, v int4range, EXCLUDE USING gist (v WITH &&))"}[kind]
     value = {"unique": "7", "exclusion": "int4range(1, 9)"}[kind]
@@ -218,11 +219,16 @@ def test_each_end_gives_one_value_to_a_row_of_its_own(source, target, rebecos, k
     rebeco.ok("pause")
     source.run(f"INSERT INTO t VALUES (1, {value})")
     target.run(f"INSERT INTO t VALUES (2, {value})")
-    rebeco.ok("resume")
-    rebeco.wait("both directions of the table stand still", lambda: all(
-        s.value("SELECT paused FROM rebeco.sync_table WHERE source_name = 't'") for s in (source, target)))
+    with (target if held == "target" else source).connect() as other:
+        if held:
+            other.run("BEGIN")
+            other.run("LOCK TABLE t IN SHARE MODE")
+        rebeco.ok("resume")
+        rebeco.wait("both directions of the table stand still", lambda: all(
+            s.value("SELECT paused FROM rebeco.sync_table WHERE source_name = 't'") for s in (source, target)))
     t = next(t for t in rebeco.status()["tables"] if t["name"] == "t")
-    assert f"t_v_{'key' if kind == 'unique' else 'excl'}" in t["what"] and "(v)=(" in t["detail"] and "change or remove one of the two" in t["hint"], t
+    said = f"{t['what']}: {t['detail']}"
+    assert f"t_v_{'key' if kind == 'unique' else 'excl'}" in said and "(v)=(" in said and "change or remove one of the two" in t["hint"], t
     source.run("INSERT INTO u VALUES (1)")
     target.run("INSERT INTO u VALUES (2)")
     for server in source, target:
